@@ -1,0 +1,1 @@
+"""The store of shots: one port, DuckDB and its memory twin."""

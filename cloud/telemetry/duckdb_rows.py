@@ -1,0 +1,142 @@
+"""Shots as Arrow batches for DuckDB, and DuckDB's rows as shots: no SQL connection here."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from cloud.telemetry.store import IncomingGap, IncomingShot, PressKey, StoredShot
+from contract.shot import Reason, ScoredShot, Scores, Shot
+
+SELECT = """SELECT row_id, plant_id, press_id, gateway_id, ended_ms, received_ms, is_historical, cycle_counter,
+  job_name, mould_id, bundle_id, quality_class, features_hash, features, layout_id, scalars,
+  reason_features, reason_values, reason_sigmas FROM shots"""
+
+_SCORE = "Scores/"
+
+
+class Layouts:
+    """The lists of scalar names in use: a shot stores its numbers and the id of its list, not the names."""
+
+    def __init__(self, stored: Iterable[tuple[int, list[str]]]) -> None:
+        self._names = {layout_id: tuple(names) for layout_id, names in stored}
+        self._ids = {names: layout_id for layout_id, names in self._names.items()}
+
+    def admit(self, shots: Sequence[IncomingShot]) -> list[tuple[int, list[str]]]:
+        """Give each unknown list of names an id; the rows to insert."""
+        new = []
+        for names in dict.fromkeys(map(_scalar_names, shots)):
+            if names not in self._ids:
+                layout_id = len(self._ids) + 1
+                self._ids[names], self._names[layout_id] = layout_id, names
+                new.append((layout_id, list(names)))
+        return new
+
+    def id_of(self, shot: IncomingShot) -> int:
+        """The id of an admitted shot's list."""
+        return self._ids[_scalar_names(shot)]
+
+    def names(self, layout_id: int) -> tuple[str, ...]:
+        """The names behind an id."""
+        return self._names[layout_id]
+
+
+def _scalar_names(record: IncomingShot) -> tuple[str, ...]:
+    return (*record.scored.shot.parameters, *(_SCORE + name for name in record.scored.scores.values))
+
+
+def shot_table(shots: Sequence[IncomingShot], first_row_id: int, layouts: Layouts) -> pa.Table:
+    """The batch in the column order of the table `shots`."""
+    scored = [record.scored for record in shots]
+    plain = [item.shot for item in scored]
+    scores = [item.scores for item in scored]
+    scalars = [[*s.parameters.values(), *c.values.values()] for s, c in zip(plain, scores, strict=True)]
+    return pa.table(
+        {
+            "row_id": pa.array(range(first_row_id, first_row_id + len(shots)), pa.int64()),
+            "plant_id": pa.array([record.gateway.plant_id for record in shots]),
+            "press_id": pa.array([shot.press_id for shot in plain]),
+            "gateway_id": pa.array([record.gateway.gateway_id for record in shots]),
+            "epoch": pa.array([record.epoch for record in shots]),
+            "record_id": pa.array([record.record_id for record in shots], pa.uint64()),
+            "ended_ms": pa.array([shot.ended_ms for shot in plain], pa.int64()),
+            "received_ms": pa.array([record.received_ms for record in shots], pa.int64()),
+            "is_historical": pa.array([record.is_historical for record in shots], pa.bool_()),
+            "cycle_counter": pa.array([shot.cycle_counter for shot in plain], pa.int64()),
+            "job_name": pa.array([shot.job_name for shot in plain], pa.string()),
+            "mould_id": pa.array([shot.mould_id for shot in plain], pa.string()),
+            "bundle_id": pa.array([score.bundle_id for score in scores], pa.string()),
+            "quality_class": pa.array([score.quality_class for score in scores], pa.string()),
+            "features_hash": pa.array([item.features_hash for item in scored], pa.string()),
+            "features": _lists([item.features for item in scored], np.float32),
+            "layout_id": pa.array([layouts.id_of(record) for record in shots], pa.int32()),
+            "scalars": _lists(scalars, np.float64),
+            "reason_features": pa.array([[r.feature for r in c.reasons] for c in scores], pa.list_(pa.string())),
+            "reason_values": pa.array([[r.value for r in c.reasons] for c in scores], pa.list_(pa.float64())),
+            "reason_sigmas": pa.array([[r.sigma for r in c.reasons] for c in scores], pa.list_(pa.float64())),
+        }
+    )
+
+
+def _lists(parts: Sequence[Any], dtype: Any) -> pa.ListArray:
+    """One Arrow list a part from one flat buffer: a copy, not an object a number."""
+    arrays = [np.asarray(part, dtype) for part in parts]
+    offsets = np.zeros(len(arrays) + 1, np.int32)
+    np.cumsum([len(array) for array in arrays], out=offsets[1:])
+    return pa.ListArray.from_arrays(offsets, pa.array(np.concatenate(arrays)))
+
+
+def curve_table(shots: Sequence[IncomingShot], first_row_id: int) -> pa.Table:
+    """The curves of those shots that have any, in the column order of the table `curves`."""
+    found = [(row_id, r.scored.shot) for row_id, r in enumerate(shots, first_row_id) if r.scored.shot.curves]
+    blobs = [b"".join(np.asarray(c, "<f4").tobytes() for c in shot.curves.values()) for _, shot in found]
+    return pa.table(
+        {
+            "row_id": pa.array([row_id for row_id, _ in found], pa.int64()),
+            "sample_interval_s": pa.array([shot.sample_interval_s for _, shot in found], pa.float64()),
+            "signals": pa.array([list(shot.curves) for _, shot in found], pa.list_(pa.string())),
+            "counts": pa.array([[len(c) for c in shot.curves.values()] for _, shot in found], pa.list_(pa.int32())),
+            "samples": pa.array(blobs, pa.binary()),
+        }
+    )
+
+
+def gap_row(gap: IncomingGap) -> list[Any]:
+    """The values of one row of the table `gaps`."""
+    key = [gap.gateway.plant_id, gap.gateway.gateway_id, gap.epoch, gap.record_id]
+    return [*key, gap.received_ms, gap.press_id, gap.ended_ms, gap.reason]
+
+
+def stored_shot(row: tuple[Any, ...], layouts: Layouts) -> StoredShot:
+    """One row of `SELECT` as a shot without curves."""
+    (row_id, plant_id, press_id, gateway_id, ended_ms, received_ms, is_historical, cycle_counter, job_name, mould_id,
+     bundle_id, quality_class, features_hash, features, layout_id, scalars, names, values, sigmas) = row  # fmt: skip
+    pairs = dict(zip(layouts.names(layout_id), scalars, strict=True))
+    scores = Scores(
+        bundle_id=bundle_id,
+        values={name.removeprefix(_SCORE): value for name, value in pairs.items() if name.startswith(_SCORE)},
+        quality_class=quality_class,
+        reasons=tuple(map(Reason, names, values, sigmas)),
+    )
+    shot = Shot(
+        press_id=press_id,
+        ended_ms=ended_ms,
+        parameters={name: value for name, value in pairs.items() if not name.startswith(_SCORE)},
+        cycle_counter=cycle_counter,
+        job_name=job_name,
+        mould_id=mould_id,
+    )
+    scored = ScoredShot(shot, np.asarray(features, np.float32), features_hash, scores)
+    return StoredShot(row_id, PressKey(plant_id, press_id), gateway_id, received_ms, is_historical, scored)
+
+
+def with_curves(
+    row: StoredShot, sample_interval_s: float, signals: list[str], counts: list[int], samples: bytes
+) -> StoredShot:
+    """The row with its curves cut from their one blob."""
+    flat = np.frombuffer(samples, "<f4")
+    parts = np.split(flat, np.cumsum(counts)[:-1])
+    shot = replace(row.scored.shot, curves=dict(zip(signals, parts, strict=True)), sample_interval_s=sample_interval_s)
+    return replace(row, scored=replace(row.scored, shot=shot))

@@ -1,0 +1,109 @@
+"""The telemetry store that forgets when the program ends: for tests, simulations and trials."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from cloud.telemetry.deduplication import EpochKey, Record, admit
+from cloud.telemetry.gap_ledger import ledger
+from cloud.telemetry.store import PAGE_ROWS_MAX, GatewayKey, IncomingGap, IncomingShot, PressKey, StoredGap, StoredShot
+from contract.ranges import RangeSet
+
+
+class MemoryStore:
+    """`TelemetryStore` in plain lists; row ids are list positions plus one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: list[StoredShot] = []
+        self._by_press: dict[PressKey, list[int]] = {}
+        self._latest: dict[PressKey, StoredShot] = {}
+        self._gaps: list[IncomingGap] = []
+        self._durable: dict[EpochKey, RangeSet] = {}
+
+    def write(self, records: Sequence[Record]) -> list[int | None]:
+        """Store what is new; see the port."""
+        with self._lock:
+            is_new, after = admit(records, self._ranges)
+            row_ids = [self._keep(record) if new else None for record, new in zip(records, is_new, strict=True)]
+            self._durable |= after
+            return row_ids
+
+    def _keep(self, record: Record) -> int | None:
+        if isinstance(record, IncomingGap):
+            self._gaps.append(record)
+            return None
+        row = as_stored(record, len(self._rows) + 1)
+        self._rows.append(row)
+        self._by_press.setdefault(row.press, []).append(row.row_id)
+        self._latest[row.press] = newest(row, self._latest.get(row.press))
+        return row.row_id
+
+    def _ranges(self, gateway: GatewayKey, epoch: str) -> RangeSet:
+        return self._durable.get((gateway, epoch), RangeSet())
+
+    def committed(self, gateway: GatewayKey, epoch: str) -> RangeSet:
+        """The durable record ids of one epoch."""
+        with self._lock:
+            return self._ranges(gateway, epoch).copy()
+
+    def recent(self, press: PressKey, *, limit: int, before: int | None = None) -> list[StoredShot]:
+        """The newest shots of a press, newest first."""
+        assert 0 < limit <= PAGE_ROWS_MAX
+        with self._lock:
+            ids = [i for i in self._by_press.get(press, []) if before is None or i < before]
+            return [without_curves(self._rows[i - 1]) for i in reversed(ids[-limit:])]
+
+    def after(self, row_id: int, *, limit: int) -> list[StoredShot]:
+        """The shots that arrived after `row_id`."""
+        assert 0 < limit <= PAGE_ROWS_MAX
+        with self._lock:
+            return [without_curves(row) for row in self._rows[row_id : row_id + limit]]
+
+    def shot(self, row_id: int) -> StoredShot | None:
+        """One shot with its curves."""
+        with self._lock:
+            return self._rows[row_id - 1] if 0 < row_id <= len(self._rows) else None
+
+    def latest(self) -> dict[PressKey, StoredShot]:
+        """The newest shot of each press."""
+        with self._lock:
+            return {press: without_curves(row) for press, row in self._latest.items()}
+
+    def counts(self) -> Mapping[PressKey, int]:
+        """How many shots are stored of each press."""
+        with self._lock:
+            return {press: len(ids) for press, ids in self._by_press.items()}
+
+    def gaps(self, *, limit: int) -> list[StoredGap]:
+        """The gap ledger, newest first."""
+        with self._lock:
+            return ledger(self._gaps)[:limit]
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def as_stored(record: IncomingShot, row_id: int) -> StoredShot:
+    """The stored form of an arrival."""
+    return StoredShot(
+        row_id=row_id,
+        press=PressKey(record.gateway.plant_id, record.scored.shot.press_id),
+        gateway_id=record.gateway.gateway_id,
+        received_ms=record.received_ms,
+        is_historical=record.is_historical,
+        scored=record.scored,
+    )
+
+
+def without_curves(row: StoredShot) -> StoredShot:
+    """The same row, light enough to keep and to list."""
+    shot = replace(row.scored.shot, curves={}, sample_interval_s=0.0)
+    return replace(row, scored=replace(row.scored, shot=shot))
+
+
+def newest(row: StoredShot, other: StoredShot | None) -> StoredShot:
+    """The later of two by the press's own time; of equals, the one that arrived later."""
+    if other is None or (row.scored.shot.ended_ms, row.row_id) >= (other.scored.shot.ended_ms, other.row_id):
+        return row
+    return other

@@ -1,0 +1,118 @@
+"""The port of the telemetry store: every shot once, with the ranges of record ids that are durable."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from contract.ranges import RangeSet
+from contract.shot import ScoredShot
+from kit.errors import ZhisanError
+
+PAGE_ROWS_MAX = 1_000
+
+
+class TelemetryError(ZhisanError):
+    """The store could not do what was asked; nothing of the call was kept."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GatewayKey:
+    """A gateway's identity: Sparkplug group (plant) and edge node."""
+
+    plant_id: str
+    gateway_id: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PressKey:
+    """A press's identity: Sparkplug group (plant) and device."""
+
+    plant_id: str
+    press_id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IncomingShot:
+    """One journal record as it arrived; (gateway, epoch, record_id) is its identity, never time or seq."""
+
+    gateway: GatewayKey
+    epoch: str
+    record_id: int
+    received_ms: int
+    is_historical: bool
+    scored: ScoredShot
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingGap:
+    """A record that the gateway gave up on purpose: its id is spent, its content gone, its reason kept."""
+
+    gateway: GatewayKey
+    epoch: str
+    record_id: int
+    received_ms: int
+    press_id: str
+    ended_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredShot:
+    """A shot as stored; `row_id` rises by arrival and is the cursor of every reader. Curves come only from `shot`."""
+
+    row_id: int
+    press: PressKey
+    gateway_id: str
+    received_ms: int
+    is_historical: bool
+    scored: ScoredShot
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGap:
+    """The records of one press that its gateway gave up for one reason, as one line."""
+
+    press: PressKey
+    gateway_id: str
+    reason: str
+    count: int
+    from_ended_ms: int
+    to_ended_ms: int
+
+
+class TelemetryStore(Protocol):
+    """Blocking; callers run it in a limited thread. One writer, many readers."""
+
+    def write(self, records: Sequence[IncomingShot | IncomingGap]) -> list[int | None]:
+        """Store what is new and mark all as durable, in one transaction.
+
+        Returns:
+            The row id of each record; None for a duplicate and for a gap.
+
+        Raises:
+            TelemetryError: nothing was stored and nothing marked; the same call may be made again.
+        """
+
+    def committed(self, gateway: GatewayKey, epoch: str) -> RangeSet:
+        """The durable record ids of one gateway's epoch; empty when it was never seen."""
+
+    def recent(self, press: PressKey, *, limit: int, before: int | None = None) -> list[StoredShot]:
+        """The newest shots of a press by row id, newest first, older than row id `before`; `limit` <= PAGE_ROWS_MAX."""
+
+    def after(self, row_id: int, *, limit: int) -> list[StoredShot]:
+        """The shots that arrived after `row_id`, oldest first: how consumers catch up."""
+
+    def shot(self, row_id: int) -> StoredShot | None:
+        """One shot with its curves."""
+
+    def latest(self) -> dict[PressKey, StoredShot]:
+        """The newest shot (by the press's own time) of each press."""
+
+    def counts(self) -> Mapping[PressKey, int]:
+        """How many shots are stored of each press."""
+
+    def gaps(self, *, limit: int) -> list[StoredGap]:
+        """The gap ledger, newest first."""
+
+    def close(self) -> None:
+        """Flush and let go of the files."""

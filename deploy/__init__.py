@@ -1,0 +1,1 @@
+"""Everything that installs and starts the programs on one machine."""

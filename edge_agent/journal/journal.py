@@ -1,0 +1,110 @@
+"""The port of the journal and what goes through it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from contract.ranges import RangeSet
+from kit.errors import ZhisanError
+
+
+class JournalError(ZhisanError):
+    """The journal cannot be opened or is damaged; the message names the file."""
+
+
+class JournalFullError(JournalError):
+    """No space is left, in the bound or on the disk, and nothing more can be given up; the append left no trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """A scored shot on its way into the journal, as encoded Sparkplug metrics.
+
+    `curves` stand apart from `body` so that they can be given up alone; `source_id` and `position` tell how far the
+    shot's source has come and become durable together with it.
+    """
+
+    press_id: str
+    ended_ms: int
+    body: bytes
+    curves: bytes = b""
+    source_id: str = ""
+    position: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A durable record; `is_gap` says that its content was given up and only its id and reason are left."""
+
+    record_id: int
+    press_id: str
+    ended_ms: int
+    body: bytes
+    curves: bytes
+    is_gap: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        """How much of the window it takes."""
+        return len(self.body) + len(self.curves)
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """The Sparkplug alias of one metric of a press; given once, kept for the life of the journal."""
+
+    press_id: str
+    metric: str
+    alias: int
+    datatype: int
+
+
+@dataclass(slots=True)
+class JournalCounts:
+    """How full the journal is, and what it had to give up since the program started."""
+
+    records: int = 0
+    size_bytes: int = 0
+    curves_dropped: int = 0
+    records_thinned: int = 0
+
+
+class Journal(Protocol):
+    """Append-only records with ids that rise and are never used again. Blocking; one thread at a time."""
+
+    epoch: str
+    """A UUID made with the journal: (gateway, epoch, id) names a record for ever."""
+
+    def append(self, records: Sequence[NewRecord]) -> int:
+        """Store the records with consecutive ids and give the first; after return they survive a power cut.
+
+        Raises:
+            JournalFullError: none was stored.
+        """
+
+    def read(self, first: int, last: int, *, limit: int) -> list[Record]:
+        """At most `limit` records that are still kept with ids in `first`..`last`, in order."""
+
+    def forget(self, below: int, ranges: RangeSet) -> None:
+        """Let go of the ids under `below` and of those in `ranges`: the cloud has them."""
+
+    def bounds(self) -> tuple[int, int]:
+        """The lowest id that is still kept and the id that the next record gets; equal when nothing is kept."""
+
+    def positions(self) -> Mapping[str, str]:
+        """How far each source has come."""
+
+    def aliases(self) -> list[Alias]:
+        """All aliases given so far, in order."""
+
+    def give_aliases(self, wanted: Sequence[tuple[str, str, int]]) -> list[Alias]:
+        """Give new aliases to (press, metric, datatype) triples, durably."""
+
+    def next_bd_seq(self) -> int:
+        """The next birth-death sequence number, 0..255; each call gives another, also after a restart."""
+
+    def counts(self) -> JournalCounts:
+        """How full it is."""
+
+    def close(self) -> None:
+        """Let go of the file."""

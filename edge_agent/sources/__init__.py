@@ -1,0 +1,1 @@
+"""Where shots come from: OPC UA presses and recorded files."""

@@ -1,0 +1,1 @@
+"""From the journal to the broker: Sparkplug edge node with the commit above it."""

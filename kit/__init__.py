@@ -1,0 +1,1 @@
+"""What every program needs and no domain word: clock, ids, settings, logging, errors."""

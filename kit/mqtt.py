@@ -1,0 +1,207 @@
+"""One MQTT 3.1.1 connection: paho in its own thread, events handed to the loop in batches."""
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+import anyio
+import anyio.lowlevel
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from kit.settings import Settings
+
+KEEP_ALIVE_S = 10  # a half-open link is found within two of these
+RECONNECT_S_MIN, RECONNECT_S_MAX = 1, 30
+INBOX_MESSAGES_MAX = 20_000
+
+
+class BrokerSettings(Settings):
+    """Where the broker is and who we are to it; TLS is used when `ca_file` is set and never falls back to plain."""
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    username: str = ""
+    password: str = ""
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    private_key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker publishes for us when the connection is lost."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The broker has accepted this connection; nothing is subscribed yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection is gone; paho is already trying again, waiting 1 to 30 s."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message of a subscription."""
+
+    topic: str
+    payload: bytes
+
+
+LinkEvent = Connected | Disconnected | Received
+
+
+class Link(Protocol):
+    """A connection that reconnects by itself."""
+
+    async def events(self) -> list[LinkEvent]:
+        """Wait for news; all that is waiting, in order of arrival."""
+
+    def subscribe(self, topics: list[tuple[str, int]]) -> None:
+        """Subscribe on the present connection; to be repeated after each `Connected`."""
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
+        """Hand a message to the network; False when there is no connection, and then it is not kept."""
+
+    async def reconnect(self) -> None:
+        """Give up the present connection without the will being published, and make a new one."""
+
+    @property
+    def dropped(self) -> int:
+        """How many messages a full inbox has refused so far."""
+
+
+class PahoLink:
+    """`Link` over paho-mqtt; an async context manager that connects on entry and disconnects on exit.
+
+    `make_will` is called before every connection attempt, in paho's thread, so that each has a will of its own.
+    """
+
+    def __init__(self, broker: BrokerSettings, client_id: str, make_will: Callable[[], Will | None]) -> None:
+        self._broker = broker
+        self._make_will = make_will
+        self._lock = threading.Lock()
+        self._inbox: list[LinkEvent] = []
+        self._dropped = 0
+        self._wake = anyio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._client = client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv311)
+        client.reconnect_delay_set(RECONNECT_S_MIN, RECONNECT_S_MAX)
+        if broker.username:
+            client.username_pw_set(broker.username, broker.password or None)
+        if broker.ca_file is not None:
+            client.tls_set_context(_tls(broker))
+        client.on_pre_connect = self._on_pre_connect
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+
+    async def __aenter__(self) -> "PahoLink":
+        self._loop = asyncio.get_running_loop()
+        self._client.connect_async(self._broker.host, self._broker.port, keepalive=KEEP_ALIVE_S)
+        self._client.loop_start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            self._client.disconnect()
+            await anyio.to_thread.run_sync(self._client.loop_stop)
+
+    async def events(self) -> list[LinkEvent]:
+        """Wait for news; all that is waiting, in order of arrival."""
+        await anyio.lowlevel.checkpoint()
+        while True:
+            with self._lock:
+                if self._inbox:
+                    taken, self._inbox = self._inbox, []
+                    return taken
+                self._wake = wake = anyio.Event()
+            await wake.wait()
+
+    def subscribe(self, topics: list[tuple[str, int]]) -> None:
+        """Subscribe on the present connection."""
+        self._client.subscribe(topics)
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
+        """Hand a message to the network; False when there is no connection."""
+        return self._client.publish(topic, payload, qos, retain).rc == paho.MQTT_ERR_SUCCESS
+
+    async def reconnect(self) -> None:
+        """Disconnect cleanly and connect again (the caller has published its own farewell)."""
+        self._client.disconnect()
+        await anyio.to_thread.run_sync(self._client.loop_stop)
+        self._client.connect_async(self._broker.host, self._broker.port, keepalive=KEEP_ALIVE_S)
+        self._client.loop_start()
+
+    @property
+    def dropped(self) -> int:
+        """How many messages a full inbox has refused so far."""
+        return self._dropped
+
+    def _put(self, event: LinkEvent) -> None:
+        with self._lock:
+            if len(self._inbox) >= INBOX_MESSAGES_MAX and isinstance(event, Received):
+                self._dropped += 1
+                return
+            self._inbox.append(event)
+            wake = self._wake if len(self._inbox) == 1 else None
+        if wake is not None and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(wake.set)
+
+    def _on_pre_connect(self, client: paho.Client, _userdata: object) -> None:
+        will = self._make_will()
+        if will is not None:
+            client.will_set(will.topic, will.payload, will.qos, will.retain)
+
+    def _on_connect(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        _flags: paho.ConnectFlags,
+        reason: ReasonCode,
+        _props: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._put(Disconnected(f"refused by the broker: {reason}"))
+        else:
+            self._put(Connected())
+
+    def _on_disconnect(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        _flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        _props: Properties | None,
+    ) -> None:
+        self._put(Disconnected(str(reason)))
+
+    def _on_message(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
+        self._put(Received(message.topic, bytes(message.payload)))
+
+
+def _tls(broker: BrokerSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(broker.ca_file))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if broker.certificate_file is not None:
+        context.load_cert_chain(broker.certificate_file, broker.private_key_file)
+    return context

@@ -1,0 +1,1 @@
+"""Failure models: features, the runtime that serves them, and the training that makes them."""

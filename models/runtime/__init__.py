@@ -1,0 +1,1 @@
+"""What a gateway needs of the models: bundles and the ONNX scorer."""

@@ -1,0 +1,1 @@
+"""How bundles are made: scikit-learn heads, ONNX export, parity."""

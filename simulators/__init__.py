@@ -1,0 +1,1 @@
+"""Instruments that stand in for a plant, with documented physics."""

@@ -1,0 +1,146 @@
+"""Every telemetry store passes this one suite."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cloud.telemetry.duckdb_store import DuckDBStore
+from cloud.telemetry.memory_store import MemoryStore
+from cloud.telemetry.store import (
+    GatewayKey,
+    IncomingGap,
+    IncomingShot,
+    PressKey,
+    StoredGap,
+    TelemetryError,
+    TelemetryStore,
+)
+from contract.shot import Reason, ScoredShot, Scores, Shot
+
+GATEWAY = GatewayKey("plant-1", "gw-1")
+Opened = Callable[[], TelemetryStore]
+
+
+def arrival(
+    record_id: int, *, press_id: str = "press-01", ended_ms: int | None = None, epoch: str = "e1"
+) -> IncomingShot:
+    shot = Shot(
+        press_id=press_id,
+        ended_ms=1_000 * record_id if ended_ms is None else ended_ms,
+        parameters={"CycleTime": 17.5 + record_id, "CushionStroke": float("nan")},
+        curves={"InjectionPressure": np.arange(5, dtype=np.float32), "ClampForce": np.ones(3, np.float32)},
+        sample_interval_s=0.005,
+        cycle_counter=record_id,
+        job_name="job",
+        mould_id="mould",
+    )
+    scores = Scores("b1", {"FailureProbability/check_ring_wear": 0.25}, "target", (Reason("CushionStroke", 5.0, -3.5),))
+    scored = ScoredShot(shot, np.arange(4, dtype=np.float32), "hash", scores)
+    return IncomingShot(GATEWAY, epoch, record_id, 2_000 + record_id, False, scored)
+
+
+def gap(record_id: int, reason: str = "thinned") -> IncomingGap:
+    return IncomingGap(GATEWAY, "e1", record_id, 9, "press-01", 1_000 * record_id, reason)
+
+
+@pytest.fixture(params=["memory", "duckdb"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TelemetryStore]:
+    opened: TelemetryStore = MemoryStore() if request.param == "memory" else DuckDBStore(tmp_path / "t.duckdb")
+    yield opened
+    opened.close()
+
+
+def test_a_shot_comes_back_as_it_was(store: TelemetryStore) -> None:
+    [row_id] = store.write([arrival(7)])
+    assert row_id == 1
+    row = store.shot(1)
+    assert row is not None
+    sent, got = arrival(7).scored, row.scored
+    assert (got.shot.ended_ms, got.shot.cycle_counter, got.shot.job_name, got.shot.mould_id) == (
+        7_000,
+        7,
+        "job",
+        "mould",
+    )
+    assert got.shot.parameters["CycleTime"] == 24.5
+    assert np.isnan(got.shot.parameters["CushionStroke"])
+    assert got.scores == sent.scores
+    assert got.shot.sample_interval_s == 0.005
+    assert {name: list(c) for name, c in got.shot.curves.items()} == {n: list(c) for n, c in sent.shot.curves.items()}
+    np.testing.assert_array_equal(got.features, sent.features)
+    assert (row.press, row.gateway_id, row.received_ms, row.is_historical) == (
+        PressKey("plant-1", "press-01"), "gw-1", 2_007, False,
+    )  # fmt: skip
+    assert store.shot(2) is None
+
+
+def test_a_record_is_stored_once_however_often_it_arrives(store: TelemetryStore) -> None:
+    assert store.write([arrival(1), arrival(2), arrival(1)]) == [1, 2, None]
+    assert store.write([arrival(2), arrival(3)]) == [None, 3]
+    assert store.write([arrival(1, epoch="e2")]) == [4], "another epoch is another journal"
+    assert store.counts() == {PressKey("plant-1", "press-01"): 4}
+    assert list(store.committed(GATEWAY, "e1")) == [(1, 3)]
+    assert list(store.committed(GATEWAY, "e2")) == [(1, 1)]
+    assert list(store.committed(GatewayKey("plant-1", "gw-2"), "e1")) == []
+
+
+def test_a_gap_is_durable_and_stands_in_the_ledger(store: TelemetryStore) -> None:
+    assert store.write([arrival(1), gap(2), gap(3), arrival(4), gap(4)]) == [1, None, None, 2, None]
+    assert list(store.committed(GATEWAY, "e1")) == [(1, 4)]
+    assert store.gaps(limit=5) == [StoredGap(PressKey("plant-1", "press-01"), "gw-1", "thinned", 2, 2_000, 3_000)]
+
+
+def test_readers_page_by_row_id(store: TelemetryStore) -> None:
+    store.write([arrival(n, press_id=f"press-{n % 2}") for n in range(1, 8)])
+    newest = store.recent(PressKey("plant-1", "press-1"), limit=2)
+    assert [row.row_id for row in newest] == [7, 5]
+    assert [row.row_id for row in store.recent(PressKey("plant-1", "press-1"), limit=9, before=5)] == [3, 1]
+    assert [row.row_id for row in store.after(4, limit=2)] == [5, 6]
+    assert store.after(7, limit=2) == []
+    assert store.recent(PressKey("plant-2", "press-1"), limit=2) == []
+    assert all(not row.scored.shot.curves for row in newest)
+
+
+def test_latest_goes_by_the_time_of_the_press_not_of_arrival(store: TelemetryStore) -> None:
+    store.write([arrival(2, ended_ms=9_000), arrival(1, ended_ms=4_000)])
+    assert store.latest()[PressKey("plant-1", "press-01")].scored.shot.ended_ms == 9_000
+
+
+@settings(max_examples=15, deadline=None)
+@given(batches=st.lists(st.lists(st.integers(1, 25), max_size=8), max_size=8))
+def test_duckdb_agrees_with_its_memory_twin(batches: list[list[int]], tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("twin") / "t.duckdb"
+    twin, real = MemoryStore(), DuckDBStore(path)
+    for batch in batches:
+        records = [gap(n) if n % 5 == 0 else arrival(n) for n in batch]
+        assert real.write(records) == twin.write(records)
+        real.close()
+        real = DuckDBStore(path)
+    assert real.committed(GATEWAY, "e1") == twin.committed(GATEWAY, "e1")
+    assert real.counts() == twin.counts()
+    assert {k: v.row_id for k, v in real.latest().items()} == {k: v.row_id for k, v in twin.latest().items()}
+    assert real.gaps(limit=9) == twin.gaps(limit=9)
+    real.close()
+
+
+def test_a_second_opener_in_another_process_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.duckdb"
+    store = DuckDBStore(path)
+    code = "import pathlib, sys; from cloud.telemetry.duckdb_store import DuckDBStore; DuckDBStore(pathlib.Path(sys.argv[1]))"
+    result = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
+    store.close()
+    assert result.returncode != 0
+    assert "TelemetryError" in result.stderr
+
+
+def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "t.duckdb"
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(TelemetryError, match=r"t\.duckdb"):
+        DuckDBStore(path)

@@ -1,0 +1,33 @@
+"""What every test may rely on: loopback only, one async backend, the shared data where it lies."""
+
+import os
+from pathlib import Path
+
+import pytest
+import pytest_socket
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_setup() -> None:
+    pytest_socket.socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of third-party data, never committed; the test says that it is skipped where it is absent."""
+    folder = Path(os.environ.get("ZHISAN_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"third-party data not found at {folder}; set ZHISAN_DATA")
+    return folder
