@@ -97,8 +97,8 @@ class Journal(Protocol):
     def aliases(self) -> list[Alias]:
         """All aliases given so far, in order."""
 
-    def give_aliases(self, wanted: Sequence[tuple[str, str, int]]) -> list[Alias]:
-        """Give new aliases to (press, metric, datatype) triples, durably."""
+    def save_aliases(self, given: Sequence[Alias]) -> None:
+        """Make new aliases durable; to be called before a record that uses them is appended."""
 
     def next_bd_seq(self) -> int:
         """The next birth-death sequence number, 0..255; each call gives another, also after a restart."""

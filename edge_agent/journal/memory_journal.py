@@ -51,12 +51,9 @@ class MemoryJournal:
         """All aliases, in order."""
         return list(self._aliases)
 
-    def give_aliases(self, wanted: Sequence[tuple[str, str, int]]) -> list[Alias]:
-        """Give new aliases; see the port."""
-        last = len(self._aliases)
-        given = [Alias(press, metric, last + i, datatype) for i, (press, metric, datatype) in enumerate(wanted, 1)]
+    def save_aliases(self, given: Sequence[Alias]) -> None:
+        """Keep new aliases; see the port."""
         self._aliases += given
-        return given
 
     def next_bd_seq(self) -> int:
         """The next birth-death sequence number; see the port."""

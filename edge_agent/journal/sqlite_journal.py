@@ -154,13 +154,10 @@ class SqliteJournal:
         sql = "SELECT press_id, metric, alias, datatype FROM aliases ORDER BY alias"
         return [Alias(*row) for row in self._db.execute(sql)]
 
-    def give_aliases(self, wanted: Sequence[tuple[str, str, int]]) -> list[Alias]:
-        """Give new aliases, durably; see the port."""
-        (last,) = self._db.execute("SELECT coalesce(max(alias), 0) FROM aliases").fetchone()
-        given = [Alias(press, metric, last + i, datatype) for i, (press, metric, datatype) in enumerate(wanted, 1)]
+    def save_aliases(self, given: Sequence[Alias]) -> None:
+        """Make new aliases durable; see the port."""
         rows = [(a.alias, a.press_id, a.metric, a.datatype) for a in given]
         self._transaction(lambda: self._db.executemany("INSERT INTO aliases VALUES (?, ?, ?, ?)", rows))
-        return given
 
     def next_bd_seq(self) -> int:
         """The next birth-death sequence number; see the port."""

@@ -1,5 +1,7 @@
 """RangeSet behaves as a set of integers, whatever the order of additions."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +20,7 @@ def test_holds_exactly_what_was_added(added: list[tuple[int, int]]) -> None:
         assert {n for n in range(80) if n in ranges} == model
     assert ranges.count() == len(model)
     flat = list(ranges)
-    assert all(a[1] + 1 < b[0] for a, b in zip(flat, flat[1:], strict=False)), "sorted, disjoint, not touching"
+    assert all(a[1] + 1 < b[0] for a, b in pairwise(flat)), "sorted, disjoint, not touching"
     assert RangeSet(reversed(flat)) == ranges == ranges.copy()
 
 
@@ -31,8 +33,6 @@ def test_contiguous_from_is_the_first_hole(added: list[tuple[int, int]], start: 
 
 
 @given(spans, st.integers(0, 70), st.integers(1, 4))
-def test_above_gives_the_lowest_ranges_that_begin_above(
-    added: list[tuple[int, int]], number: int, limit: int
-) -> None:
+def test_above_gives_the_lowest_ranges_that_begin_above(added: list[tuple[int, int]], number: int, limit: int) -> None:
     ranges = RangeSet(added)
     assert ranges.above(number, limit) == [r for r in ranges if r[0] > number][:limit]

@@ -1,0 +1,169 @@
+"""What a batch of Sparkplug messages means: records to store, what happened to the fleet, whom to answer.
+
+No sockets and no database, so that it can be driven by a simulation; the host session in it is not thread-safe.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cloud.telemetry.store import GatewayKey, IncomingGap, IncomingShot
+from contract import commit, shot_wire
+from contract.sparkplug.codec import Metric
+from contract.sparkplug.host import (
+    DeviceBorn,
+    DeviceData,
+    DeviceDied,
+    HostSession,
+    NodeBorn,
+    NodeData,
+    NodeDied,
+    RebirthNeeded,
+    Rejected,
+    SeqGap,
+)
+from contract.sparkplug.topics import NodeKey
+
+UNREADABLE = "unreadable"
+LETTER_BYTES_MAX = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayBorn:
+    """A gateway has introduced itself; `epoch` is empty for another maker's edge node."""
+
+    gateway: GatewayKey
+    epoch: str
+    metrics: Mapping[str, Any]
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PressBorn:
+    """A press was introduced by its gateway."""
+
+    gateway: GatewayKey
+    press_id: str
+    metrics: Mapping[str, Any]
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayDied:
+    """A gateway's connection has ended."""
+
+    gateway: GatewayKey
+
+
+@dataclass(frozen=True, slots=True)
+class PressDied:
+    """A gateway no longer hears its press."""
+
+    gateway: GatewayKey
+    press_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayHealth:
+    """A gateway's own figures; `clock_offset_s` is how far its clock is ahead of ours."""
+
+    gateway: GatewayKey
+    metrics: Mapping[str, Any]
+    clock_offset_s: float
+
+
+FleetNews = GatewayBorn | PressBorn | GatewayDied | PressDied | GatewayHealth
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that nothing could be made of: kept for people, and out of the way of the rest."""
+
+    topic: str
+    reason: str
+    payload: bytes
+    received_ms: int
+
+
+@dataclass(slots=True)
+class Digest:
+    """What one batch came to."""
+
+    records: list[IncomingShot | IncomingGap] = field(default_factory=list)
+    news: list[FleetNews] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    rebirths: set[NodeKey] = field(default_factory=set)
+    seq_gaps: int = 0
+
+
+def digest(session: HostSession, messages: Iterable[tuple[str, bytes]], now_ms: int) -> Digest:
+    """Feed the messages, in order, to the session and sort what it says."""
+    result = Digest()
+    for topic, payload in messages:
+        for event in session.on_message(topic, payload):
+            _take(result, event, topic, payload, now_ms)
+    return result
+
+
+def _take(result: Digest, event: object, topic: str, payload: bytes, now_ms: int) -> None:
+    match event:
+        case DeviceData():
+            _record(result, event, topic, payload, now_ms)
+        case NodeBorn(node, _, metrics, _, raw):
+            values = _values(metrics)
+            epoch = values.get(commit.EPOCH)
+            result.news.append(GatewayBorn(_key(node), epoch if isinstance(epoch, str) else "", values, raw))
+            result.rebirths.discard(node)
+        case DeviceBorn(node, device, metrics, _, raw):
+            result.news.append(PressBorn(_key(node), device, _values(metrics), raw))
+        case NodeData(node, metrics, timestamp_ms, _):
+            offset_s = 0.0 if timestamp_ms is None else (timestamp_ms - now_ms) / 1000
+            result.news.append(GatewayHealth(_key(node), _values(metrics), offset_s))
+        case NodeDied(node):
+            result.news.append(GatewayDied(_key(node)))
+        case DeviceDied(node, device, _):
+            result.news.append(PressDied(_key(node), device))
+        case RebirthNeeded(node, _):
+            result.rebirths.add(node)
+        case SeqGap():
+            result.seq_gaps += 1
+        case Rejected(_, reason):
+            result.letters.append(DeadLetter(topic, reason, payload[:LETTER_BYTES_MAX], now_ms))
+
+
+def _record(result: Digest, event: DeviceData, topic: str, payload: bytes, now_ms: int) -> None:
+    """A record to store; an unreadable one is spent as a gap, so that its gateway does not send it for ever."""
+    gateway = _key(event.node)
+    try:
+        record = shot_wire.record_of(event.device_id, event.metrics)
+    except shot_wire.WireError as error:
+        result.letters.append(DeadLetter(topic, str(error), payload[:LETTER_BYTES_MAX], now_ms))
+        identity = _identity(event.metrics)
+        if identity is not None:
+            result.records.append(IncomingGap(gateway, *identity, now_ms, event.device_id, now_ms, UNREADABLE))
+        return
+    if isinstance(record, shot_wire.GapRecord):
+        gap = IncomingGap(
+            gateway, record.epoch, record.record_id, now_ms, event.device_id, record.ended_ms, record.reason
+        )
+        result.records.append(gap)
+    elif record is not None:
+        is_historical = any(metric.is_historical for metric in event.metrics)
+        shot = IncomingShot(gateway, record.epoch, record.record_id, now_ms, is_historical, record.scored)
+        result.records.append(shot)
+
+
+def _identity(metrics: Sequence[Metric]) -> tuple[str, int] | None:
+    values = _values(metrics)
+    epoch, record_id = values.get(commit.EPOCH), values.get(shot_wire.JOURNAL_ID)
+    if isinstance(epoch, str) and epoch and isinstance(record_id, int) and record_id >= commit.FIRST_RECORD_ID:
+        return epoch, record_id
+    return None
+
+
+def _values(metrics: Iterable[Metric]) -> dict[str, Any]:
+    return {metric.name: metric.value for metric in metrics if metric.name is not None}
+
+
+def _key(node: NodeKey) -> GatewayKey:
+    return GatewayKey(node.group_id, node.node_id)

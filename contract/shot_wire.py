@@ -1,0 +1,207 @@
+"""A journal record as Sparkplug metrics and back: scalars by name for every host, vectors and curves as arrays."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from contract import commit
+from contract.shot import CURVE_SAMPLES_MAX, PARAMETERS_MAX, FloatArray, Reason, ScoredShot, Scores, Shot
+from contract.sparkplug.codec import Metric
+from contract.sparkplug.datatypes import DataType
+from contract.vocabulary import PARAMETERS, SIGNALS
+from kit.errors import ZhisanError
+
+JOURNAL_ID: Final = "Journal/Id"
+GAP: Final = "Journal/Gap"
+ENDED: Final = "Shot/Ended"
+CYCLE_COUNTER: Final = "Shot/CycleCounter"
+JOB_NAME: Final = "Shot/JobName"
+MOULD_ID: Final = "Shot/MouldId"
+SAMPLE_INTERVAL: Final = "Shot/SampleInterval"
+BUNDLE: Final = "Models/Bundle"
+QUALITY_CLASS: Final = "Models/QualityClass"
+FEATURES: Final = "Features/Vector"
+FEATURES_HASH: Final = "Features/Hash"
+REASON_FEATURES: Final = "Reasons/Features"
+REASON_VALUES: Final = "Reasons/Values"
+REASON_SIGMAS: Final = "Reasons/Sigmas"
+PARAMETER_PREFIX: Final = "Parameters/"
+SCORE_PREFIX: Final = "Scores/"
+CURVE_PREFIX: Final = "Curves/"
+
+AliasOf = Callable[[str, DataType], int]
+"""Gives the alias of a metric name of this press, whose datatype never changes."""
+
+
+class WireError(ZhisanError):
+    """A record that cannot be read; it names the metric. The host keeps the message and goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class GapRecord:
+    """A record whose content its gateway gave up."""
+
+    epoch: str
+    record_id: int
+    ended_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShotRecord:
+    """A record with its shot."""
+
+    epoch: str
+    record_id: int
+    scored: ScoredShot
+
+
+def unit_of(metric: str) -> str:
+    """The unit of a metric's value, empty when it has none: for the birth's `engUnit` property."""
+    if metric.startswith(PARAMETER_PREFIX):
+        return PARAMETERS[metric.removeprefix(PARAMETER_PREFIX)].unit
+    if metric.startswith(CURVE_PREFIX):
+        return SIGNALS[metric.removeprefix(CURVE_PREFIX)].unit
+    return "s" if metric == SAMPLE_INTERVAL else ""
+
+
+def body_metrics(scored: ScoredShot, epoch: str, alias_of: AliasOf) -> list[Metric]:
+    """All of a record but its id and its curves."""
+    shot, scores = scored.shot, scored.scores
+    values: list[tuple[str, DataType, Any]] = [
+        (commit.EPOCH, DataType.UUID, epoch),
+        (ENDED, DataType.DateTime, shot.ended_ms),
+        (JOB_NAME, DataType.String, shot.job_name),
+        (MOULD_ID, DataType.String, shot.mould_id),
+        (BUNDLE, DataType.String, scores.bundle_id),
+        (FEATURES_HASH, DataType.String, scored.features_hash),
+        (FEATURES, DataType.FloatArray, scored.features),
+    ]
+    if shot.cycle_counter is not None:
+        values.append((CYCLE_COUNTER, DataType.UInt64, shot.cycle_counter))
+    if shot.curves:
+        values.append((SAMPLE_INTERVAL, DataType.Double, shot.sample_interval_s))
+    if scores.quality_class is not None:
+        values.append((QUALITY_CLASS, DataType.String, scores.quality_class))
+    if scores.reasons:
+        values.append((REASON_FEATURES, DataType.StringArray, [reason.feature for reason in scores.reasons]))
+        values.append((REASON_VALUES, DataType.DoubleArray, [reason.value for reason in scores.reasons]))
+        values.append((REASON_SIGMAS, DataType.DoubleArray, [reason.sigma for reason in scores.reasons]))
+    values += [(PARAMETER_PREFIX + name, DataType.Double, value) for name, value in shot.parameters.items()]
+    values += [(SCORE_PREFIX + name, DataType.Double, value) for name, value in scores.values.items()]
+    return [_metric(name, value, datatype, shot.ended_ms, alias_of) for name, datatype, value in values]
+
+
+def curve_metrics(shot: Shot, alias_of: AliasOf) -> list[Metric]:
+    """The curves of a record, apart so that a full journal can give them up alone."""
+    return [
+        _metric(CURVE_PREFIX + signal, samples, DataType.FloatArray, shot.ended_ms, alias_of)
+        for signal, samples in shot.curves.items()
+    ]
+
+
+def gap_metrics(epoch: str, ended_ms: int, reason: str, alias_of: AliasOf) -> list[Metric]:
+    """What is left of a record that was given up."""
+    return [
+        _metric(commit.EPOCH, epoch, DataType.UUID, ended_ms, alias_of),
+        _metric(ENDED, ended_ms, DataType.DateTime, ended_ms, alias_of),
+        _metric(GAP, reason, DataType.String, ended_ms, alias_of),
+    ]
+
+
+def id_metric(record_id: int, ended_ms: int, alias_of: AliasOf) -> Metric:
+    """The id of a record, known only once the journal has it."""
+    return _metric(JOURNAL_ID, record_id, DataType.UInt64, ended_ms, alias_of)
+
+
+def _metric(name: str, value: object, datatype: DataType, ended_ms: int, alias_of: AliasOf) -> Metric:
+    return Metric(None, value, datatype, alias=alias_of(name, datatype), timestamp_ms=ended_ms)
+
+
+def record_of(press_id: str, metrics: Iterable[Metric]) -> ShotRecord | GapRecord | None:
+    """The record in a press's DDATA, names resolved; None when it carries no journal id (another maker's edge node).
+
+    Raises:
+        WireError: a metric that every record has is missing, or a value is of another type or beyond its bound.
+    """
+    values: dict[str, Any] = {metric.name or "": metric.value for metric in metrics}
+    if JOURNAL_ID not in values:
+        return None
+    record_id, epoch = _int(values, JOURNAL_ID), _text(values, commit.EPOCH)
+    if record_id < commit.FIRST_RECORD_ID or not epoch:
+        raise WireError(f"{JOURNAL_ID} {record_id} of epoch {epoch!r} is no record")
+    ended_ms = _int(values, ENDED)
+    if values.get(GAP) is not None:
+        return GapRecord(epoch, record_id, ended_ms, _text(values, GAP))
+    shot = Shot(
+        press_id=press_id,
+        ended_ms=ended_ms,
+        parameters=_numbers(values, PARAMETER_PREFIX),
+        curves=_curves(values),
+        sample_interval_s=_float(values, SAMPLE_INTERVAL) if values.get(SAMPLE_INTERVAL) is not None else 0.0,
+        cycle_counter=_int(values, CYCLE_COUNTER) if values.get(CYCLE_COUNTER) is not None else None,
+        job_name=_text(values, JOB_NAME),
+        mould_id=_text(values, MOULD_ID),
+    )
+    scores = Scores(
+        bundle_id=_text(values, BUNDLE),
+        values=_numbers(values, SCORE_PREFIX),
+        quality_class=_text(values, QUALITY_CLASS) if values.get(QUALITY_CLASS) is not None else None,
+        reasons=_reasons(values),
+    )
+    features = _array(values, FEATURES)
+    return ShotRecord(epoch, record_id, ScoredShot(shot, features, _text(values, FEATURES_HASH), scores))
+
+
+def _int(values: Mapping[str, Any], name: str) -> int:
+    value = values.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise WireError(f"{name} is {value!r}, not an integer")
+    return value
+
+
+def _float(values: Mapping[str, Any], name: str) -> float:
+    value = values.get(name)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise WireError(f"{name} is {value!r}, not a number")
+    return float(value)
+
+
+def _text(values: Mapping[str, Any], name: str) -> str:
+    value = values.get(name)
+    if not isinstance(value, str):
+        raise WireError(f"{name} is {value!r}, not a text")
+    return value
+
+
+def _array(values: Mapping[str, Any], name: str) -> FloatArray:
+    value = values.get(name)
+    if not isinstance(value, np.ndarray) or value.dtype != np.float32 or len(value) > CURVE_SAMPLES_MAX:
+        raise WireError(f"{name} is not a Float array of at most {CURVE_SAMPLES_MAX}")
+    return value
+
+
+def _numbers(values: Mapping[str, Any], prefix: str) -> dict[str, float]:
+    found = {
+        name.removeprefix(prefix): float("nan") if value is None else _float(values, name)
+        for name, value in values.items()
+        if name.startswith(prefix)
+    }
+    if len(found) > PARAMETERS_MAX:
+        raise WireError(f"{len(found)} metrics under {prefix}: at most {PARAMETERS_MAX}")
+    return found
+
+
+def _curves(values: Mapping[str, Any]) -> dict[str, FloatArray]:
+    names = [name for name, value in values.items() if name.startswith(CURVE_PREFIX) and value is not None]
+    return {name.removeprefix(CURVE_PREFIX): _array(values, name) for name in names}
+
+
+def _reasons(values: Mapping[str, Any]) -> tuple[Reason, ...]:
+    parts = [values.get(name) for name in (REASON_FEATURES, REASON_VALUES, REASON_SIGMAS)]
+    features, numbers, sigmas = ([] if part is None else list(part) for part in parts)
+    if not len(features) == len(numbers) == len(sigmas):
+        raise WireError(f"{REASON_FEATURES}, {REASON_VALUES} and {REASON_SIGMAS} differ in length")
+    return tuple(Reason(str(f), float(n), float(s)) for f, n, s in zip(features, numbers, sigmas, strict=True))

@@ -1,0 +1,30 @@
+"""The command `zhisan`: hands over to the program that the first word names, and loads no other."""
+
+import importlib
+import sys
+
+PROGRAMS = {
+    "up": ("deploy.local.up", "run the whole system on this machine: broker, cloud, simulated plant, gateway"),
+    "replay": ("deploy.replay", "push a recorded file through a running gateway"),
+    "edge": ("edge_agent.cli", "the gateway: run, check"),
+    "cloud": ("cloud.cli", "the cloud: run, check"),
+    "models": ("deploy.models_cli", "models: build the default bundle"),
+    "sim": ("simulators.cli", "simulators: a plant of OPC UA presses"),
+}
+
+
+def main() -> None:
+    """Run the program that the first argument names."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in PROGRAMS:
+        lines = [f"  {word:8}{what}" for word, (_, what) in PROGRAMS.items()]
+        print("usage: zhisan COMMAND ...\n\n" + "\n".join(lines) + "\n\n`zhisan COMMAND --help` says more.")
+        sys.exit(0 if name in ("", "-h", "--help") else 2)
+    module, _ = PROGRAMS[name]
+    try:
+        program = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] in ("cloud", "edge_agent", "deploy", "simulators", "models"):
+            raise
+        sys.exit(f"`zhisan {name}` needs the package {error.name}: install the extra that brings it (see README.md)")
+    sys.exit(program.main(sys.argv[2:]))

@@ -1,0 +1,146 @@
+"""The gateway's composition root: settings in, running tasks out."""
+
+import random
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from uuid import UUID
+
+import anyio
+import structlog
+
+from contract import shot_wire
+from contract.sparkplug.codec import Metric, encode_metrics
+from contract.sparkplug.datatypes import DataType
+from edge_agent.aliases import AliasTable
+from edge_agent.health import Health
+from edge_agent.journal.journal import Record
+from edge_agent.journal.sqlite_journal import SqliteJournal
+from edge_agent.journal.thread import JournalThread
+from edge_agent.pipeline import Pipeline
+from edge_agent.settings import EdgeSettings
+from edge_agent.sources.opcua.press import OpcUaPress
+from edge_agent.sources.replay import ReplayInbox, inbox_of
+from edge_agent.uplink.uplink import NodeWill, Uplink
+from edge_agent.uplink.window import Window
+from kit.clock import Clock, SystemClock
+from kit.ids import uuid7
+from kit.mqtt import PahoLink
+from models.runtime.bundle import read_bundle
+from models.runtime.scorer import Scorer
+
+JOURNAL_FILE = "journal.sqlite"
+THINNED = "thinned"
+RESTART_S_MIN, RESTART_S_MAX = 1.0, 60.0
+log = structlog.get_logger()
+
+
+async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
+    """Run the gateway until cancelled.
+
+    Raises:
+        JournalError: the journal cannot be opened.
+        BundleError: the model bundle is refused.
+    """
+    clock = clock or SystemClock()
+    scorer = Scorer(read_bundle(settings.models.bundle)) if settings.models.bundle is not None else None
+    journal, aliases = _open_journal(settings, uuid7(clock.utc_ms()))
+    thread = JournalThread(journal)
+    health = Health(presses={source.press: False for source in settings.sources.opcua})
+    for source in settings.sources.opcua:
+        aliases.add_press(source.press)
+    node = NodeWill(
+        settings.gateway.plant,
+        settings.gateway.id,
+        primary_host_id=settings.uplink.primary_host_id or None,
+        next_bd_seq=thread.next_bd_seq,
+    )
+    window = Window(
+        thread.epoch,
+        records_max=settings.uplink.records_max,
+        bytes_max=settings.uplink.bytes_max,
+        resend_after_s=settings.uplink.resend_after_s,
+    )
+
+    link = PahoLink(settings.broker, f"{settings.gateway.plant}.{settings.gateway.id}", node.make)
+    uplink = Uplink(
+        link,
+        node,
+        thread,
+        aliases,
+        window,
+        health,
+        clock,
+        health_every_s=settings.uplink.health_every_s,
+        node_properties=_node_properties(scorer),
+    )
+    pipeline = Pipeline(
+        thread,
+        aliases,
+        scorer,
+        health,
+        uplink.appended,
+        curve_interval_s=settings.curves.interval_s,
+        curve_samples_max=settings.curves.samples_max,
+    )
+    positions = journal.positions()
+    sources = [
+        OpcUaPress(
+            source,
+            pipeline.deliver,
+            health,
+            clock,
+            position=positions.get(f"opcua:{source.press}"),
+            randomness=random.Random(),  # noqa: S311 - spreads reconnections, guards nothing
+        )
+        for source in settings.sources.opcua
+    ]
+    replay = ReplayInbox(inbox_of(settings.gateway.state_dir), pipeline.deliver, thread.positions)
+    log.info("gateway_started", plant=settings.gateway.plant, gateway=settings.gateway.id, presses=len(sources))
+    try:
+        async with link, anyio.create_task_group() as tasks:
+            tasks.start_soon(uplink.run, name="uplink")
+            tasks.start_soon(pipeline.run, name="pipeline")
+            for press in sources:
+                tasks.start_soon(_supervise, press.source_id, press.run, name=press.source_id)
+            tasks.start_soon(_supervise, "replay", replay.run, name="replay")
+    finally:
+        journal.close()
+        log.info("gateway_stopped")
+
+
+def _open_journal(settings: EdgeSettings, new_epoch: UUID) -> tuple[SqliteJournal, AliasTable]:
+    """The journal and its aliases; a gap that it leaves is written with them."""
+    tables: list[AliasTable] = []
+
+    def make_gap(record: Record) -> bytes:
+        alias_of = tables[0].of(record.press_id)
+        return encode_metrics(shot_wire.gap_metrics(journal.epoch, record.ended_ms, THINNED, alias_of))
+
+    journal = SqliteJournal(
+        settings.gateway.state_dir / JOURNAL_FILE,
+        size_bytes_max=settings.journal.size_mb_max * 2**20,
+        new_epoch=new_epoch,
+        make_gap=make_gap,
+    )
+    tables.append(AliasTable(journal.aliases()))
+    return journal, tables[0]
+
+
+def _node_properties(scorer: Scorer | None) -> list[Metric]:
+    bundle_id = scorer.bundle_id if scorer is not None else ""
+    return [
+        Metric("Gateway/Version", version("zhisan"), DataType.String),
+        Metric(shot_wire.BUNDLE, bundle_id, DataType.String),
+    ]
+
+
+async def _supervise(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Keep one source running: a bug in it is reported and does not stop the other presses."""
+    pause_s = RESTART_S_MIN
+    while True:
+        try:
+            await work()
+        except Exception:  # supervision: the one place that catches all
+            log.exception("source_crashed", source=name, restart_in_s=pause_s)
+        await anyio.sleep(pause_s)
+        pause_s = min(2 * pause_s, RESTART_S_MAX)

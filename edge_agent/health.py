@@ -1,0 +1,73 @@
+"""How the gateway is: counters that its parts raise, and the metrics that the cloud sees."""
+
+from dataclasses import dataclass, field
+
+import psutil
+import structlog
+
+from edge_agent.journal.journal import JournalCounts
+
+PREFIX = "Health/"
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Health:
+    """Counters since the program started; `presses` tells of each whether it answers."""
+
+    shots_taken: int = 0
+    shots_scored: int = 0
+    shots_refused: int = 0
+    records_sent: int = 0
+    records_sent_again: int = 0
+    missed_cycles: int = 0
+    journal_errors: int = 0
+    commits_refused: int = 0
+    presses: dict[str, bool] = field(default_factory=dict)
+
+    def press_connected(self, press_id: str) -> None:
+        """The press answers."""
+        self.presses[press_id] = True
+
+    def press_lost(self, press_id: str, reason: str) -> None:
+        """The press does not answer any more."""
+        self.presses[press_id] = False
+        log.debug("press_state", press_id=press_id, reason=reason)
+
+    def cycles_missed(self, press_id: str, count: int) -> None:
+        """The press has made cycles that no one recorded."""
+        self.missed_cycles += count
+        log.warning("cycles_missed", press_id=press_id, count=count)
+
+
+@dataclass(slots=True)
+class HealthReporter:
+    """Turns counters into metrics; rates are over the time since the last report."""
+
+    health: Health
+    last_s: float
+    last_scored: int = 0
+
+    def metrics(self, now_s: float, now_ms: int, counts: JournalCounts, oldest_ms: int | None) -> dict[str, float]:
+        """The health metrics by name: `Health/JournalRecords`, `Health/LagSeconds` and so on."""
+        elapsed_s = max(now_s - self.last_s, 1e-3)
+        scored = self.health.shots_scored - self.last_scored
+        self.last_s, self.last_scored = now_s, self.health.shots_scored
+        values = {
+            "JournalRecords": counts.records,
+            "JournalBytes": counts.size_bytes,
+            "LagSeconds": 0.0 if oldest_ms is None else max(0.0, (now_ms - oldest_ms) / 1000),
+            "ScoresPerSecond": scored / elapsed_s,
+            "RssMiB": psutil.Process().memory_info().rss / 2**20,
+            "ShotsTaken": self.health.shots_taken,
+            "ShotsRefused": self.health.shots_refused,
+            "RecordsSent": self.health.records_sent,
+            "RecordsSentAgain": self.health.records_sent_again,
+            "CyclesMissed": self.health.missed_cycles,
+            "CurvesDropped": counts.curves_dropped,
+            "RecordsThinned": counts.records_thinned,
+            "JournalErrors": self.health.journal_errors,
+            "CommitsRefused": self.health.commits_refused,
+            "PressesConnected": sum(self.health.presses.values()),
+        }
+        return {PREFIX + name: float(value) for name, value in values.items()}

@@ -1,0 +1,74 @@
+"""The journal off the event loop: one call at a time, in a worker thread."""
+
+import threading
+from collections.abc import Mapping, Sequence
+
+import anyio
+from anyio import to_thread
+
+from contract.ranges import RangeSet
+from edge_agent.journal.journal import Alias, Journal, JournalCounts, NewRecord, Record
+
+
+class JournalThread:
+    """The journal's methods as coroutines; `next_bd_seq` alone is called from the MQTT client's own thread."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._lock = threading.Lock()
+        self._limiter = anyio.CapacityLimiter(1)
+        self.epoch = journal.epoch
+
+    async def append(self, records: Sequence[NewRecord], aliases: Sequence[Alias] = ()) -> int:
+        """Make new aliases and then the records durable; the first id. See `Journal.append`."""
+
+        def work() -> int:
+            with self._lock:
+                if aliases:
+                    self._journal.save_aliases(aliases)
+                return self._journal.append(records)
+
+        return await to_thread.run_sync(work, limiter=self._limiter)
+
+    async def read(self, first: int, last: int, *, limit: int) -> list[Record]:
+        """See `Journal.read`."""
+
+        def work() -> list[Record]:
+            with self._lock:
+                return self._journal.read(first, last, limit=limit)
+
+        return await to_thread.run_sync(work, limiter=self._limiter)
+
+    async def forget(self, below: int, ranges: RangeSet) -> None:
+        """See `Journal.forget`."""
+
+        def work() -> None:
+            with self._lock:
+                self._journal.forget(below, ranges)
+
+        await to_thread.run_sync(work, limiter=self._limiter)
+
+    async def positions(self) -> Mapping[str, str]:
+        """See `Journal.positions`."""
+
+        def work() -> Mapping[str, str]:
+            with self._lock:
+                return self._journal.positions()
+
+        return await to_thread.run_sync(work, limiter=self._limiter)
+
+    async def status(self) -> tuple[tuple[int, int], JournalCounts, int | None]:
+        """Bounds, counts, and when the oldest kept record's cycle ended (UTC ms)."""
+
+        def work() -> tuple[tuple[int, int], JournalCounts, int | None]:
+            with self._lock:
+                bounds = self._journal.bounds()
+                oldest = self._journal.read(*bounds, limit=1)
+                return bounds, self._journal.counts(), oldest[0].ended_ms if oldest else None
+
+        return await to_thread.run_sync(work, limiter=self._limiter)
+
+    def next_bd_seq(self) -> int:
+        """See `Journal.next_bd_seq`; blocks for one durable write."""
+        with self._lock:
+            return self._journal.next_bd_seq()

@@ -1,0 +1,108 @@
+"""The gateway's one TOML file: every key, its default and what it means."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from kit.mqtt import BrokerSettings
+from kit.settings import Settings
+
+ENVIRONMENT_PREFIX = "ZHISAN_EDGE__"
+
+Id = Annotated[str, Field(pattern=r"^[^\s+#/\x00-\x1f]{1,64}$")]
+"""A Sparkplug id: no spaces, `+`, `#`, `/` or control characters."""
+
+
+class GatewaySettings(Settings):
+    """Who this gateway is."""
+
+    plant: Id = Field(description="Plant id: the Sparkplug group.")
+    id: Id = Field(description="Gateway id, unique in the plant: the Sparkplug edge node.")
+    state_dir: Path = Field(description="Folder for the journal and the replay inbox; must survive restarts.")
+
+
+class JournalSettings(Settings):
+    """The durable log."""
+
+    size_mb_max: int = Field(1024, ge=1, description="Bound of the journal's file; at the bound it degrades, counted.")
+
+
+class UplinkSettings(Settings):
+    """From the journal to the cloud."""
+
+    primary_host_id: str = Field(
+        "zhisan", description="Host whose STATE must be online before anything is sent; empty: none."
+    )
+    records_max: int = Field(2_000, ge=1, description="Most records sent and not committed.")
+    bytes_max: int = Field(16 * 1024 * 1024, ge=64 * 1024, description="Most bytes sent and not committed.")
+    resend_after_s: float = Field(5.0, ge=0.5, description="Send a record again when it is not committed by then.")
+    health_every_s: float = Field(10.0, ge=1.0, description="How often the health metrics are published.")
+
+
+class ModelSettings(Settings):
+    """What scores the shots."""
+
+    bundle: Path | None = Field(None, description="Model bundle; without one, shots are sent unscored.")
+
+
+class CurveSettings(Settings):
+    """What is kept of the curves: from injection start, resampled."""
+
+    interval_s: float = Field(0.005, gt=0, description="Sample interval of the kept curves.")
+    samples_max: int = Field(1_000, ge=0, le=20_000, description="Most samples a curve; 0 keeps no curves.")
+
+
+class OpcUaSource(Settings):
+    """One press with an OPC 40077 (EUROMAP 77) server."""
+
+    press: Id = Field(description="Press id: the Sparkplug device.")
+    url: str = Field(pattern=r"^opc\.tcp://", description="Endpoint, opc.tcp://host:port/path.")
+    security: Literal["none", "basic256sha256"] = Field("none", description="basic256sha256 signs and encrypts.")
+    certificate_file: Path | None = Field(None, description="This gateway's certificate (DER or PEM).")
+    private_key_file: Path | None = Field(None, description="This gateway's private key (PEM).")
+    server_certificate_file: Path | None = Field(None, description="The press's certificate, to be sure who answers.")
+    username: str = Field("", description="User name, when the server wants one.")
+    password: str = Field("", description="Its password; better by environment.")
+
+    @model_validator(mode="after")
+    def _certificates(self) -> "OpcUaSource":
+        if self.security == "basic256sha256" and not (self.certificate_file and self.private_key_file):
+            raise ValueError("basic256sha256 needs certificate_file and private_key_file")
+        return self
+
+
+class SourceSettings(Settings):
+    """Where shots come from."""
+
+    opcua: tuple[OpcUaSource, ...] = Field((), description="Presses with an OPC UA server.")
+
+
+class LogSettings(Settings):
+    """What the program writes to standard error."""
+
+    style: Literal["json", "console"] = Field("console", description="json for machines, console for the eye.")
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severe level that is written."
+    )
+
+
+class EdgeSettings(Settings):
+    """The whole file."""
+
+    gateway: GatewaySettings
+    broker: BrokerSettings = BrokerSettings()
+    journal: JournalSettings = JournalSettings()
+    uplink: UplinkSettings = UplinkSettings()
+    models: ModelSettings = ModelSettings()
+    curves: CurveSettings = CurveSettings()
+    sources: SourceSettings = SourceSettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _presses_once(self) -> "EdgeSettings":
+        presses = [source.press for source in self.sources.opcua]
+        twice = sorted({press for press in presses if presses.count(press) > 1})
+        if twice:
+            raise ValueError(f"press {', '.join(twice)} is named by more than one source")
+        return self

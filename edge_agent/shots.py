@@ -1,0 +1,95 @@
+"""From what a press reports of a cycle to a shot in the vocabulary's names and units. Pure."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from contract.shot import CURVE_SAMPLES_MAX, FloatArray, Shot
+from contract.units import conversion
+from contract.vocabulary import PARAMETERS, SIGNALS
+
+CLOCK_OFF_MS_MAX = 5 * 60 * 1000
+"""A press whose clock is further off than this is not believed about the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """Takes one reported field to a parameter or signal of the vocabulary."""
+
+    name: str
+    factor: float
+    offset: float
+
+    def value(self, reported: object) -> float:
+        """The reading in the vocabulary's unit; NaN when it is no number."""
+        if isinstance(reported, bool) or not isinstance(reported, int | float) or not math.isfinite(reported):
+            return math.nan
+        return reported * self.factor + self.offset
+
+
+def parameter_converter(name: str, unit: str) -> Converter | None:
+    """How to take a reported field called `name` in `unit`; None when the vocabulary does not know it.
+
+    Raises:
+        UnitError: the unit is unknown or measures something else.
+    """
+    wanted = PARAMETERS.get(name)
+    return None if wanted is None else Converter(name, *conversion(unit or wanted.unit, wanted.unit))
+
+
+def signal_converter(name: str, unit: str) -> Converter | None:
+    """As `parameter_converter`, for curves."""
+    wanted = SIGNALS.get(name)
+    return None if wanted is None else Converter(name, *conversion(unit or wanted.unit, wanted.unit))
+
+
+def curve(reported: object, converter: Converter) -> FloatArray | None:
+    """A reported curve as float32 in the vocabulary's unit; None when it is no list of numbers, empty or too long."""
+    if not isinstance(reported, list | tuple | np.ndarray) or not 0 < len(reported) <= CURVE_SAMPLES_MAX:
+        return None
+    try:
+        samples = np.asarray(reported, np.float32)
+    except (TypeError, ValueError):
+        return None
+    if samples.ndim != 1:
+        return None
+    if converter.factor == 1.0 and converter.offset == 0.0:
+        return samples
+    return samples * np.float32(converter.factor) + np.float32(converter.offset)
+
+
+def trusted_time_ms(reported_ms: int | None, now_ms: int) -> int:
+    """When the cycle ended: the press's word, or the gateway's clock when the press is silent or far off."""
+    if reported_ms is None or abs(reported_ms - now_ms) > CLOCK_OFF_MS_MAX:
+        return now_ms
+    return reported_ms
+
+
+def assemble(
+    press_id: str,
+    *,
+    ended_ms: int,
+    fields: Mapping[str, object],
+    converters: Mapping[str, Converter],
+    curves: Mapping[str, FloatArray],
+    sample_interval_s: float,
+    cycle_counter: int | None,
+    job_name: str,
+    mould_id: str,
+) -> Shot:
+    """One shot from the fields of a cycle event, by the converter of each field."""
+    parameters = {
+        converter.name: converter.value(fields[path]) for path, converter in converters.items() if path in fields
+    }
+    return Shot(
+        press_id=press_id,
+        ended_ms=ended_ms,
+        parameters=parameters,
+        curves=curves,
+        sample_interval_s=sample_interval_s if curves else 0.0,
+        cycle_counter=cycle_counter,
+        job_name=job_name,
+        mould_id=mould_id,
+    )

@@ -1,0 +1,124 @@
+"""The window sends every record until it is committed, keeps its bounds, and lets live records overtake history."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contract.commit import Commit, CommitError, commit_of
+from contract.ranges import RangeSet
+from edge_agent.uplink.window import FETCH_MAX, Window
+
+EPOCH = "e"
+SIZE = 100
+
+
+class Gateway:
+    """A journal that is a set of ids, a window over it, and a host that stores what it is told to receive."""
+
+    def __init__(self, kept: int, **bounds: float) -> None:
+        self.kept = set(range(1, kept + 1))
+        self.next_id = kept + 1
+        self.now_s = 0.0
+        self.window = Window(EPOCH, **bounds)  # type: ignore[arg-type]
+        self.window.begin(1, self.next_id)
+
+    def append(self, count: int) -> None:
+        self.kept |= set(range(self.next_id, self.next_id + count))
+        self.next_id += count
+        self.window.appended(self.next_id)
+
+    def send(self) -> list[tuple[str, int]]:
+        """One fetch, as the uplink does it."""
+        fetch = self.window.next(self.now_s)
+        if fetch is None:
+            return []
+        assert fetch.limit <= 400
+        found = sorted(i for i in self.kept if fetch.first <= i <= fetch.last)[: fetch.limit]
+        sent = []
+        for record_id in found:
+            if self.window.wants(fetch, record_id):
+                self.window.sent(record_id, SIZE, self.now_s)
+                sent.append((fetch.lane, record_id))
+        self.window.fetched(fetch, found)
+        return sent
+
+    def commit(self, stored: set[int]) -> None:
+        word = commit_of(EPOCH, RangeSet((i, i) for i in stored))
+        if self.window.committed(word):
+            gone = RangeSet([(0, word.below - 1), *word.ranges])
+            self.kept = {i for i in self.kept if i not in gone}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kept=st.integers(0, 300),
+    appended=st.lists(st.integers(0, 60), max_size=8),
+    lost=st.sets(st.integers(1, 700), max_size=60),
+    records_max=st.integers(8, 150),
+)
+def test_everything_is_committed_although_the_network_loses(
+    kept: int, appended: list[int], lost: set[int], records_max: int
+) -> None:
+    gateway, stored, lost = Gateway(kept, records_max=records_max, resend_after_s=1.0), set[int](), set(lost)
+    for step in range(1_000):
+        if step < len(appended):
+            gateway.append(appended[step])
+        for _, record_id in gateway.send():
+            if record_id in lost:
+                lost.remove(record_id)
+            else:
+                stored.add(record_id)
+            assert gateway.window.in_flight <= records_max + FETCH_MAX
+        gateway.commit(stored)
+        gateway.now_s += 0.5
+        if step >= len(appended) and not gateway.kept:
+            break
+    assert stored == set(range(1, gateway.next_id))
+    assert not gateway.kept
+    assert gateway.window.in_flight == 0
+
+
+def test_live_records_overtake_history() -> None:
+    gateway = Gateway(10_000, records_max=200)
+    for _ in range(20):
+        gateway.send()
+    assert gateway.window.in_flight == 150, "history leaves a quarter of the window free"
+    gateway.append(3)
+    assert [lane for lane, _ in gateway.send()] == ["live"] * 3
+
+
+def test_nothing_more_is_sent_when_the_window_is_full_by_count_or_by_bytes() -> None:
+    by_count, by_bytes = Gateway(0, records_max=10), Gateway(0, bytes_max=5 * SIZE)
+    for gateway, most in ((by_count, 10), (by_bytes, FETCH_MAX)):
+        gateway.append(1_000)
+        sent = [sent for _ in range(5) for sent in gateway.send()]
+        assert len(sent) <= most
+
+
+def test_what_is_not_committed_goes_out_again_oldest_first_with_growing_patience() -> None:
+    gateway = Gateway(0, resend_after_s=1.0)
+    gateway.append(3)
+    assert gateway.send() == [("live", 1), ("live", 2), ("live", 3)]
+    assert gateway.send() == []
+    gateway.now_s = 1.0
+    assert gateway.send() == [("resend", 1), ("resend", 2), ("resend", 3)]
+    gateway.now_s = 2.5
+    assert gateway.send() == [], "patience has doubled"
+    gateway.now_s = 3.0
+    assert len(gateway.send()) == 3
+    gateway.commit({2})
+    gateway.now_s = 4.0
+    assert gateway.send() == [("resend", 1), ("resend", 3)], "a commit restores patience"
+
+
+@pytest.mark.parametrize(
+    "commit",
+    [Commit("other", 2), Commit(EPOCH, 5), Commit(EPOCH, 1, ((3, 4),))],
+    ids=["another epoch", "beyond what was given", "a range beyond what was given"],
+)
+def test_a_commit_that_cannot_be_true_forgets_nothing(commit: Commit) -> None:
+    gateway = Gateway(3)
+    gateway.send()
+    with pytest.raises(CommitError):
+        gateway.window.committed(commit)
+    assert gateway.window.in_flight == 3
