@@ -11,6 +11,7 @@ import structlog
 from contract import shot_wire
 from contract.sparkplug.codec import Metric, encode_metrics
 from contract.sparkplug.datatypes import DataType
+from contract.sparkplug.edge_node import EdgeNodeSession
 from edge_agent.aliases import AliasTable
 from edge_agent.health import Health
 from edge_agent.journal.journal import Record
@@ -20,11 +21,11 @@ from edge_agent.pipeline import Pipeline
 from edge_agent.settings import EdgeSettings
 from edge_agent.sources.opcua.press import OpcUaPress
 from edge_agent.sources.replay import ReplayInbox, inbox_of
-from edge_agent.uplink.uplink import NodeWill, Uplink
+from edge_agent.uplink.uplink import Uplink
 from edge_agent.uplink.window import Window
 from kit.clock import Clock, SystemClock
 from kit.ids import uuid7
-from kit.mqtt import PahoLink
+from kit.mqtt import PahoLink, Will
 from models.runtime.bundle import read_bundle
 from models.runtime.scorer import Scorer
 
@@ -48,12 +49,14 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
     health = Health(presses={source.press: False for source in settings.sources.opcua})
     for source in settings.sources.opcua:
         aliases.add_press(source.press)
-    node = NodeWill(
-        settings.gateway.plant,
-        settings.gateway.id,
-        primary_host_id=settings.uplink.primary_host_id or None,
-        next_bd_seq=thread.next_bd_seq,
+    session = EdgeNodeSession(
+        settings.gateway.plant, settings.gateway.id, primary_host_id=settings.uplink.primary_host_id or None
     )
+
+    def make_will() -> Will:
+        will = session.connect(thread.next_bd_seq())
+        return Will(will.topic, will.payload, will.qos, will.retain)
+
     window = Window(
         thread.epoch,
         records_max=settings.uplink.records_max,
@@ -61,10 +64,10 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
         resend_after_s=settings.uplink.resend_after_s,
     )
 
-    link = PahoLink(settings.broker, f"{settings.gateway.plant}.{settings.gateway.id}", node.make)
+    link = PahoLink(settings.broker, f"{settings.gateway.plant}.{settings.gateway.id}", make_will)
     uplink = Uplink(
         link,
-        node,
+        session,
         thread,
         aliases,
         window,

@@ -100,7 +100,7 @@ def digest(session: HostSession, messages: Iterable[tuple[str, bytes]], now_ms: 
     """Feed the messages, in order, to the session and sort what it says."""
     result = Digest()
     for topic, payload in messages:
-        for event in session.on_message(topic, payload):
+        for event in session.on_message(topic, payload, now_ms):
             _take(result, event, topic, payload, now_ms)
     return result
 
@@ -109,12 +109,12 @@ def _take(result: Digest, event: object, topic: str, payload: bytes, now_ms: int
     match event:
         case DeviceData():
             _record(result, event, topic, payload, now_ms)
-        case NodeBorn(node, _, metrics, _, raw):
+        case NodeBorn(node, _, metrics, raw):
             values = _values(metrics)
             epoch = values.get(commit.EPOCH)
             result.news.append(GatewayBorn(_key(node), epoch if isinstance(epoch, str) else "", values, raw))
             result.rebirths.discard(node)
-        case DeviceBorn(node, device, metrics, _, raw):
+        case DeviceBorn(node, device, metrics, raw):
             result.news.append(PressBorn(_key(node), device, _values(metrics), raw))
         case NodeData(node, metrics, timestamp_ms, _):
             offset_s = 0.0 if timestamp_ms is None else (timestamp_ms - now_ms) / 1000
@@ -135,17 +135,15 @@ def _record(result: Digest, event: DeviceData, topic: str, payload: bytes, now_m
     """A record to store; an unreadable one is spent as a gap, so that its gateway does not send it for ever."""
     gateway = _key(event.node)
     try:
-        record = shot_wire.record_of(event.device_id, event.metrics)
+        record = shot_wire.record_of(event.device, event.metrics)
     except shot_wire.WireError as error:
         result.letters.append(DeadLetter(topic, str(error), payload[:LETTER_BYTES_MAX], now_ms))
         identity = _identity(event.metrics)
         if identity is not None:
-            result.records.append(IncomingGap(gateway, *identity, now_ms, event.device_id, now_ms, UNREADABLE))
+            result.records.append(IncomingGap(gateway, *identity, now_ms, event.device, now_ms, UNREADABLE))
         return
     if isinstance(record, shot_wire.GapRecord):
-        gap = IncomingGap(
-            gateway, record.epoch, record.record_id, now_ms, event.device_id, record.ended_ms, record.reason
-        )
+        gap = IncomingGap(gateway, record.epoch, record.record_id, now_ms, event.device, record.ended_ms, record.reason)
         result.records.append(gap)
     elif record is not None:
         is_historical = any(metric.is_historical for metric in event.metrics)

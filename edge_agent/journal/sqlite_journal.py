@@ -10,7 +10,8 @@ from contract.ranges import RangeSet
 from edge_agent.journal.journal import Alias, JournalCounts, JournalError, JournalFullError, NewRecord, Record
 
 PAGE_BYTES = 4096
-PAGES_MIN = 64
+PAGES_MIN = 128
+PAGES_RESERVED = 32
 CURVES_DROPPED_A_STEP = 500
 RECORDS_THINNED_A_STEP = 500
 STEPS_MAX = 10_000
@@ -66,8 +67,8 @@ class SqliteJournal:
             self._db.execute("BEGIN EXCLUSIVE")
             self._db.execute("COMMIT")
             self._db.executescript(SCHEMA)
-            pages_max = max(PAGES_MIN, size_bytes_max // PAGE_BYTES)
-            self._db.execute(f"PRAGMA max_page_count = {pages_max}")
+            self._pages_max = max(PAGES_MIN, size_bytes_max // PAGE_BYTES)
+            self._limit_pages(self._pages_max)
             self._check()
             self.epoch = self._meta("epoch", str(new_epoch))
             self._bd_seq = int(self._meta("bd_seq", "255"))
@@ -103,11 +104,14 @@ class SqliteJournal:
 
         for _ in range(STEPS_MAX):
             try:
+                self._limit_pages(self._pages_max - PAGES_RESERVED)
                 self._transaction(write)
             except JournalFullError:
+                self._limit_pages(self._pages_max)
                 if not self._give_something_up():
                     raise
             else:
+                self._limit_pages(self._pages_max)
                 self._next_id = first + len(rows)
                 self._records += len(rows)
                 self._size_bytes += sum(len(r.body) + len(r.curves) for r in records)
@@ -174,6 +178,10 @@ class SqliteJournal:
         """Fold the log into the file and let go of it."""
         self._db.close()
 
+    def _limit_pages(self, pages_max: int) -> None:
+        """Appends stop short of the bound: giving up and forgetting need a few pages to move rows about."""
+        self._db.execute(f"PRAGMA max_page_count = {pages_max}")
+
     def _transaction(self, work: Callable[[], object]) -> None:
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -213,12 +221,18 @@ class SqliteJournal:
             self._thinned_below = 0  # every second one is gone: go round again
             return True
         given_up = [Record(i, p, t, b, c) for i, p, t, b, c, _ in found[::2]]
-        rows = [(self._make_gap(record), record.record_id) for record in given_up]
-        sql = "UPDATE records SET body = ?, curves = x'', is_gap = 1 WHERE id = ?"
-        self._transaction(lambda: self._db.executemany(sql, rows))
+        bodies = [self._make_gap(record) for record in given_up]
+        rows = [(r.record_id, r.press_id, r.ended_ms, body) for r, body in zip(given_up, bodies, strict=True)]
+
+        def write() -> None:
+            # Not an UPDATE: SQLite joins half-empty pages only when rows are deleted.
+            self._db.executemany("DELETE FROM records WHERE id = ?", [(r.record_id,) for r in given_up])
+            self._db.executemany("INSERT INTO records VALUES (?, ?, ?, ?, x'', 1)", rows)
+
+        self._transaction(write)
         self._thinned_below = int(found[-1][0]) + 1
         self._records_thinned += len(given_up)
-        self._size_bytes -= sum(r.size_bytes for r in given_up) - sum(len(body) for body, _ in rows)
+        self._size_bytes -= sum(r.size_bytes for r in given_up) - sum(map(len, bodies))
         return True
 
 

@@ -1,7 +1,6 @@
 """The gateway as a Sparkplug edge node: births, records by the window's order, commits, rebirths, health."""
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 
 import anyio
 import anyio.lowlevel
@@ -19,37 +18,11 @@ from edge_agent.journal.journal import Record
 from edge_agent.journal.thread import JournalThread
 from edge_agent.uplink.window import Fetch, Window
 from kit.clock import Clock
-from kit.mqtt import Connected, Disconnected, Link, LinkEvent, Received, Will
+from kit.mqtt import Connected, Disconnected, Link, LinkEvent, Received
 
 TICK_S = 0.25
 """How long the sender sleeps when nothing wakes it: the grain of re-sending."""
 log = structlog.get_logger()
-
-
-class NodeWill:
-    """Makes each connection's will, in the MQTT client's thread, and the session that goes with the latest one."""
-
-    def __init__(
-        self, group_id: str, node_id: str, *, primary_host_id: str | None, next_bd_seq: Callable[[], int]
-    ) -> None:
-        self._new = partial(EdgeNodeSession, group_id, node_id, primary_host_id=primary_host_id)
-        self._next_bd_seq = next_bd_seq
-        self._bd_seq = 0
-
-    def make(self) -> Will:
-        """The will of the next connection, with a bdSeq that was never used before it is durable."""
-        self._bd_seq = self._next_bd_seq()
-        will = self._before().connect()
-        return Will(will.topic, will.payload, will.qos, will.retain)
-
-    def session(self) -> EdgeNodeSession:
-        """A session for the connection that the latest will belongs to."""
-        session = self._before()
-        session.connect()
-        return session
-
-    def _before(self) -> EdgeNodeSession:
-        return self._new(bd_seq=(self._bd_seq - 1) % 256)
 
 
 class Uplink:
@@ -61,7 +34,7 @@ class Uplink:
     def __init__(
         self,
         link: Link,
-        node: NodeWill,
+        session: EdgeNodeSession,
         journal: JournalThread,
         aliases: AliasTable,
         window: Window,
@@ -72,8 +45,7 @@ class Uplink:
         node_properties: Sequence[Metric],
     ) -> None:
         self._link = link
-        self._node = node
-        self._session = node.session()
+        self._session = session
         self._journal = journal
         self._aliases = aliases
         self._window = window
@@ -112,7 +84,7 @@ class Uplink:
         match event:
             case Connected():
                 self._is_connected = True
-                self._session = self._node.session()
+                self._session.connected()
                 self._link.subscribe(self._session.subscriptions())
                 self._is_birth_due = True
                 log.info("broker_connected")

@@ -132,7 +132,7 @@ def test_duckdb_agrees_with_its_memory_twin(batches: list[list[int]], tmp_path_f
 def test_a_second_opener_in_another_process_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.duckdb"
     store = DuckDBStore(path)
-    code = "import pathlib, sys; from cloud.telemetry.duckdb_store import DuckDBStore; DuckDBStore(pathlib.Path(sys.argv[1]))"
+    code = "import pathlib, sys, cloud.telemetry.duckdb_store as s; s.DuckDBStore(pathlib.Path(sys.argv[1]))"
     result = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
     store.close()
     assert result.returncode != 0

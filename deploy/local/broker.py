@@ -1,0 +1,58 @@
+"""The MQTT brokers that run beside the programs: NATS from a wheel, or mosquitto where the system has it."""
+
+import shutil
+import sysconfig
+from pathlib import Path
+
+from deploy.local.processes import Child, ProcessError, wait_for_port
+
+START_TIMEOUT_S = 20.0
+
+
+def start_nats(folder: Path, port: int, *, host: str = "127.0.0.1") -> Child:
+    """The NATS server as an MQTT 3.1.1 broker, its state under `folder`; returns when it accepts connections.
+
+    Raises:
+        ProcessError: it is not installed or did not start.
+    """
+    program = Path(sysconfig.get_path("scripts")) / "nats-server"
+    if not program.exists():
+        raise ProcessError("nats-server is not installed: it comes with the extra `demo`")
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "nats.conf"
+    config.write_text(
+        f'server_name: zhisan\nhost: "{host}"\nport: -1\n'
+        f'jetstream {{ store_dir: "{folder / "jetstream"}" }}\n'
+        f'mqtt {{ host: "{host}", port: {port} }}\n',
+        encoding="utf-8",
+    )
+    child = Child.start("broker (NATS)", [program, "-c", config], folder / "broker.log")
+    wait_for_port(child, host, port, START_TIMEOUT_S)
+    return child
+
+
+def mosquitto_program() -> Path | None:
+    """Where mosquitto is installed; Debian puts it outside an ordinary user's PATH."""
+    found = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    return None if found is None else Path(found)
+
+
+def start_mosquitto(folder: Path, port: int, *, host: str = "127.0.0.1", queued_max: int = 1_000) -> Child:
+    """Mosquitto with anonymous access on loopback; returns when it accepts connections.
+
+    Raises:
+        ProcessError: it is not installed or did not start.
+    """
+    program = mosquitto_program()
+    if program is None:
+        raise ProcessError("mosquitto is not installed")
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "mosquitto.conf"
+    config.write_text(
+        f"listener {port} {host}\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
+        f"max_queued_messages {queued_max}\nuser root\n",
+        encoding="utf-8",
+    )
+    child = Child.start("broker (mosquitto)", [program, "-c", config], folder / "broker.log")
+    wait_for_port(child, host, port, START_TIMEOUT_S)
+    return child
