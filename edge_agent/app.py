@@ -25,7 +25,7 @@ from edge_agent.uplink.uplink import Uplink
 from edge_agent.uplink.window import Window
 from kit.clock import Clock, SystemClock
 from kit.ids import uuid7
-from kit.mqtt import PahoLink, Will
+from kit.mqtt import PahoLink, Will, client_id
 from models.runtime.bundle import read_bundle
 from models.runtime.scorer import Scorer
 
@@ -64,7 +64,7 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
         resend_after_s=settings.uplink.resend_after_s,
     )
 
-    link = PahoLink(settings.broker, f"{settings.gateway.plant}.{settings.gateway.id}", make_will)
+    link = PahoLink(settings.broker, client_id(settings.gateway.plant, settings.gateway.id), make_will)
     uplink = Uplink(
         link,
         session,

@@ -18,7 +18,7 @@ from edge_agent.sources.opcua.certificates import CertificateError, validity_pro
 from edge_agent.sources.opcua.discovery import DiscoveryError, discover
 from edge_agent.sources.opcua.press import make_client
 from kit.clock import Clock
-from kit.mqtt import Connected, Disconnected, PahoLink
+from kit.mqtt import Connected, Disconnected, PahoLink, client_id
 from models.runtime.bundle import BundleError, read_bundle
 
 BROKER_TIMEOUT_S = 5.0
@@ -79,7 +79,7 @@ def _bundle(settings: EdgeSettings) -> Finding:
 
 async def _broker(settings: EdgeSettings) -> Finding:
     where = f"{settings.broker.host}:{settings.broker.port}"
-    link = PahoLink(settings.broker, f"{settings.gateway.plant}.{settings.gateway.id}.check", lambda: None)
+    link = PahoLink(settings.broker, client_id(settings.gateway.plant, settings.gateway.id, "check"), lambda: None)
     async with link:
         with anyio.move_on_after(BROKER_TIMEOUT_S):
             while True:

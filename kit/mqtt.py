@@ -1,6 +1,7 @@
 """One MQTT 3.1.1 connection: paho in its own thread, events handed to the loop in batches."""
 
 import asyncio
+import re
 import ssl
 import threading
 from collections.abc import Callable
@@ -88,43 +89,62 @@ class Link(Protocol):
         """How many messages a full inbox has refused so far."""
 
 
+def client_id(*parts: str) -> str:
+    """An MQTT client id from ids; NATS refuses `.`, `*` and `>` in it, so they are written as %XX."""
+    return ":".join(re.sub(r"[.*>:%]", lambda found: f"%{ord(found.group()):02X}", part) for part in parts)
+
+
 class PahoLink:
     """`Link` over paho-mqtt; an async context manager that connects on entry and disconnects on exit.
 
     `make_will` is called before every connection attempt, in paho's thread, so that each has a will of its own.
     """
 
-    def __init__(self, broker: BrokerSettings, client_id: str, make_will: Callable[[], Will | None]) -> None:
+    def __init__(self, broker: BrokerSettings, name: str, make_will: Callable[[], Will | None]) -> None:
         self._broker = broker
+        self._name = name
         self._make_will = make_will
         self._lock = threading.Lock()
         self._inbox: list[LinkEvent] = []
         self._dropped = 0
         self._wake = anyio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._client = client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv311)
+        self._client = self._new_client(name)
+
+    def _new_client(self, name: str) -> paho.Client:
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv311)
         client.reconnect_delay_set(RECONNECT_S_MIN, RECONNECT_S_MAX)
-        if broker.username:
-            client.username_pw_set(broker.username, broker.password or None)
-        if broker.ca_file is not None:
-            client.tls_set_context(_tls(broker))
+        if self._broker.username:
+            client.username_pw_set(self._broker.username, self._broker.password or None)
+        if self._broker.ca_file is not None:
+            client.tls_set_context(_tls(self._broker))
         client.on_pre_connect = self._on_pre_connect
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
+        return client
 
     async def __aenter__(self) -> "PahoLink":
         self._loop = asyncio.get_running_loop()
-        self._client.connect_async(self._broker.host, self._broker.port, keepalive=KEEP_ALIVE_S)
-        self._client.loop_start()
+        self._start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with anyio.CancelScope(shield=True):
-            self._client.disconnect()
-            await anyio.to_thread.run_sync(self._client.loop_stop)
+            await self._stop()
+
+    def _start(self) -> None:
+        self._client.connect_async(self._broker.host, self._broker.port, keepalive=KEEP_ALIVE_S)
+        self._client.loop_start()
+
+    async def _stop(self) -> None:
+        client = self._client
+        client.disconnect()
+        await anyio.to_thread.run_sync(client.loop_stop)
+        # paho closes its inner sockets when it is freed, which a cycle through our methods would put off.
+        client.on_pre_connect = client.on_connect = client.on_disconnect = client.on_message = None
 
     async def events(self) -> list[LinkEvent]:
         """Wait for news; all that is waiting, in order of arrival."""
@@ -147,10 +167,9 @@ class PahoLink:
 
     async def reconnect(self) -> None:
         """Disconnect cleanly and connect again (the caller has published its own farewell)."""
-        self._client.disconnect()
-        await anyio.to_thread.run_sync(self._client.loop_stop)
-        self._client.connect_async(self._broker.host, self._broker.port, keepalive=KEEP_ALIVE_S)
-        self._client.loop_start()
+        await self._stop()
+        self._client = self._new_client(self._name)  # a used one leaks its inner sockets when it is started again
+        self._start()
 
     @property
     def dropped(self) -> int:

@@ -6,7 +6,7 @@ import structlog
 from contract.sparkplug.host import HostSession, StateContested
 from contract.sparkplug.message import Message
 from kit.clock import Clock
-from kit.mqtt import BrokerSettings, Connected, Link, PahoLink, Received, Will
+from kit.mqtt import BrokerSettings, Connected, Disconnected, Link, PahoLink, Received, Will, client_id
 
 log = structlog.get_logger()
 
@@ -18,7 +18,7 @@ class Presence:
         self._session = HostSession(host_id)
         self._may_serve = may_serve
         self._clock = clock
-        self._link = PahoLink(broker, f"zhisan.{host_id}.state", self._make_will)
+        self._link = PahoLink(broker, client_id("zhisan", host_id, "state"), self._make_will)
 
     async def run(self) -> None:
         """Hold the STATE until cancelled."""
@@ -42,6 +42,8 @@ class Presence:
                 link.subscribe(own_state)
                 _publish(link, self._session.state_birth())
                 log.info("host_state_online")
+            case Disconnected(reason):
+                log.warning("host_state_disconnected", reason=reason)
             case Received(topic, payload):
                 for answer in self._session.on_message(topic, payload, self._clock.utc_ms()):
                     if isinstance(answer, StateContested):
