@@ -1,5 +1,6 @@
 """A journal record as Sparkplug metrics and back: scalars by name for every host, vectors and curves as arrays."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -126,7 +127,7 @@ def record_of(press_id: str, metrics: Iterable[Metric]) -> ShotRecord | GapRecor
     Raises:
         WireError: a metric that every record has is missing, or a value is of another type or beyond its bound.
     """
-    values: dict[str, Any] = {metric.name or "": metric.value for metric in metrics}
+    values, groups = _sorted_out(metrics)
     if JOURNAL_ID not in values:
         return None
     record_id, epoch = _int(values, JOURNAL_ID), _text(values, commit.EPOCH)
@@ -138,8 +139,8 @@ def record_of(press_id: str, metrics: Iterable[Metric]) -> ShotRecord | GapRecor
     shot = Shot(
         press_id=press_id,
         ended_ms=ended_ms,
-        parameters=_numbers(values, PARAMETER_PREFIX),
-        curves=_curves(values),
+        parameters=_numbers(groups[PARAMETER_PREFIX], PARAMETER_PREFIX),
+        curves=_curves(groups[CURVE_PREFIX]),
         sample_interval_s=_float(values, SAMPLE_INTERVAL) if values.get(SAMPLE_INTERVAL) is not None else 0.0,
         cycle_counter=_int(values, CYCLE_COUNTER) if values.get(CYCLE_COUNTER) is not None else None,
         job_name=_text(values, JOB_NAME),
@@ -147,12 +148,27 @@ def record_of(press_id: str, metrics: Iterable[Metric]) -> ShotRecord | GapRecor
     )
     scores = Scores(
         bundle_id=_text(values, BUNDLE),
-        values=_numbers(values, SCORE_PREFIX),
+        values=_numbers(groups[SCORE_PREFIX], SCORE_PREFIX),
         quality_class=_text(values, QUALITY_CLASS) if values.get(QUALITY_CLASS) is not None else None,
         reasons=_reasons(values),
     )
     features = _array(values, FEATURES)
     return ShotRecord(epoch, record_id, ScoredShot(shot, features, _text(values, FEATURES_HASH), scores))
+
+
+def _sorted_out(metrics: Iterable[Metric]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Values by name; those of the three open-ended groups apart, by the name behind the prefix."""
+    values: dict[str, Any] = {}
+    groups: dict[str, dict[str, Any]] = {PARAMETER_PREFIX: {}, SCORE_PREFIX: {}, CURVE_PREFIX: {}}
+    for metric in metrics:
+        name = metric[0] or ""
+        prefix, slash, rest = name.partition("/")
+        group = groups.get(prefix + slash)
+        if group is None:
+            values[name] = metric[1]
+        else:
+            group[rest] = metric[1]
+    return values, groups
 
 
 def _int(values: Mapping[str, Any], name: str) -> int:
@@ -183,20 +199,18 @@ def _array(values: Mapping[str, Any], name: str) -> FloatArray:
     return value
 
 
-def _numbers(values: Mapping[str, Any], prefix: str) -> dict[str, float]:
-    found = {
-        name.removeprefix(prefix): float("nan") if value is None else _float(values, name)
-        for name, value in values.items()
-        if name.startswith(prefix)
-    }
-    if len(found) > PARAMETERS_MAX:
-        raise WireError(f"{len(found)} metrics under {prefix}: at most {PARAMETERS_MAX}")
-    return found
+def _numbers(group: Mapping[str, Any], prefix: str) -> dict[str, float]:
+    if len(group) > PARAMETERS_MAX:
+        raise WireError(f"{len(group)} metrics under {prefix}: at most {PARAMETERS_MAX}")
+    return {name: value if type(value) is float else _number(value, prefix + name) for name, value in group.items()}
 
 
-def _curves(values: Mapping[str, Any]) -> dict[str, FloatArray]:
-    names = [name for name, value in values.items() if name.startswith(CURVE_PREFIX) and value is not None]
-    return {name.removeprefix(CURVE_PREFIX): _array(values, name) for name in names}
+def _number(value: object, name: str) -> float:
+    return math.nan if value is None else _float({name: value}, name)
+
+
+def _curves(group: Mapping[str, Any]) -> dict[str, FloatArray]:
+    return {signal: _array(group, signal) for signal, value in group.items() if value is not None}
 
 
 def _reasons(values: Mapping[str, Any]) -> tuple[Reason, ...]:

@@ -14,6 +14,8 @@ SELECT = """SELECT row_id, plant_id, press_id, gateway_id, ended_ms, received_ms
   job_name, mould_id, bundle_id, quality_class, features_hash, features, layout_id, scalars,
   reason_features, reason_values, reason_sigmas FROM shots"""
 
+PIECE_SAMPLES = 1_000
+"""4,000 bytes: DuckDB keeps strings of up to 4,096 bytes in their block and spills longer ones."""
 _SCORE = "Scores/"
 
 
@@ -89,16 +91,21 @@ def _lists(parts: Sequence[Any], dtype: Any) -> pa.ListArray:
 
 
 def curve_table(shots: Sequence[IncomingShot], first_row_id: int) -> pa.Table:
-    """The curves of those shots that have any, in the column order of the table `curves`."""
-    found = [(row_id, r.scored.shot) for row_id, r in enumerate(shots, first_row_id) if r.scored.shot.curves]
-    blobs = [b"".join(np.asarray(c, "<f4").tobytes() for c in shot.curves.values()) for _, shot in found]
+    """The curves of those shots that have any, cut in pieces, in the column order of the table `curves`."""
+    pieces = [
+        (row_id, record.scored.shot.sample_interval_s, signal, start, samples[start : start + PIECE_SAMPLES])
+        for row_id, record in enumerate(shots, first_row_id)
+        for signal, samples in record.scored.shot.curves.items()
+        for start in range(0, max(1, len(samples)), PIECE_SAMPLES)
+    ]
+    row_ids, intervals, signals, starts, parts = zip(*pieces, strict=True) if pieces else ((),) * 5
     return pa.table(
         {
-            "row_id": pa.array([row_id for row_id, _ in found], pa.int64()),
-            "sample_interval_s": pa.array([shot.sample_interval_s for _, shot in found], pa.float64()),
-            "signals": pa.array([list(shot.curves) for _, shot in found], pa.list_(pa.string())),
-            "counts": pa.array([[len(c) for c in shot.curves.values()] for _, shot in found], pa.list_(pa.int32())),
-            "samples": pa.array(blobs, pa.binary()),
+            "row_id": pa.array(row_ids, pa.int64()),
+            "sample_interval_s": pa.array(intervals, pa.float64()),
+            "signal": pa.array(signals, pa.string()),
+            "first_sample": pa.array(starts, pa.int32()),
+            "samples": pa.array([np.asarray(part, "<f4").tobytes() for part in parts], pa.binary()),
         }
     )
 
@@ -132,11 +139,14 @@ def stored_shot(row: tuple[Any, ...], layouts: Layouts) -> StoredShot:
     return StoredShot(row_id, PressKey(plant_id, press_id), gateway_id, received_ms, is_historical, scored)
 
 
-def with_curves(
-    row: StoredShot, sample_interval_s: float, signals: list[str], counts: list[int], samples: bytes
-) -> StoredShot:
-    """The row with its curves cut from their one blob."""
-    flat = np.frombuffer(samples, "<f4")
-    parts = np.split(flat, np.cumsum(counts)[:-1])
-    shot = replace(row.scored.shot, curves=dict(zip(signals, parts, strict=True)), sample_interval_s=sample_interval_s)
+def with_curves(row: StoredShot, pieces: Sequence[tuple[float, str, int, bytes]]) -> StoredShot:
+    """The row with its curves joined from their pieces."""
+    parts: dict[str, list[tuple[int, bytes]]] = {}
+    for _, signal, start, samples in pieces:
+        parts.setdefault(signal, []).append((start, samples))
+    curves = {
+        signal: np.frombuffer(b"".join(samples for _, samples in sorted(found)), "<f4")
+        for signal, found in parts.items()
+    }
+    shot = replace(row.scored.shot, curves=curves, sample_interval_s=pieces[0][0] if pieces else 0.0)
     return replace(row, scored=replace(row.scored, shot=shot))
