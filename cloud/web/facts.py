@@ -1,0 +1,214 @@
+"""Where the pages read from: the fleet, the alarms, the webhooks and the telemetry store, joined for a page."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, ParamSpec, TypeVar
+from uuid import UUID
+
+import anyio
+import anyio.to_thread
+
+from cloud.alarms import service as alarm_service
+from cloud.alarms.domain import ACTIVE_STATES, Alarm, State
+from cloud.alarms.service import AlarmService
+from cloud.core.database import Database
+from cloud.core.live import Live
+from cloud.core.problems import NotFoundError
+from cloud.core.tenants import TenantId
+from cloud.fleet import reading
+from cloud.fleet.domain import JOURNAL_RECORDS, LAG_SECONDS, Gateway, Press
+from cloud.telemetry.store import PressKey, StoredShot, TelemetryStore
+from cloud.web.fleet_view import AlarmLine, FleetFacts, GatewayLine, PressFacts
+from cloud.web.press_page import ALARMS_SHOWN, PressPageFacts
+from cloud.web.press_view import SHOTS_SHOWN
+from cloud.webhooks import service as webhooks
+from cloud.webhooks.domain import Delivery
+from cloud.webhooks.domain import State as DeliveryState
+from kit.clock import Clock
+
+READ_THREADS_MAX = 4
+QUALITY_SHOTS = 200
+LIST_ROWS = 50
+PAGE_READER = "page"
+"""Who acknowledges from a page, until people sign in."""
+
+ALARM_STATES: Mapping[str, tuple[State, ...]] = {
+    "": (),
+    "active": ACTIVE_STATES,
+    "unacknowledged": ("active_unacknowledged", "cleared_unacknowledged"),
+    "cleared": ("cleared_unacknowledged", "normal"),
+}
+DELIVERY_STATES: Mapping[str, DeliveryState | None] = {
+    "": None,
+    "pending": "pending",
+    "delivered": "delivered",
+    "failed": "failed",
+}
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage(Generic[T]):
+    """One page of a list; `older` is the cursor of the next, None at the end."""
+
+    items: Sequence[T]
+    older: str | None
+
+
+class PageFacts:
+    """Reads for pages; blocking reads of the store go through a few threads."""
+
+    def __init__(
+        self, database: Database, store: TelemetryStore, alarms: AlarmService, live: Live, clock: Clock
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._alarms = alarms
+        self._live = live
+        self._clock = clock
+        self._threads = anyio.CapacityLimiter(READ_THREADS_MAX)
+        self._fleet: dict[TenantId, tuple[int, FleetFacts]] = {}
+        self.threshold = alarms.rules.threshold
+
+    async def fleet(self, tenant: TenantId) -> FleetFacts:
+        """Every press and gateway of a tenant; read again only when something has happened since."""
+        version = self._live.pages.version
+        seen = self._fleet.get(tenant)
+        if seen and seen[0] == version:
+            return seen[1]
+        async with self._database.reading() as session:
+            gateways, presses = await reading.whole_fleet(session, tenant)
+            alarms = await alarm_service.open_alarms(session, tenant)
+        latest = await self._blocking(self._store.latest)
+        by_press = _active_by_press(alarms)
+        facts = FleetFacts(
+            [_press_facts(press, latest.get(PressKey(press.plant_id, press.press_id)), by_press) for press in presses],
+            [_gateway_line(gateway) for gateway in gateways],
+            self.threshold,
+        )
+        self._fleet[tenant] = version, facts
+        return facts
+
+    async def plant_ids(self, tenant: TenantId) -> list[str]:
+        """The tenant's plants by name."""
+        return sorted({gateway.plant_id for gateway in (await self.fleet(tenant)).gateways})
+
+    async def press(
+        self, tenant: TenantId, key: PressKey, *, before: int | None = None, pinned_id: int | None = None
+    ) -> PressPageFacts | None:
+        """All of a press's page; None when the tenant has no such press."""
+        async with self._database.reading() as session:
+            try:
+                press = await reading.press(session, tenant, key.plant_id, key.press_id)
+            except NotFoundError:
+                return None
+            alarms = await alarm_service.alarms(
+                session, tenant, plant_id=key.plant_id, press_id=key.press_id, limit=ALARMS_SHOWN
+            )
+        rows = await self.recent(key, limit=QUALITY_SHOTS)
+        table_rows = rows if before is None else await self.recent(key, limit=SHOTS_SHOWN + 1, before=before)
+        newest = max(rows, key=lambda row: (row.scored.shot.ended_ms, row.row_id), default=None)
+        return PressPageFacts(
+            press=_press_facts(press, newest, _active_by_press(alarms.items)),
+            changed_ms=press.state_since_ms,
+            rows=rows,
+            table_rows=table_rows,
+            alarms=sorted(alarms.items, key=lambda alarm: not alarm.is_active),
+            threshold=self.threshold,
+            before=before,
+            pinned_id=pinned_id,
+        )
+
+    async def alarms(self, tenant: TenantId, *, state: str, plant: str, before: str) -> ListPage[Alarm]:
+        """A page of alarms, newest first; a cursor that is none begins at the newest."""
+        async with self._database.reading() as session:
+            found = await alarm_service.alarms(
+                session,
+                tenant,
+                plant_id=plant or None,
+                states=ALARM_STATES[state],
+                before=uuid_of(before),
+                limit=LIST_ROWS,
+            )
+        return ListPage(found.items, str(found.items[-1].alarm_id) if found.has_more else None)
+
+    async def acknowledge(self, tenant: TenantId, alarm_id: str) -> Alarm | None:
+        """Acknowledge an alarm in the name of the page's reader; None when there is none such."""
+        known = uuid_of(alarm_id)
+        if known is None:
+            return None
+        try:
+            async with self._database.transaction() as session:
+                return await self._alarms.acknowledge(
+                    session, tenant, known, by=PAGE_READER, now_ms=self._clock.utc_ms()
+                )
+        except NotFoundError:
+            return None
+
+    async def deliveries(self, tenant: TenantId, *, state: str, before: str) -> ListPage[Delivery]:
+        """A page of webhook deliveries, newest first; a cursor that is none begins at the newest."""
+        async with self._database.reading() as session:
+            found = await webhooks.deliveries(
+                session, tenant, state=DELIVERY_STATES[state], before=uuid_of(before), limit=LIST_ROWS
+            )
+        return ListPage(found.items, str(found.items[-1].delivery_id) if found.has_more else None)
+
+    async def knows(self, tenant: TenantId, press: PressKey) -> bool:
+        """Whether the tenant has this press: asked before anything of it is shown."""
+        async with self._database.reading() as session:
+            try:
+                await reading.press(session, tenant, press.plant_id, press.press_id)
+            except NotFoundError:
+                return False
+        return True
+
+    async def recent(self, press: PressKey, *, limit: int, before: int | None = None) -> Sequence[StoredShot]:
+        """The shots of a press that arrived last, newest first."""
+        return await self._blocking(self._store.recent, press, limit=limit, before=before)
+
+    async def shot(self, press: PressKey, row_id: int | None) -> StoredShot | None:
+        """One shot of a press with its curves, the last that arrived without `row_id`; None when it has none such."""
+        if row_id is None:
+            rows = await self.recent(press, limit=1)
+            row_id = rows[0].row_id if rows else None
+        row = await self._blocking(self._store.shot, row_id) if row_id is not None else None
+        return row if row and row.press == press else None
+
+    async def _blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await anyio.to_thread.run_sync(lambda: function(*args, **kwargs), limiter=self._threads)
+
+
+def uuid_of(text: str) -> UUID | None:
+    """The UUID in a URL; None when it is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _press_facts(press: Press, newest: StoredShot | None, alarms: Mapping[PressKey, list[AlarmLine]]) -> PressFacts:
+    key = PressKey(press.plant_id, press.press_id)
+    return PressFacts(press.plant_id, press.press_id, press.gateway_id, press.state, newest, tuple(alarms.get(key, ())))
+
+
+def _active_by_press(alarms: Sequence[Alarm]) -> dict[PressKey, list[AlarmLine]]:
+    found: dict[PressKey, list[AlarmLine]] = {}
+    for alarm in alarms:
+        if alarm.is_active:
+            line = AlarmLine(str(alarm.alarm_id), alarm.mode, alarm.raised_ms, alarm.state == "active_acknowledged")
+            found.setdefault(PressKey(alarm.plant_id, alarm.press_id), []).append(line)
+    return found
+
+
+def _gateway_line(gateway: Gateway) -> GatewayLine:
+    records = gateway.health.get(JOURNAL_RECORDS)
+    return GatewayLine(
+        plant_id=gateway.plant_id,
+        gateway_id=gateway.gateway_id,
+        connection=gateway.state,
+        changed_ms=gateway.state_since_ms,
+        journal_depth=None if records is None else round(records),
+        lag_s=gateway.health.get(LAG_SECONDS),
+    )

@@ -1,0 +1,103 @@
+"""The list pages: alarms with their acknowledge button, webhook deliveries."""
+
+from collections.abc import Callable, Mapping
+from urllib.parse import urlencode, urlsplit
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from cloud.core.tenants import Tenant
+from cloud.web.facts import ALARM_STATES, DELIVERY_STATES, PageFacts
+from cloud.web.shell import HEADERS, Shell
+
+SHAPES = ("row", "card")
+
+
+class Lists:
+    """The handlers of the list pages."""
+
+    def __init__(self, shell: Shell, facts: PageFacts) -> None:
+        self._shell = shell
+        self._facts = facts
+
+    async def alarms(
+        self, request: Request, tenant: Tenant, state: str = "", plant: str = "", before: str = ""
+    ) -> Response:
+        """The alarms, newest first, a page at a time."""
+        state = state if state in ALARM_STATES else ""
+        page = await self._facts.alarms(tenant, state=state, plant=plant, before=before)
+        link = _link("/alarms", {"state": state, "plant": plant, "before": before})
+        return self._shell.page(
+            request,
+            "alarms.html",
+            page_name="alarms",
+            alarms=page.items,
+            states=list(ALARM_STATES),
+            state=state,
+            plant=plant,
+            plant_ids=await self._facts.plant_ids(tenant),
+            is_older=bool(before),
+            older_url=link(before=page.older) if page.older else None,
+            link=link,
+        )
+
+    async def acknowledge(self, request: Request, tenant: Tenant, alarm_id: str) -> Response:
+        """Acknowledge one alarm; htmx gets its new look, a plain form is sent back to where it was."""
+        t = self._shell.catalogue(request)
+        if not is_own_site(request.headers):
+            return self._shell.problem(request, status=403, title=t("alarms.foreign_title"), detail=t("alarms.foreign"))
+        alarm = await self._facts.acknowledge(tenant, alarm_id)
+        if alarm is None:
+            detail = t("alarms.unknown", alarm=alarm_id)
+            return self._shell.problem(request, status=404, title=t("alarms.unknown_title"), detail=detail)
+        if request.headers.get("hx-request") != "true":
+            return RedirectResponse(_back(request, "/alarms"), status_code=303)
+        shape = request.query_params.get("as", "")
+        shape = shape if shape in SHAPES else "card"
+        html = self._shell.fragment("alarm_answer.html", t, alarm=alarm, shape=shape)
+        return HTMLResponse(html, headers=dict(HEADERS))
+
+    async def deliveries(self, request: Request, tenant: Tenant, state: str = "", before: str = "") -> Response:
+        """The webhook deliveries, newest first, a page at a time."""
+        state = state if state in DELIVERY_STATES else ""
+        page = await self._facts.deliveries(tenant, state=state, before=before)
+        link = _link("/deliveries", {"state": state, "before": before})
+        return self._shell.page(
+            request,
+            "deliveries.html",
+            page_name="deliveries",
+            deliveries=page.items,
+            states=list(DELIVERY_STATES),
+            state=state,
+            is_older=bool(before),
+            older_url=link(before=page.older) if page.older else None,
+            link=link,
+        )
+
+
+def is_own_site(headers: Mapping[str, str]) -> bool:
+    """Whether a changing request comes from our own pages, not from a foreign one in the same browser.
+
+    Browsers say so themselves (Fetch Metadata, else Origin); a program that sends neither is no browser.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == headers.get("host")
+
+
+def _link(path: str, current: Mapping[str, str]) -> Callable[..., str]:
+    def link(**changes: str) -> str:
+        query = {name: value for name, value in {**current, **changes}.items() if value}
+        return f"{path}?{urlencode(query)}" if query else path
+
+    return link
+
+
+def _back(request: Request, default: str) -> str:
+    """The path of the page that sent the form; only a path, so that nobody is sent to a foreign site."""
+    referrer = urlsplit(request.headers.get("referer", ""))
+    is_ours = referrer.netloc == request.headers.get("host") and referrer.path.startswith("/")
+    path = "/" + referrer.path.lstrip("/")
+    return (f"{path}?{referrer.query}" if referrer.query else path) if is_ours else default

@@ -1,0 +1,220 @@
+"""The pages' URLs: overview, press, alarms, deliveries, their live streams and chart data."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+import anyio
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi.middleware.gzip import GZipMiddleware
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from markupsafe import Markup
+from starlette.types import Scope
+
+from cloud.core.live import Live, Topic
+from cloud.core.tenants import Tenant, TenantId
+from cloud.telemetry.store import PressKey
+from cloud.web.charts import curves_chart, trend_chart
+from cloud.web.facts import PageFacts
+from cloud.web.fleet_page import FleetPage
+from cloud.web.fleet_view import CONDITIONS, SEARCH_CHARACTERS_MAX, FleetFilter
+from cloud.web.lists import Lists
+from cloud.web.live import Feeds, Key, Snapshot, TooManyReadersError, digest_of
+from cloud.web.press_page import moving, press_snapshot, press_url, values_html
+from cloud.web.press_view import SHOTS_SHOWN, TREND_SHOTS
+from cloud.web.shell import STATIC, Shell
+from cloud.web.translation import Catalogue
+from kit.clock import Clock
+
+BUSY_RETRY_S = 10
+COMPRESSED_FROM_BYTES = 1_000
+
+RowId = Annotated[int | None, Query(ge=0, lt=1 << 63)]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetKey:
+    """What a reader of the live overview looks at."""
+
+    tenant: TenantId
+    language: str
+    wanted: FleetFilter
+
+
+@dataclass(frozen=True, slots=True)
+class LivePressKey:
+    """What a reader of a live press page looks at."""
+
+    tenant: TenantId
+    language: str
+    press: PressKey
+    is_latest: bool
+
+
+class VersionedFiles(StaticFiles):
+    """Static files; what is asked with its hash (`?v=`) may be kept for a year."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file, with how long a browser may keep it."""
+        response = await super().get_response(path, scope)
+        is_versioned = scope.get("query_string", b"").startswith(b"v=")
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if is_versioned else "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+def include(app: FastAPI, facts: PageFacts, *, live: Live, clock: Clock) -> "Pages":
+    """Add the pages and their static files to `app`; call `close` of what is returned when the server is to stop."""
+    pages = Pages(Shell(clock), facts, live.pages, clock)
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM_BYTES)  # event streams pass it untouched
+    app.mount("/static", VersionedFiles(directory=STATIC), name="static")
+    router = APIRouter(include_in_schema=False)
+    router.add_api_route("/", pages.fleet, methods=["GET"])
+    router.add_api_route("/live/fleet", pages.live_fleet, methods=["GET"])
+    router.add_api_route("/plants/{plant_id}/presses/{press_id}", pages.press, methods=["GET"])
+    router.add_api_route("/plants/{plant_id}/presses/{press_id}/curves.json", pages.curves, methods=["GET"])
+    router.add_api_route("/plants/{plant_id}/presses/{press_id}/trend.json", pages.trend, methods=["GET"])
+    router.add_api_route("/live/plants/{plant_id}/presses/{press_id}", pages.live_press, methods=["GET"])
+    lists = Lists(pages.shell, facts)
+    router.add_api_route("/alarms", lists.alarms, methods=["GET"])
+    router.add_api_route("/alarms/{alarm_id}/acknowledge", lists.acknowledge, methods=["POST"])
+    router.add_api_route("/deliveries", lists.deliveries, methods=["GET"])
+    app.include_router(router)
+    return pages
+
+
+class Pages:
+    """The handlers; each reads facts, decides what to show, and renders."""
+
+    def __init__(self, shell: Shell, facts: PageFacts, changes: Topic, clock: Clock) -> None:
+        self.shell = shell
+        self._facts = facts
+        self._fleet_page = FleetPage(shell)
+        self._fleet_feeds: Feeds[FleetKey] = Feeds(self._fleet_snapshot, changes, clock)
+        self._press_feeds: Feeds[LivePressKey] = Feeds(self._press_snapshot, changes, clock)
+
+    def close(self) -> None:
+        """End all live streams: an HTTP server that stops gracefully waits for them."""
+        self._fleet_feeds.close()
+        self._press_feeds.close()
+
+    async def fleet(self, request: Request, tenant: Tenant) -> Response:
+        """The fleet overview."""
+        t, wanted = self.shell.catalogue(request), _fleet_filter(request)
+        snapshot = await self._fleet_snapshot(FleetKey(tenant, t.language, wanted))
+        query = {"lang": t.language, **wanted.query(), "have": digest_of(snapshot)}
+        return self.shell.page(
+            request,
+            "fleet.html",
+            page_name="fleet",
+            wanted=wanted,
+            plant_ids=await self._facts.plant_ids(tenant),
+            board_html=Markup(snapshot.full),  # noqa: S704 - our own template's output
+            live_url=f"/live/fleet?{urlencode(query)}",
+        )
+
+    async def live_fleet(self, request: Request, tenant: Tenant) -> Response:
+        """The overview's stream of events."""
+        key = FleetKey(tenant, self.shell.catalogue(request).language, _fleet_filter(request))
+        return _stream(self._fleet_feeds, key, request)
+
+    async def _fleet_snapshot(self, key: FleetKey) -> Snapshot:
+        facts = await self._facts.fleet(key.tenant)
+        t = self.shell.catalogues[key.language]
+        return await anyio.to_thread.run_sync(self._fleet_page.snapshot, t, facts, key.wanted)
+
+    async def press(
+        self,
+        request: Request,
+        tenant: Tenant,
+        plant_id: str,
+        press_id: str,
+        shot: RowId = None,
+        before: RowId = None,
+    ) -> Response:
+        """A press's page; `shot` pins the curves to a row, `before` turns the table to older rows."""
+        key, t = PressKey(plant_id, press_id), self.shell.catalogue(request)
+        facts = await self._facts.press(tenant, key, before=before, pinned_id=shot)
+        pinned = await self._facts.shot(key, shot) if facts and shot is not None else None
+        if facts is None or (shot is not None and pinned is None):
+            return self._unknown_press(request, t, key)
+        snapshot = await anyio.to_thread.run_sync(press_snapshot, self.shell, t, facts)
+        is_latest = shot is None and before is None
+        url, language = press_url(plant_id, press_id), {"lang": t.language}
+        have = digest_of(moving(snapshot, is_latest=is_latest))
+        live = {**language, "have": have, **({} if is_latest else {"still": "1"})}
+        return self.shell.page(
+            request,
+            "press.html",
+            page_name="press",
+            press=key,
+            pinned=pinned,
+            pinned_values=values_html(self.shell, t, pinned),
+            pieces={name: Markup(html) for name, html in snapshot.pieces.items()},  # noqa: S704
+            page_url=url,
+            shots_shown=SHOTS_SHOWN,
+            live_url=f"/live{url}?{urlencode(live)}",
+            curves_url=f"{url}/curves.json?{urlencode({**language, **({'shot': shot} if shot is not None else {})})}",
+            trend_url=f"{url}/trend.json?{urlencode(language)}",
+        )
+
+    async def live_press(
+        self, request: Request, tenant: Tenant, plant_id: str, press_id: str, still: Literal["", "1"] = ""
+    ) -> Response:
+        """A press page's stream of events."""
+        t, press = self.shell.catalogue(request), PressKey(plant_id, press_id)
+        if not await self._facts.knows(tenant, press):
+            return self._unknown_press(request, t, press)
+        return _stream(self._press_feeds, LivePressKey(tenant, t.language, press, not still), request)
+
+    async def curves(
+        self, request: Request, tenant: Tenant, plant_id: str, press_id: str, shot: RowId = None
+    ) -> Response:
+        """The curves of one shot, the newest unless `shot` names a row."""
+        t, press = self.shell.catalogue(request), PressKey(plant_id, press_id)
+        if not await self._facts.knows(tenant, press):
+            return self._unknown_press(request, t, press)
+        row = await self._facts.shot(press, shot)
+        chart = await anyio.to_thread.run_sync(curves_chart, t, row)
+        return JSONResponse(chart, headers={"Cache-Control": "no-store"})
+
+    async def trend(self, request: Request, tenant: Tenant, plant_id: str, press_id: str) -> Response:
+        """The scores of the last shots."""
+        t, press = self.shell.catalogue(request), PressKey(plant_id, press_id)
+        if not await self._facts.knows(tenant, press):
+            return self._unknown_press(request, t, press)
+        rows = await self._facts.recent(press, limit=TREND_SHOTS)
+        chart = trend_chart(t, rows, threshold=self._facts.threshold)
+        return JSONResponse(chart, headers={"Cache-Control": "no-store"})
+
+    async def _press_snapshot(self, key: LivePressKey) -> Snapshot:
+        facts = await self._facts.press(key.tenant, key.press)
+        assert facts is not None, "a press that was born stays known"
+        t = self.shell.catalogues[key.language]
+        return moving(await anyio.to_thread.run_sync(press_snapshot, self.shell, t, facts), is_latest=key.is_latest)
+
+    def _unknown_press(self, request: Request, t: Catalogue, press: PressKey) -> Response:
+        detail = t("press.unknown", plant=press.plant_id, press=press.press_id)
+        return self.shell.problem(request, status=404, title=t("press.unknown_title"), detail=detail)
+
+
+def _stream(feeds: Feeds[Key], key: Key, request: Request) -> Response:
+    try:
+        events = feeds.open(key, digest=request.query_params.get("have", ""))
+    except TooManyReadersError as error:
+        return Response(str(error), status_code=503, headers={"Retry-After": str(BUSY_RETRY_S)})
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+
+
+def _fleet_filter(request: Request) -> FleetFilter:
+    """The filter in the URL; a state that does not exist is no filter."""
+    query = request.query_params
+    state = query.get("state", "")
+    return FleetFilter(
+        plant=query.get("plant", "").strip(),
+        state=state if state in CONDITIONS else "",
+        search=query.get("q", "").strip()[:SEARCH_CHARACTERS_MAX],
+    )

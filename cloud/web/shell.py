@@ -1,0 +1,133 @@
+"""Renders templates in the reader's language, inside the common shell, with headers that let no foreign script run."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from cloud.web import numbers, wording
+from cloud.web.translation import LANGUAGES, Catalogue, choose_language, load_catalogues
+from kit.clock import Clock
+
+log = structlog.get_logger()
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+DIST = STATIC / "dist"
+LANGUAGE_COOKIE = "language"
+COOKIE_AGE_S = 365 * 24 * 3600
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Vary": "Accept-Language, Cookie",
+}
+
+
+class Shell:
+    """Jinja with our texts, numbers and words; blocking only when it is made."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.catalogues = load_catalogues()
+        self._assets = _assets_version()
+        self._environment = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        for name in ("number", "percent", "iso", "utc_text"):
+            self._environment.filters[name] = getattr(numbers, name)
+
+    def catalogue(self, request: Request) -> Catalogue:
+        """The catalogue of the reader's language."""
+        language = choose_language(
+            request.query_params.get("lang"),
+            request.cookies.get(LANGUAGE_COOKIE),
+            request.headers.get("accept-language", ""),
+        )
+        return self.catalogues[language]
+
+    def page(self, request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+        """A whole page; a language asked by `?lang=` is remembered."""
+        t = self.catalogue(request)
+        html = self.fragment(
+            template,
+            t,
+            request=request,
+            now_ms=self.clock.utc_ms(),
+            assets=self._assets,
+            language_links=_language_links(request),
+            **values,
+        )
+        response = HTMLResponse(html, status_code=status, headers=dict(HEADERS))
+        if request.query_params.get("lang"):
+            response.set_cookie(LANGUAGE_COOKIE, t.language, max_age=COOKIE_AGE_S, samesite="lax", httponly=True)
+        return response
+
+    def problem(self, request: Request, *, status: int, title: str, detail: str) -> HTMLResponse:
+        """A page that says what is wrong and leads back."""
+        return self.page(request, "problem.html", status=status, page_name="problem", title=title, detail=detail)
+
+    def fragment(self, template: str, t: Catalogue, **values: object) -> str:
+        """A template without the shell: what a live stream or an htmx answer swaps in."""
+        return self._environment.get_template(template).render(t=t, words=_Words(t), **values)
+
+
+class _Words:
+    """The words for names that come from data, bound to one language, for templates."""
+
+    def __init__(self, t: Catalogue) -> None:
+        self._t = t
+
+    def mode(self, mode: str) -> str:
+        return wording.mode_name(self._t, mode)
+
+    def advice(self, mode: str) -> str | None:
+        return wording.mode_advice(self._t, mode)
+
+    def quantity(self, name: str) -> str:
+        return wording.quantity_name(self._t, name)
+
+    def unit(self, name: str) -> str:
+        return wording.quantity_unit(name)
+
+    def feature(self, name: str) -> str:
+        return wording.feature_name(self._t, name)
+
+    def quality(self, name: str) -> str:
+        return wording.quality_name(self._t, name)
+
+    def known(self, prefix: str, name: str) -> str:
+        return self._t.find(f"{prefix}.{name}") or wording.spaced(name)
+
+    def html(self, key: str) -> Markup:
+        """A catalogue text with markup of its own (our file, never data)."""
+        return Markup(self._t(key))  # noqa: S704
+
+
+def _language_links(request: Request) -> list[tuple[str, str]]:
+    return [(language, str(request.url.include_query_params(lang=language).query)) for language in LANGUAGES]
+
+
+def _assets_version() -> str | None:
+    """A hash over the built files, so that a browser's cache never mixes two versions; None when they are not built."""
+    digest = hashlib.sha256()
+    try:
+        for name in ("app.js", "app.css"):
+            digest.update((DIST / name).read_bytes())
+    except FileNotFoundError:
+        log.warning("web_assets_missing", folder=str(DIST), remedy="make web")
+        return None
+    return digest.hexdigest()[:12]

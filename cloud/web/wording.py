@@ -1,0 +1,57 @@
+"""Names that come from data, in words: failure modes, features, parameters, quality classes, advice."""
+
+import re
+
+from cloud.web.translation import Catalogue
+from contract.vocabulary import PARAMETERS, SIGNALS
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+def mode_name(t: Catalogue, mode: str) -> str:
+    """A failure mode's name."""
+    return t.find(f"mode.{mode}.name") or spaced(mode)
+
+
+def mode_advice(t: Catalogue, mode: str) -> str | None:
+    """What to do about a failure mode, where the catalogue knows."""
+    return t.find(f"mode.{mode}.advice")
+
+
+def quantity_name(t: Catalogue, name: str) -> str:
+    """A parameter's or signal's name."""
+    return t.find(f"quantity.{name}") or spaced(name)
+
+
+def quantity_unit(name: str) -> str:
+    """A parameter's unit, empty where the vocabulary does not have it."""
+    quantity = PARAMETERS.get(name) or SIGNALS.get(name)
+    return quantity.unit if quantity else ""
+
+
+def feature_name(t: Catalogue, feature: str) -> str:
+    """A feature's name: of the whole, else of its parts (`InjectionPressure/PackSlope` is signal, then statistic)."""
+    whole = t.find(f"feature.{feature}") or t.find(f"quantity.{feature}")
+    if whole:
+        return whole
+    return t("feature_join").join(
+        t.find(f"quantity.{part}") or t.find(f"statistic.{part}") or spaced(part) for part in feature.split("/")
+    )
+
+
+def quality_name(t: Catalogue, name: str) -> str:
+    """A quality class's name."""
+    return t.find(f"quality.{name.lower()}") or name
+
+
+def spaced(name: str) -> str:
+    """An identifier as words: `check_ring_wear` and `CheckRingWear` read `Check ring wear`."""
+    words = _WORD.findall(name)
+    if not words:
+        return name
+    return " ".join(
+        [
+            words[0].capitalize() if words[0].islower() else words[0],
+            *(w if w.isupper() else w.lower() for w in words[1:]),
+        ]
+    )

@@ -1,0 +1,339 @@
+"""The pages in a real browser: languages, looks, live updates, charts, acknowledging, and a broken line."""
+
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.e2e.web_plant import PLANT, Plant
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+FIRST_PAGE_BYTES_MAX = 150_000
+WIDTHS = (1440, 390)
+LOOKS = (("zh-CN", "light", 1440), ("en", "dark", 1440), ("en", "light", 390), ("zh-CN", "dark", 390))
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed"),
+    pytest.mark.skipif(
+        not Path("cloud/web/static/dist/app.js").exists(), reason="the page's scripts are not built: make web"
+    ),
+]
+
+
+class Served:
+    """The app on a port of its own, stopped and started again as a test asks."""
+
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+        self.port = 0
+        self.start()
+
+    def start(self) -> None:
+        config = uvicorn.Config(
+            self.plant.app(), host="127.0.0.1", port=self.port, log_level="error", timeout_graceful_shutdown=1
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, name="web under test")
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive()
+            self._thread.join(0.02)
+        self.port = self._server.servers[0].sockets[0].getsockname()[1]
+
+    def stop(self) -> None:
+        self.plant.close_streams()
+        self._server.should_exit = True
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    served = Served(Plant(tmp_path))
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator:
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_one(*, language: str = "en", scheme: str = "light", width: int = 1440, **options) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            locale=language,
+            timezone_id="Asia/Shanghai",
+            **options,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    open_one.complaints = complaints
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def scrolls_sideways(page: Page) -> bool:
+    return page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+
+
+def is_drawn(page: Page, figure: str) -> bool:
+    """Whether every canvas of a figure holds ink."""
+    return page.evaluate(
+        """name => {
+            const canvases = [...document.querySelectorAll(`${name} canvas`)];
+            return canvases.length > 0 && canvases.every(canvas => canvas.getContext("2d")
+                .getImageData(0, 0, canvas.width, canvas.height).data.some(value => value !== 0));
+        }""",
+        figure,
+    )
+
+
+@pytest.mark.parametrize(("language", "scheme", "width"), LOOKS)
+def test_each_page_speaks_the_language_fits_the_width_and_breaks_no_policy(
+    served, open_page, root, language, scheme, width
+):
+    served.plant.run(shots=30, wear=0.95)
+    page = open_page(language=language, scheme=scheme, width=width)
+    titles = {
+        "zh-CN": ["机群总览", "注塑机 IMM-02", "报警", "推送记录"],
+        "en": ["Fleet", "Press IMM-02", "Alarms", "Webhook deliveries"],
+    }
+    folder = root / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, path, title in zip(
+        ("fleet", "press", "alarms", "deliveries"),
+        ("/", f"/plants/{PLANT}/presses/IMM-02", "/alarms", "/deliveries"),
+        titles[language],
+        strict=True,
+    ):
+        page.goto(served.url + path)
+        expect(page.locator("h1")).to_have_text(title)
+        assert page.locator("html").get_attribute("lang") == language
+        if name == "press":
+            expect(page.locator("#trend[data-state=drawn] canvas").first).to_be_visible()
+            expect(page.locator("#curves[data-state=drawn] canvas")).to_have_count(3)
+            assert is_drawn(page, "#curves")
+            assert is_drawn(page, "#trend")
+        assert not scrolls_sideways(page), path
+        page.screenshot(path=folder / f"{name}-{language}-{scheme}-{width}.png", full_page=True)
+
+
+def test_a_new_shot_is_on_the_tile_without_a_reload(served, open_page):
+    served.plant.run(shots=2, wear=0.0)
+    page = open_page()
+    page.goto(served.url)
+    expect(page.locator("#live-word")).to_have_text("Live")
+    tile = page.locator("article.tile", has=page.get_by_role("link", name="IMM-03"))
+    before = tile.locator("time[data-age]").first.get_attribute("datetime")
+    link = page.get_by_role("link", name="IMM-03")
+    link.focus()
+    served.plant.shoot("IMM-03", cycle_time_s=21.5)
+    expect(tile.get_by_text("21.5")).to_be_visible()
+    assert tile.locator("time[data-age]").first.get_attribute("datetime") != before
+    expect(link).to_be_focused()
+
+
+def test_a_gateway_that_leaves_takes_its_presses_offline_on_the_page(served, open_page):
+    served.plant.run(shots=1, wear=0.0)
+    page = open_page()
+    page.goto(served.url)
+    expect(page.locator("#gateways").get_by_text("Online")).to_be_visible()
+    expect(page.locator("article.tile.is-offline")).to_have_count(0)
+    served.plant.go_dark()
+    expect(page.locator("article.tile.is-offline")).to_have_count(4)
+    expect(page.locator("#chip-offline strong")).to_have_text("4")
+    expect(page.locator("#gateways").get_by_text("Offline")).to_be_visible()
+
+
+def test_a_new_press_appears_and_a_broken_line_says_so_at_once_and_heals(served, open_page):
+    page = open_page()
+    page.goto(served.url)
+    expect(page.get_by_text("No plant yet")).to_be_visible()
+    expect(page.locator("#live-word")).to_have_text("Live")
+    served.plant.run(shots=1, wear=0.0)
+    expect(page.get_by_role("link", name="IMM-01")).to_be_visible()
+    assert page.locator("#live-lost").is_hidden()
+    served.stop()
+    expect(page.locator("#live-lost")).to_be_visible(timeout=3_000)
+    expect(page.locator("#live-lost-since")).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
+    expect(page.locator("#live-word")).to_have_text("Not live")
+    served.start()
+    expect(page.locator("#live-lost")).to_be_hidden(timeout=15_000)
+    expect(page.locator("#live-word")).to_have_text("Live")
+    open_page.complaints[:] = [text for text in open_page.complaints if "ERR_" not in text and text != "[object Event]"]
+
+
+def test_a_press_without_curves_says_so_and_shows_its_quality(served, open_page):
+    served.plant.run(shots=12, wear=0.0)
+    page = open_page()
+    page.goto(f"{served.url}/plants/{PLANT}/presses/IMM-04")
+    expect(page.get_by_text("This shot has no curves")).to_be_visible()
+    expect(page.get_by_role("heading", name="Predicted quality of the last 12 shots")).to_be_visible()
+    expect(page.locator(".strip li")).to_have_count(12)
+    expect(page.locator(".strip li.is-poor")).to_have_count(3)
+
+
+def test_charts_can_be_read_by_keyboard_and_follow_new_shots(served, open_page):
+    served.plant.run(shots=5, wear=0.0)
+    page = open_page()
+    page.goto(f"{served.url}/plants/{PLANT}/presses/IMM-01")
+    plot = page.locator("#curves .plot").first
+    expect(page.locator("#curves canvas").first).to_be_visible()
+    plot.focus()
+    page.keyboard.press("End")
+    value = plot.locator(".u-value").nth(1)
+    expect(value).to_contain_text("bar")
+    at_end = value.text_content()
+    page.keyboard.press("Home")
+    expect(value).not_to_have_text(at_end or "")
+    points = "document.querySelectorAll('#press-shots tbody tr').length"
+    assert page.evaluate(points) == 5
+    with page.expect_response(lambda answer: "trend.json" in answer.url):
+        served.plant.shoot("IMM-01")
+    expect(page.locator("#press-shots tbody tr")).to_have_count(6)
+
+
+def test_an_older_shot_stays_on_the_page_while_new_ones_arrive(served, open_page):
+    served.plant.run(shots=3, wear=0.0)
+    page = open_page()
+    page.goto(f"{served.url}/plants/{PLANT}/presses/IMM-01")
+    page.locator("#press-shots tbody tr a").last.click()
+    expect(page.get_by_role("link", name="Back to the latest shot")).to_be_visible()
+    expect(page.locator("tr.is-selected")).to_have_count(1)
+    readings = page.locator("#press-readings")
+    served.plant.shoot("IMM-01", cycle_time_s=33.25)
+    expect(readings.get_by_text("33.25")).to_be_visible()
+    expect(page.locator("#press-shots tbody tr")).to_have_count(3)
+    expect(page.locator(".facts").get_by_text("33.25")).to_have_count(0)
+
+
+@pytest.mark.parametrize("path", ["/alarms", f"/plants/{PLANT}/presses/IMM-02"])
+def test_an_alarm_is_acknowledged_on_the_spot(served, open_page, path):
+    served.plant.run(shots=6, wear=0.95)
+    page = open_page()
+    page.goto(served.url + path)
+    expect(page.get_by_text("Check-ring wear").first).to_be_visible()
+    expect(page.get_by_text("Active, new")).to_be_visible()
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_text("Active, acknowledged")).to_be_visible()
+    expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    page.goto(f"{served.url}/alarms?state=unacknowledged")
+    expect(page.get_by_text("No alarm passes this filter.")).to_be_visible()
+
+
+def test_without_script_an_alarm_is_acknowledged_by_a_plain_form(served, open_page):
+    served.plant.run(shots=6, wear=0.95)
+    page = open_page(java_script_enabled=False)
+    page.goto(f"{served.url}/alarms")
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page).to_have_url(f"{served.url}/alarms")
+    expect(page.get_by_text("Active, acknowledged")).to_be_visible()
+
+
+def test_a_request_from_a_foreign_site_acknowledges_nothing(served, open_page):
+    served.plant.run(shots=6, wear=0.95)
+    page = open_page()
+    page.goto(f"{served.url}/alarms")
+    action = page.locator("form[hx-post]").get_attribute("action")
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://example.invalid"}):
+        assert page.request.post(served.url + action, headers=headers).status == 403
+    page.reload()
+    expect(page.get_by_text("Active, new")).to_be_visible()
+    for unknown in ("nonsense", "00000000-0000-7000-8000-000000000000"):
+        assert page.request.post(f"{served.url}/alarms/{unknown}/acknowledge").status == 404
+
+
+def test_an_alarm_s_webhook_call_is_on_the_list(served, open_page):
+    page = open_page()
+    page.goto(f"{served.url}/deliveries")
+    expect(page.get_by_text("No delivery yet")).to_be_visible()
+    served.plant.run(shots=6, wear=0.95)
+    page.reload()
+    expect(page.get_by_role("rowheader", name="operations")).to_be_visible()
+    expect(page.get_by_text("Alarm raised")).to_be_visible()
+    page.get_by_role("link", name="Failed").click()
+    expect(page.get_by_text("No delivery passes this filter.")).to_be_visible()
+
+
+def test_names_from_outside_stay_text(served, open_page):
+    page = open_page()
+    answer = page.goto(f"{served.url}/plants/p/presses/%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.get_by_text("<img src=x onerror=alert(1)>")).to_be_visible()
+    assert page.locator("main img").count() == 0
+    open_page.complaints[:] = [text for text in open_page.complaints if "404" not in text]
+
+
+def test_filters_are_in_the_url_and_the_language_is_remembered(served, open_page):
+    served.plant.run(shots=6, wear=0.95)
+    page = open_page()
+    page.goto(served.url)
+    page.locator("#chip-alarm").click()
+    expect(page).to_have_url(f"{served.url}/?state=alarm")
+    expect(page.locator("article.tile")).to_have_count(1)
+    page.get_by_role("link", name="中文").click()
+    expect(page.locator("h1")).to_have_text("机群总览")
+    expect(page.locator("article.tile")).to_have_count(1)
+    page.goto(f"{served.url}/alarms")
+    expect(page.locator("h1")).to_have_text("报警")
+    page.goto(f"{served.url}/?q=nothing-has-this-name")
+    expect(page.get_by_text("没有符合条件的注塑机")).to_be_visible()
+
+
+def test_the_keyboard_reaches_the_content_first(served, open_page):
+    served.plant.run(shots=1, wear=0.0)
+    page = open_page()
+    page.goto(served.url)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+
+
+def test_the_first_page_is_small(served, open_page):
+    served.plant.run(shots=2, wear=0.0)
+    page = open_page()
+    sizes: dict[str, int] = {}
+    page.on("requestfinished", lambda r: sizes.update({r.url: r.sizes()["responseBodySize"]}))
+    page.goto(served.url)
+    expect(page.locator("#live-word")).to_have_text("Live")
+    assert any(url.endswith("/") for url in sizes)
+    assert any("app.js" in url for url in sizes)
+    assert 0 < sum(sizes.values()) <= FIRST_PAGE_BYTES_MAX, sizes

@@ -1,0 +1,182 @@
+"""A small plant behind the real pages: the real database, services and alarm consumer, shots made by a formula."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI
+
+from cloud.alarms.domain import AlarmRules
+from cloud.alarms.jobs import AlarmConsumer
+from cloud.alarms.service import AlarmService
+from cloud.core import problems
+from cloud.core.database import Database, sqlite_url
+from cloud.core.events import Dispatcher, EventLog
+from cloud.core.headers import SecurityHeaders
+from cloud.core.live import Live
+from cloud.fleet.domain import FleetRules, SeenShot
+from cloud.fleet.service import FleetService
+from cloud.migrations.upgrade import upgrade
+from cloud.telemetry.memory_store import MemoryStore
+from cloud.telemetry.store import GatewayKey, IncomingShot
+from cloud.web import routes
+from cloud.web.facts import PageFacts
+from cloud.webhooks.service import Endpoint, WebhookService
+from contract.shot import FloatArray, Reason, ScoredShot, Scores, Shot
+from kit.clock import SystemClock
+
+PLANT = "suzhou"
+GATEWAY = "gateway-1"
+PRESSES = ("IMM-01", "IMM-02", "IMM-03", "IMM-04")
+WORN_PRESS = "IMM-02"
+REPLAYED_PRESS = "IMM-04"
+SAMPLE_INTERVAL_S = 0.004
+CYCLE_S = 18.0
+
+
+class Plant:
+    """Four presses at one gateway; the second wears, the fourth sends parameters and quality classes only."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._store = MemoryStore()
+        self._clock = SystemClock()
+        self._record_id = 0
+        self._live: Live
+        self._loop: asyncio.AbstractEventLoop
+
+    def app(self) -> FastAPI:
+        """The pages over this plant; a second app goes on with the same data."""
+        self._live = Live()
+        database = Database(sqlite_url(self._folder / "cloud.sqlite"))
+        events = EventLog(self._live)
+        self._database = database
+        self._fleet = FleetService(events, self._live, FleetRules())
+        alarms = AlarmService(events, self._live, AlarmRules(on_delay_shots=3))
+        webhooks = WebhookService(self._live, self._clock, random.Random(0))
+        self._dispatcher = Dispatcher(database, self._live, webhooks.subscriber())
+        self._consumer = AlarmConsumer(database, self._store, alarms, self._live, self._clock)
+
+        @asynccontextmanager
+        async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+            self._loop = asyncio.get_running_loop()
+            await upgrade(database)
+            async with database.transaction() as session:
+                await webhooks.sync_endpoints(session, [Endpoint("operations", "https://example.invalid/", "secret")])
+            yield
+            await database.close()
+
+        app = FastAPI(lifespan=lifespan)
+        problems.install(app)
+        app.add_middleware(SecurityHeaders)
+        facts = PageFacts(database, self._store, alarms, self._live, self._clock)
+        self._pages = routes.include(app, facts, live=self._live, clock=self._clock)
+        return app
+
+    def run(self, *, shots: int, wear: float) -> None:
+        """Bring the plant up and let every press make `shots` shots, the last ending now; `wear` is 0..1."""
+        self._call(self._be_born())
+        now_ms = self._clock.utc_ms()
+        for at in range(shots):
+            ended_ms = now_ms - round((shots - 1 - at) * CYCLE_S * 1000)
+            for press_id in PRESSES:
+                self._write(
+                    self._shot(press_id, ended_ms, wear if press_id == WORN_PRESS else 0.0, CYCLE_S + at % 5 * 0.02)
+                )
+        self._call(self._tell(PRESSES, now_ms))
+
+    def shoot(self, press_id: str, *, cycle_time_s: float = CYCLE_S) -> None:
+        """One more shot of a press, ending now."""
+        now_ms = self._clock.utc_ms()
+        self._write(self._shot(press_id, now_ms, 0.0, cycle_time_s))
+        self._call(self._tell([press_id], now_ms))
+
+    def go_dark(self) -> None:
+        """The gateway's connection ends."""
+        self._call(self._die())
+
+    def close_streams(self) -> None:
+        """What the program does before its server stops."""
+        self._loop.call_soon_threadsafe(self._pages.close)
+
+    async def _be_born(self) -> None:
+        now_ms = self._clock.utc_ms()
+        health = {"Health/JournalRecords": 12, "Health/LagSeconds": 0.4}
+        async with self._database.transaction() as session:
+            await self._fleet.node_born(session, PLANT, GATEWAY, epoch="e", metrics=health, now_ms=now_ms)
+            for press_id in PRESSES:
+                await self._fleet.device_born(session, PLANT, GATEWAY, press_id, now_ms=now_ms)
+
+    async def _tell(self, press_ids: tuple[str, ...] | list[str], now_ms: int) -> None:
+        seen = [SeenShot(PLANT, GATEWAY, press_id, now_ms, now_ms) for press_id in press_ids]
+        async with self._database.transaction() as session:
+            await self._fleet.shots_seen(session, seen)
+        self._live.shots.publish()
+        await self._consumer.consume_batch()
+        await self._dispatcher.deliver_batch()
+
+    async def _die(self) -> None:
+        async with self._database.transaction() as session:
+            await self._fleet.node_died(session, PLANT, GATEWAY, now_ms=self._clock.utc_ms())
+
+    def _call(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+    def _write(self, scored: ScoredShot) -> None:
+        self._record_id += 1
+        received_ms = self._clock.utc_ms()
+        self._store.write(
+            [IncomingShot(GatewayKey(PLANT, GATEWAY), "epoch", self._record_id, received_ms, False, scored)]
+        )
+
+    def _shot(self, press_id: str, ended_ms: int, wear: float, cycle_time_s: float) -> ScoredShot:
+        ripple = np.sin(self._record_id * 1.7)
+        parameters = {
+            "CycleTime": cycle_time_s,
+            "InjectionTime": 1.2 + 0.004 * ripple,
+            "DosingTime": 4.1 - 0.03 * ripple,
+            "CushionStroke": 6.0 - 3.0 * wear + 0.1 * ripple,
+            "SpecificPressureMaximum": 700.0 + 5.0 * ripple,
+            "MeltTemperature": 230.4,
+            "MouldTemperature": 60.2 + 0.2 * ripple,
+        }
+        is_replayed = press_id == REPLAYED_PRESS
+        values = {"Novelty/T2": 0.5 + wear, "Novelty/SPE": 0.4 + 0.1 * abs(ripple)}
+        if not is_replayed:
+            values["FailureProbability/check_ring_wear"] = min(0.99, 0.02 + wear + 0.01 * abs(ripple))
+        scores = Scores(
+            "bundle",
+            values,
+            ("Target", "Acceptable", "Target", "Waste")[self._record_id // len(PRESSES) % 4] if is_replayed else None,
+            (Reason("CushionStroke", parameters["CushionStroke"], -6.2),) if wear else (),
+        )
+        shot = Shot(
+            press_id,
+            ended_ms,
+            parameters,
+            {} if is_replayed else _curves(cycle_time_s),
+            0.0 if is_replayed else SAMPLE_INTERVAL_S,
+            cycle_counter=self._record_id,
+            job_name="JOB-7731",
+            mould_id="M-208",
+        )
+        return ScoredShot(shot, np.zeros(4, np.float32), "features", scores)
+
+
+def _curves(cycle_time_s: float) -> dict[str, FloatArray]:
+    """Fill, hold, dosing and rest by straight lines: enough to see each panel."""
+    time_s = np.arange(round(cycle_time_s / SAMPLE_INTERVAL_S)) * SAMPLE_INTERVAL_S
+    corners_s = [0.0, 1.2, 1.3, 4.0, 4.1, 8.0, cycle_time_s]
+    corners = {
+        "InjectionPressure": [90, 700, 450, 440, 40, 60, 30],
+        "CavityPressure": [0, 310, 300, 180, 120, 20, 0],
+        "ScrewPosition": [80, 24, 23, 20, 20, 80, 80],
+        "ScrewVelocity": [45, 50, 2, 1, 0, 0, 0],
+        "MeltTemperature": [230, 233, 233, 232, 231, 230, 230],
+        "ClampForce": [800, 805, 805, 803, 801, 800, 20],
+    }
+    return {name: np.interp(time_s, corners_s, values).astype(np.float32) for name, values in corners.items()}

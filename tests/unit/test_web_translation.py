@@ -1,0 +1,131 @@
+"""Every language has the same texts with the same placeholders, and every text that a template asks for exists."""
+
+import re
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloud.alarms.domain import STATES
+from cloud.web.facts import ALARM_STATES, DELIVERY_STATES
+from cloud.web.fleet_view import CONDITIONS
+from cloud.web.shell import HERE
+from cloud.web.translation import (
+    DEFAULT_LANGUAGE,
+    LANGUAGES,
+    Catalogue,
+    UnknownTextError,
+    choose_language,
+    load_catalogues,
+)
+from cloud.web.wording import feature_name, mode_advice, mode_name, quality_name, quantity_name, spaced
+from contract.vocabulary import FAILURE_MODES, PARAMETERS, SIGNALS
+
+CATALOGUES = load_catalogues()
+LITERAL = re.compile(r"""\b(?:t|t\.count|words\.html)\(\s*['"]([\w.]+)['"]\s*[,)]""")
+COUNTED = re.compile(r"""\bt\.count\(\s*['"]([\w.]+)['"]""")
+CJK = re.compile(r"[\u4e00-\u9fff]")
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_languages_have_the_same_keys_and_placeholders():
+    first, *others = CATALOGUES.values()
+    for other in others:
+        assert first.texts.keys() == other.texts.keys()
+        for key, text in first.texts.items():
+            assert placeholders(text) == placeholders(other.texts[key]), key
+
+
+def test_every_text_is_there_and_in_its_language():
+    for key, text in CATALOGUES["en"].texts.items():
+        assert text.strip(), key
+        assert not CJK.search(text), key
+    without_words = {"feature_join", "health.times"}
+    for key, text in CATALOGUES["zh-CN"].texts.items():
+        assert CJK.search(text) or key in without_words, key
+
+
+def test_every_text_that_templates_and_code_name_exists():
+    sources = [*HERE.glob("templates/*.html"), *HERE.glob("*.py")]
+    assert len(sources) > 15
+    for source in sources:
+        text = source.read_text(encoding="utf-8")
+        counted = set(COUNTED.findall(text))
+        asked = {
+            *(set(LITERAL.findall(text)) - counted),
+            *(f"{key}.{form}" for key in counted for form in ("one", "other")),
+        }
+        missing = asked - CATALOGUES["en"].texts.keys()
+        assert not missing, f"{source.name}: {missing}"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_texts_whose_key_is_made_from_data_exist(language):
+    t = CATALOGUES[language]
+    wanted = [
+        *(f"condition.{condition}" for condition in CONDITIONS),
+        *(f"connection.{connection}" for connection in ("online", "stale", "offline")),
+        *(f"health.{gauge}.{level}" for gauge in ("failure", "novelty") for level in ("normal", "watch", "alarm")),
+        *(f"alarm.state.{state}" for state in STATES),
+        *(f"alarms.filter.{state or 'all'}" for state in ALARM_STATES),
+        *(f"deliveries.filter.{state or 'all'}" for state in DELIVERY_STATES),
+        *(f"chart.panel.{panel}" for panel in ("pressure", "screw", "heat", "other", "failure", "novelty")),
+        *(f"nav.{page}" for page in ("fleet", "alarms", "deliveries")),
+        *(f"quantity.{name}" for name in {*PARAMETERS, *SIGNALS}),
+        *(f"mode.{mode}.{part}" for mode in FAILURE_MODES for part in ("name", "advice")),
+    ]
+    assert [key for key in wanted if t.find(key) is None] == []
+
+
+def test_an_unknown_text_is_an_error_that_names_it():
+    with pytest.raises(UnknownTextError, match=r"en\.toml.*no\.such"):
+        CATALOGUES["en"]("no.such")
+
+
+def test_counts_choose_their_form():
+    t = Catalogue("en", {"press.one": "{count} press", "press.other": "{count} presses"})
+    assert [t.count("press", n) for n in (0, 1, 2)] == ["0 presses", "1 press", "2 presses"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "remembered", "accepted", "chosen"),
+    [
+        ("en", "zh-CN", "zh-CN", "en"),
+        (None, "en", "zh-CN", "en"),
+        (None, None, "de, en-GB;q=0.7, zh;q=0.3", "en"),
+        (None, None, "en;q=0.2, zh-TW;q=0.9", "zh-CN"),
+        ("xx", None, "en", "en"),
+        (None, None, "", DEFAULT_LANGUAGE),
+        (None, None, "en;q=broken", DEFAULT_LANGUAGE),
+    ],
+)
+def test_language_is_what_was_asked_then_remembered_then_accepted(asked, remembered, accepted, chosen):
+    assert choose_language(asked, remembered, accepted) == chosen
+
+
+@given(st.one_of(st.none(), st.text()), st.one_of(st.none(), st.text()), st.text())
+def test_any_headers_give_a_language_that_exists(asked, remembered, accepted):
+    assert choose_language(asked, remembered, accepted) in LANGUAGES
+
+
+def test_names_from_data_read_as_words_where_the_catalogue_has_none():
+    t = CATALOGUES["en"]
+    assert mode_name(t, "check_ring_wear") == "Check-ring wear"
+    assert mode_name(t, "oil_cooler_fouling") == "Oil cooler fouling"
+    assert mode_advice(t, "oil_cooler_fouling") is None
+    assert quantity_name(t, "CushionStroke") == "Cushion"
+    assert feature_name(t, "InjectionPressure/slope") == "Injection pressure, slope"
+    assert quality_name(t, "Waste") == "Waste"
+    assert quality_name(CATALOGUES["zh-CN"], "Waste") == "废品"
+    assert spaced("VPChangeOverPosition") == "VP change over position"
+
+
+@given(st.text())
+def test_any_name_from_data_can_be_shown(name):
+    for t in CATALOGUES.values():
+        assert isinstance(feature_name(t, name), str)
+        assert isinstance(mode_name(t, name), str)
