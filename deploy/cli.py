@@ -28,3 +28,7 @@ def main() -> None:
             raise
         sys.exit(f"`zhisan {name}` needs the package {error.name}: install the extra that brings it (see README.md)")
     sys.exit(program.main(sys.argv[2:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -117,6 +117,6 @@ class Pipeline:
 def score(shots: Sequence[Shot], scorer: Scorer | None) -> list[ScoredShot]:
     """The shots with their features and, when there are models, their scores."""
     features = [extract(shot) for shot in shots]
-    scores = [Scores("")] * len(shots) if scorer is None else scorer.score(features)
+    scores = [Scores("")] * len(shots) if scorer is None else scorer.score(features, [shot.mould_id for shot in shots])
     rows = zip(shots, features, scores, strict=True)
     return [ScoredShot(shot, vector, FEATURES_HASH, given) for shot, vector, given in rows]

@@ -102,7 +102,7 @@ def _run(options: Options, console: Console, running: contextlib.ExitStack) -> N
         )
         running.callback(cloud.stop)
         _wait_until_ready(cloud, f"{web_url}/readyz")
-        parts.append(("cloud", f"{web_url}  (API: {web_url}/docs)"))
+        parts.append(("cloud", f"{web_url}  (API: {web_url}/api/v1/openapi.json)"))
     with _step(console, f"simulated plant of {options.presses} presses"):
         plant, presses = _start_plant(options, folder)
         running.callback(plant.stop)

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
-from contract.shot import Shot
+from contract.shot import FloatArray, Shot
 
 INTERVAL_S = 0.005
 SAMPLES_MAX = 1_000
+Indices = npt.NDArray[np.intp]
 
 
 def resample(shot: Shot, interval_s: float = INTERVAL_S, samples_max: int = SAMPLES_MAX) -> Shot:
@@ -25,12 +27,19 @@ def resample(shot: Shot, interval_s: float = INTERVAL_S, samples_max: int = SAMP
             return shot
         return replace(shot, curves={name: samples[:samples_max] for name, samples in shot.curves.items()})
     step = interval_s / shot.sample_interval_s
-    curves = {}
-    for name, samples in shot.curves.items():
-        count = min(samples_max, int((len(samples) - 1) / step) + 1) if len(samples) else 0
-        at = np.arange(count) * step
-        before = at.astype(np.intp)
-        weight = (at - before).astype(np.float32)
-        after = np.minimum(before + 1, max(len(samples) - 1, 0))
-        curves[name] = samples[before] + (samples[after] - samples[before]) * weight if count else samples[:0]
+    grids = {length: _grid(length, step, samples_max) for length in {len(curve) for curve in shot.curves.values()}}
+    curves = {name: _between(samples, *grids[len(samples)]) for name, samples in shot.curves.items()}
     return replace(shot, curves=curves, sample_interval_s=interval_s)
+
+
+def _grid(length: int, step: float, samples_max: int) -> tuple[Indices, Indices, FloatArray]:
+    """The samples before and after each place of the grid, and the share of the way from one to the other."""
+    count = min(samples_max, int((length - 1) / step) + 1) if length else 0
+    at = np.arange(count) * step
+    before = at.astype(np.intp)
+    return before, np.minimum(before + 1, max(length - 1, 0)), (at - before).astype(np.float32)
+
+
+def _between(samples: FloatArray, before: Indices, after: Indices, weight: FloatArray) -> FloatArray:
+    first = samples[before]
+    return first + (samples[after] - first) * weight

@@ -34,7 +34,7 @@ def arrival(
         press_id=press_id,
         ended_ms=1_000 * record_id if ended_ms is None else ended_ms,
         parameters={"CycleTime": 17.5 + record_id, "CushionStroke": float("nan")},
-        curves={"InjectionPressure": np.arange(5, dtype=np.float32), "ClampForce": np.ones(3, np.float32)},
+        curves={"InjectionPressure": np.arange(2_500, dtype=np.float32), "ClampForce": np.ones(3, np.float32)},
         sample_interval_s=0.005,
         cycle_counter=record_id,
         job_name="job",

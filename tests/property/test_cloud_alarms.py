@@ -1,6 +1,8 @@
-"""The laws of an alarm: no single spike raises one, a lasting excursion raises exactly one, it ends only after quiet."""
+"""The laws of an alarm: no spike raises one, a lasting excursion raises exactly one, it ends only after quiet."""
 
 import math
+import random
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
@@ -64,9 +66,31 @@ def test_a_lasting_excursion_raises_exactly_one_alarm_after_the_delay(
     assert [(number, outcome) for number, outcome in enumerate(outcomes) if outcome] == [(at, "raise")]
 
 
+@given(PROBABILITIES, RULES, st.randoms(use_true_random=False))
+def test_without_a_delay_in_time_the_press_clock_may_say_what_it_likes(
+    probabilities: list[float], rules: AlarmRules, chance: random.Random
+) -> None:
+    rules = replace(rules, on_delay_s=0.0)
+    tracker, outcomes = Tracker(), []
+    for probability in probabilities:
+        tracker, outcome = step(tracker, probability, chance.randint(0, 10**12), rules)
+        outcomes.append(outcome)
+    assert outcomes == run(probabilities, rules)
+
+
+def test_a_clock_that_was_set_back_holds_an_alarm_up_by_no_more_than_the_delay() -> None:
+    rules, day_ms = AlarmRules(on_delay_shots=2, on_delay_s=25.0), 86_400_000
+    tracker, _ = step(Tracker(), 1.0, day_ms, rules)
+    outcomes = []
+    for number in range(4):
+        tracker, outcome = step(tracker, 1.0, number * CYCLE_MS, rules)
+        outcomes.append(outcome)
+    assert outcomes == [None, None, None, "raise"]
+
+
 @given(PROBABILITIES, RULES)
 def test_a_model_that_abstains_changes_no_outcome(probabilities: list[float], rules: AlarmRules) -> None:
-    rules = AlarmRules(rules.threshold, rules.deadband, rules.on_delay_shots, 0.0, rules.off_delay_shots)
+    rules = replace(rules, on_delay_s=0.0)
     without = [p for p in probabilities if math.isfinite(p)]
     assert [outcome for outcome in run(probabilities, rules) if outcome] == [o for o in run(without, rules) if o]
 

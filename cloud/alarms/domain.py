@@ -1,0 +1,166 @@
+"""When a failure probability becomes an alarm, and the life of an alarm in the words of ISA-18.2. Pure."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+from uuid import UUID
+
+from cloud.core.tenants import TenantId
+from contract.shot import ScoredShot
+
+State = Literal["active_unacknowledged", "active_acknowledged", "cleared_unacknowledged", "normal"]
+STATES: tuple[State, ...] = ("active_unacknowledged", "active_acknowledged", "cleared_unacknowledged", "normal")
+ACTIVE_STATES: tuple[State, ...] = ("active_unacknowledged", "active_acknowledged")
+OPEN_STATES: tuple[State, ...] = (*ACTIVE_STATES, "cleared_unacknowledged")
+
+FAILURE_PREFIX = "FailureProbability/"
+FAILURE_PROBABILITY = "failure_probability"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRules:
+    """On- and off-delay of an alarm.
+
+    It is raised when `on_delay_shots` shots in a row, over at least `on_delay_s` of the press's own time, reach
+    `threshold`; it clears when `off_delay_shots` in a row stay under `threshold` - `deadband`.
+    """
+
+    threshold: float = 0.8
+    deadband: float = 0.1
+    on_delay_shots: int = 5
+    on_delay_s: float = 0.0
+    off_delay_shots: int = 20
+    history_s_max: float = 900.0
+    priority: str = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class Tracker:
+    """What the past shots of one press said of one failure mode; `is_raised` while its alarm is active."""
+
+    is_raised: bool = False
+    over_count: int = 0
+    first_over_ms: int | None = None
+    under_count: int = 0
+    last_ended_ms: int | None = None
+
+
+Step = Literal["raise", "clear"]
+
+
+def step(tracker: Tracker, probability: float, ended_ms: int, rules: AlarmRules) -> tuple[Tracker, Step | None]:
+    """The tracker after one more shot, and what the shot brought about.
+
+    A probability that is no number is a model that abstains: it counts for nothing, and breaks no row of others.
+    """
+    tracker = replace(tracker, last_ended_ms=ended_ms)
+    if not math.isfinite(probability):
+        return tracker, None
+    if tracker.is_raised:
+        return _towards_clear(tracker, probability, rules)
+    return _towards_raise(tracker, probability, ended_ms, rules)
+
+
+def _towards_raise(
+    tracker: Tracker, probability: float, ended_ms: int, rules: AlarmRules
+) -> tuple[Tracker, Step | None]:
+    if probability < rules.threshold:
+        return replace(tracker, over_count=0, first_over_ms=None), None
+    # A press's clock that was set back must not hold an alarm up until it has caught up: its time begins anew.
+    first_ms = ended_ms if tracker.first_over_ms is None else min(tracker.first_over_ms, ended_ms)
+    count = tracker.over_count + 1
+    if count >= rules.on_delay_shots and ended_ms - first_ms >= rules.on_delay_s * 1000:
+        return Tracker(is_raised=True, first_over_ms=first_ms, last_ended_ms=ended_ms), "raise"
+    return replace(tracker, over_count=count, first_over_ms=first_ms), None
+
+
+def _towards_clear(tracker: Tracker, probability: float, rules: AlarmRules) -> tuple[Tracker, Step | None]:
+    if probability >= rules.threshold - rules.deadband:
+        return replace(tracker, under_count=0), None
+    count = tracker.under_count + 1
+    if count >= rules.off_delay_shots:
+        return Tracker(last_ended_ms=tracker.last_ended_ms), "clear"
+    return replace(tracker, under_count=count), None
+
+
+def counts(scored: ScoredShot, *, is_historical: bool, received_ms: int, tracker: Tracker, rules: AlarmRules) -> bool:
+    """Whether a shot says something of the press's present state.
+
+    A live shot always does, whatever its press's clock says. History (what a gateway sends again after an outage)
+    arrives beside live shots: it counts while it is younger than `history_s_max` and continues where the tracker
+    stands; older history, and history from before a shot already taken, would mix two times into one row of shots.
+    """
+    if not is_historical:
+        return True
+    ended_ms = scored.shot.ended_ms
+    is_next = tracker.last_ended_ms is None or ended_ms > tracker.last_ended_ms
+    return is_next and received_ms - ended_ms <= rules.history_s_max * 1000
+
+
+def failure_probabilities(scored: ScoredShot) -> dict[str, float]:
+    """The probability of each failure mode that a head spoke of."""
+    values: Mapping[str, float] = scored.scores.values
+    return {key.removeprefix(FAILURE_PREFIX): p for key, p in values.items() if key.startswith(FAILURE_PREFIX)}
+
+
+def acknowledged(state: State) -> State:
+    """The state after someone has acknowledged; doing it twice changes nothing."""
+    if state == "active_unacknowledged":
+        return "active_acknowledged"
+    if state == "cleared_unacknowledged":
+        return "normal"
+    return state
+
+
+def cleared(state: State) -> State:
+    """The state after the cause has gone: it stays in sight until someone has acknowledged."""
+    if state == "active_unacknowledged":
+        return "cleared_unacknowledged"
+    if state == "active_acknowledged":
+        return "normal"
+    return state
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmReason:
+    """One feature that moved: its value and its distance from this press's normal, in standard deviations."""
+
+    feature: str
+    value: float
+    sigma: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An alarm; `first_over_ms` is by the press's clock, the other times are ours."""
+
+    alarm_id: UUID
+    tenant_id: TenantId
+    plant_id: str
+    press_id: str
+    kind: str
+    mode: str
+    priority: str
+    state: State
+    probability: float
+    threshold: float
+    reasons: tuple[AlarmReason, ...]
+    first_over_ms: int
+    raised_ms: int
+    acknowledged_ms: int | None
+    acknowledged_by: str | None
+    comment: str | None
+    cleared_ms: int | None
+    shot_row_id: int
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the cause is still there."""
+        return self.state in ACTIVE_STATES
+
+
+def reasons_of(scored: ScoredShot) -> tuple[AlarmReason, ...]:
+    """Why a shot scored as it did; a reason that is no number says nothing and is left out."""
+    found = (AlarmReason(r.feature, r.value, r.sigma) for r in scored.scores.reasons)
+    return tuple(reason for reason in found if math.isfinite(reason.value) and math.isfinite(reason.sigma))

@@ -1,0 +1,176 @@
+"""The cloud's composition root: settings in, a served application out."""
+
+import os
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import anyio
+import anyio.to_thread
+import structlog
+from fastapi import APIRouter, FastAPI
+
+from cloud import readiness, shots_api
+from cloud.alarms import api as alarms_api
+from cloud.alarms.jobs import AlarmConsumer
+from cloud.alarms.service import AlarmService
+from cloud.core import events, problems
+from cloud.core.database import Database, sqlite_url
+from cloud.core.headers import SecurityHeaders
+from cloud.core.live import Live
+from cloud.core.supervision import Supervisor
+from cloud.fleet import api as fleet_api
+from cloud.fleet.jobs import FleetWatcher
+from cloud.fleet.service import FleetService
+from cloud.ingest.presence import Presence
+from cloud.ingest.service import Ingest
+from cloud.migrations.upgrade import upgrade
+from cloud.settings import CloudSettings
+from cloud.telemetry.duckdb_store import DuckDBStore
+from cloud.telemetry.memory_store import MemoryStore
+from cloud.telemetry.store import TelemetryStore
+from cloud.web.facts import PageFacts
+from cloud.web.routes import include as include_pages
+from cloud.webhooks import api as webhooks_api
+from cloud.webhooks.jobs import WebhookSender
+from cloud.webhooks.service import WebhookService
+from contract.sparkplug.host import HostSession
+from kit.clock import Clock, SystemClock
+from kit.mqtt import PahoLink, client_id
+
+API = "/api/v1"
+DATABASE_FILE = "cloud.sqlite"
+TELEMETRY_FILE = "telemetry.duckdb"
+HOUSEKEEPING_EVERY_S = 3600.0
+DESCRIPTION = """\
+Presses, their shots, alarms and webhook deliveries. Lists come a page at a time: pass `next_cursor` of one page as
+`cursor` for the next. All `_ms` are UTC milliseconds since 1970; a number that was not measured is null. Errors are
+problem documents (RFC 9457).
+"""
+
+log = structlog.get_logger()
+Job = Callable[[], Awaitable[None]]
+
+
+class Cloud:
+    """All parts, wired; it opens the stores when it is made and closes them with `running`."""
+
+    def __init__(self, settings: CloudSettings, clock: Clock, environ: Mapping[str, str]) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.endpoints = [endpoint.endpoint(environ) for endpoint in settings.webhooks.endpoints]
+        settings.storage.dir.mkdir(parents=True, exist_ok=True)
+        self.store = _open_store(settings)
+        self.database = Database(sqlite_url(settings.storage.dir / DATABASE_FILE))
+        self.live = Live()
+        self.supervisor = Supervisor(clock)
+        log_of_events = events.EventLog(self.live)
+        self.fleet = FleetService(log_of_events, self.live, settings.fleet.rules())
+        self.alarms = AlarmService(log_of_events, self.live, settings.alarms.rules())
+        self.webhooks = WebhookService(
+            self.live,
+            clock,
+            random.Random(),  # noqa: S311 - spreads retries, guards nothing
+            first_retry_s=settings.webhooks.first_retry_s,
+        )
+        self.alarm_consumer = AlarmConsumer(self.database, self.store, self.alarms, self.live, clock)
+        self.link = PahoLink(settings.broker, client_id("zhisan", settings.host.id, "ingest"), lambda: None)
+        self.ingest = Ingest(
+            self.link, HostSession(settings.host.id), self.store, self.database, self.fleet, self.live, clock
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Bring the schema up to date, run all jobs until the block ends, close the stores."""
+        try:
+            await self._prepare()
+            async with self.link, anyio.create_task_group() as tasks:
+                for name, job in self._jobs().items():
+                    tasks.start_soon(self.supervisor.keep, name, job, name=name)
+                log.info("cloud_started", web=f"http://{self.settings.web.host}:{self.settings.web.port}")
+                try:
+                    yield
+                finally:
+                    tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self.store.close)
+                await self.database.close()
+            log.info("cloud_stopped")
+
+    async def _prepare(self) -> None:
+        await upgrade(self.database)
+        async with self.database.transaction() as session:
+            await self.webhooks.sync_endpoints(session, self.endpoints)
+        if self.settings.telemetry.store == "memory":
+            await self.alarm_consumer.begin_again()
+
+    def _jobs(self) -> dict[str, Job]:
+        presence = Presence(self.settings.broker, self.settings.host.id, self.ingest.listening, self.clock)
+        dispatcher = events.Dispatcher(self.database, self.live, self.webhooks.subscriber())
+        return {
+            "ingest": self.ingest.run,
+            "presence": presence.run,
+            "fleet": FleetWatcher(self.database, self.fleet, self.clock).run,
+            "alarms": self.alarm_consumer.run,
+            "events.webhooks": dispatcher.run,
+            "webhooks": WebhookSender(self.database, self.webhooks, self.endpoints, self.live, self.clock).run,
+            "housekeeping": self._keep_house,
+        }
+
+    async def _keep_house(self) -> None:
+        """Forget old events and deliveries every hour."""
+        while True:
+            async with self.database.transaction() as session:
+                await events.prune(session, self.clock.utc_ms())
+                await self.webhooks.prune(session)
+            await anyio.sleep(HOUSEKEEPING_EVERY_S)
+
+
+def create_app(settings: CloudSettings, clock: Clock | None = None, environ: Mapping[str, str] = os.environ) -> FastAPI:
+    """The application; its lifespan runs everything.
+
+    Raises:
+        SecretError: a webhook endpoint has no usable secret.
+        TelemetryError: the telemetry store cannot be opened.
+    """
+    cloud = Cloud(settings, clock or SystemClock(), environ)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with cloud.running():
+            yield
+
+    app = FastAPI(
+        title="Zhisan",
+        description=DESCRIPTION,
+        version=version("zhisan"),
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,  # FastAPI's own pages load scripts from a foreign server
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    problems.install(app)
+    app.add_middleware(SecurityHeaders)
+    app.include_router(readiness.router(cloud.database, cloud.ingest, cloud.supervisor))
+    app.include_router(_api(cloud))
+    facts = PageFacts(cloud.database, cloud.store, cloud.alarms, cloud.live, cloud.clock)
+    app.state.cloud = cloud
+    app.state.pages = include_pages(app, facts, live=cloud.live, clock=cloud.clock)
+    return app
+
+
+def _api(cloud: Cloud) -> APIRouter:
+    api = APIRouter(prefix=API)
+    api.include_router(fleet_api.router(cloud.database))
+    api.include_router(shots_api.router(cloud.database, cloud.store))
+    api.include_router(alarms_api.router(cloud.database, cloud.alarms, cloud.clock))
+    api.include_router(webhooks_api.router(cloud.database))
+    return api
+
+
+def _open_store(settings: CloudSettings) -> TelemetryStore:
+    if settings.telemetry.store == "memory":
+        return MemoryStore()
+    return DuckDBStore(settings.storage.dir / TELEMETRY_FILE)

@@ -1,0 +1,127 @@
+"""`zhisan cloud check`: what is wrong, in words, before anything runs."""
+
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import anyio
+import httpx
+from sqlalchemy.exc import SQLAlchemyError
+
+from cloud.app import DATABASE_FILE
+from cloud.core.database import Database, sqlite_url
+from cloud.migrations.upgrade import known_revisions, revision_of
+from cloud.settings import CloudSettings, EndpointSettings, SecretError
+from cloud.webhooks.destinations import DestinationRefusedError, resolve
+from kit.mqtt import Connected, Disconnected, PahoLink, client_id
+
+BROKER_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; only an `error` keeps the cloud from working."""
+
+    level: Literal["ok", "warning", "error"]
+    subject: str
+    text: str
+
+
+async def findings(settings: CloudSettings, environ: Mapping[str, str] = os.environ) -> AsyncIterator[Finding]:
+    """Look at everything that the settings name: folder, database, port, broker, webhook endpoints."""
+    yield _folder(settings)
+    yield await _database(settings)
+    yield _port(settings)
+    yield await _broker(settings)
+    for endpoint in settings.webhooks.endpoints:
+        yield await _endpoint(endpoint, environ)
+
+
+def _folder(settings: CloudSettings) -> Finding:
+    folder = settings.storage.dir
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        return Finding("error", "storage.dir", f"{existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Finding("error", "storage.dir", f"{existing} cannot be written by this user")
+    if existing != folder:
+        return Finding("ok", "storage.dir", f"{folder} will be made")
+    return Finding("ok", "storage.dir", f"{folder} can be written")
+
+
+async def _database(settings: CloudSettings) -> Finding:
+    path = settings.storage.dir / DATABASE_FILE
+    if not path.exists():
+        return Finding("ok", "database", f"{path} will be made")
+    database = Database(sqlite_url(path))
+    try:
+        async with database.reading() as session:
+            revision = await (await session.connection()).run_sync(revision_of)
+    except SQLAlchemyError as error:
+        return Finding("error", "database", f"{path} cannot be read: {error}")
+    finally:
+        await database.close()
+    if revision is not None and revision not in known_revisions():
+        return Finding("error", "database", f"{path} is at revision {revision}, made by a newer version of zhisan")
+    return Finding("ok", "database", f"{path} is at revision {revision}")
+
+
+def _port(settings: CloudSettings) -> Finding:
+    where = f"{settings.web.host}:{settings.web.port}"
+    try:
+        bind(settings).close()
+    except OSError as error:
+        return Finding("error", "web", f"{where} cannot be listened on: {error.strerror}")
+    return Finding("ok", "web", f"{where} is free")
+
+
+def bind(settings: CloudSettings) -> socket.socket:
+    """A listening socket's address, taken before anything else starts.
+
+    Raises:
+        OSError: the address is not ours, or the port is taken.
+    """
+    host, port = settings.web.host, settings.web.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+async def _broker(settings: CloudSettings) -> Finding:
+    where = f"{settings.broker.host}:{settings.broker.port}"
+    link = PahoLink(settings.broker, client_id("zhisan", settings.host.id, "check"), lambda: None)
+    async with link:
+        with anyio.move_on_after(BROKER_TIMEOUT_S):
+            while True:
+                for event in await link.events():
+                    if isinstance(event, Connected):
+                        return Finding("ok", "broker", f"{where} accepts the connection")
+                    if isinstance(event, Disconnected):
+                        return Finding("error", "broker", f"{where}: {event.reason}")
+    return Finding(
+        "error", "broker", f"{where} does not answer within {BROKER_TIMEOUT_S:g} s: is it running, is the port open?"
+    )
+
+
+async def _endpoint(settings: EndpointSettings, environ: Mapping[str, str]) -> Finding:
+    subject = f"webhooks.endpoints {settings.name}"
+    url = httpx.URL(settings.url)
+    try:
+        settings.endpoint(environ)
+        await resolve(url.host, url.port or 0, allow_private=settings.allow_private_addresses)
+    except SecretError as error:
+        return Finding("error", subject, str(error))
+    except DestinationRefusedError as error:
+        hint = "" if settings.allow_private_addresses else " (a private address needs allow_private_addresses = true)"
+        return Finding("error", subject, f"{error}{hint}")
+    if url.scheme == "http" and not settings.allow_private_addresses:
+        return Finding("warning", subject, f"{url.host} is called without encryption: use https")
+    return Finding("ok", subject, f"{url.host} may be called, and the secret is one")

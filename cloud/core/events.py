@@ -1,0 +1,111 @@
+"""Events: what a module did, written with it, and delivered at least once to each named subscriber."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.core import cursors
+from cloud.core.database import Database, announce
+from cloud.core.live import Live, wait_for_change
+from cloud.core.tables import CursorRow, EventRow
+from cloud.core.tenants import TenantId
+
+BATCH_EVENTS_MAX = 200
+POLL_S = 1.0
+KEPT_MS = 30 * 24 * 3600 * 1000
+CURSOR_PREFIX = "events:"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened; `event_id` rises in the order of commits."""
+
+    event_id: int
+    tenant_id: TenantId
+    kind: str
+    payload: Mapping[str, Any]
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """A reader of events with a cursor of its own.
+
+    `handle` does its work with the session that also moves the cursor: both are kept, or neither. It sees an event
+    again only when its transaction was lost, so what it does elsewhere than in the session may happen twice.
+    """
+
+    name: str
+    kinds: frozenset[str]
+    handle: Callable[[AsyncSession, Sequence[Event]], Awaitable[None]]
+
+
+class EventLog:
+    """Writes events into the caller's transaction and wakes the subscribers after it."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def record(
+        self, session: AsyncSession, tenant_id: TenantId, kind: str, payload: Mapping[str, Any], now_ms: int
+    ) -> None:
+        """Write one event; `payload` is JSON without NaN."""
+        session.add(EventRow(tenant_id=tenant_id, kind=kind, payload=dict(payload), created_ms=now_ms))
+        announce(session, self._live.events)
+
+
+class Dispatcher:
+    """Brings events to one subscriber, in order, a batch a transaction."""
+
+    def __init__(self, database: Database, live: Live, subscriber: Subscriber) -> None:
+        self._database = database
+        self._live = live
+        self._subscriber = subscriber
+
+    async def run(self) -> None:
+        """Deliver until cancelled; what the subscriber raises comes out of here and nothing of its batch is kept."""
+        while True:
+            version = self._live.events.version
+            while await self.deliver_batch() == BATCH_EVENTS_MAX:
+                pass
+            await wait_for_change(self._live.events, version, at_most_s=POLL_S)
+
+    async def deliver_batch(self) -> int:
+        """Deliver at most BATCH_EVENTS_MAX events in one transaction; how many were read."""
+        if not await self._has_news():
+            return 0
+        name = CURSOR_PREFIX + self._subscriber.name
+        async with self._database.transaction() as session:
+            position = await cursors.position_of(session, name)
+            events = await _after(session, position)
+            if events:
+                wanted = [event for event in events if event.kind in self._subscriber.kinds]
+                if wanted:
+                    await self._subscriber.handle(session, wanted)
+                await cursors.advance(session, name, expected=position, to=events[-1].event_id)
+        return len(events)
+
+    async def _has_news(self) -> bool:
+        """Look without holding up the writers."""
+        async with self._database.reading() as session:
+            position = await cursors.position_of(session, CURSOR_PREFIX + self._subscriber.name)
+            newest = await session.scalar(select(func.max(EventRow.event_id)))
+        return newest is not None and newest > position
+
+
+async def prune(session: AsyncSession, now_ms: int) -> None:
+    """Forget events that are older than KEPT_MS and that every subscriber has had."""
+    had_by_all = await session.scalar(
+        select(func.min(CursorRow.position)).where(CursorRow.name.startswith(CURSOR_PREFIX))
+    )
+    is_old = (EventRow.created_ms < now_ms - KEPT_MS, EventRow.event_id <= (had_by_all or 0))
+    await session.execute(delete(EventRow).where(*is_old))
+
+
+async def _after(session: AsyncSession, position: int) -> list[Event]:
+    statement = select(EventRow).where(EventRow.event_id > position).order_by(EventRow.event_id).limit(BATCH_EVENTS_MAX)
+    rows = await session.scalars(statement)
+    return [Event(r.event_id, TenantId(r.tenant_id), r.kind, r.payload, r.created_ms) for r in rows]

@@ -1,0 +1,114 @@
+"""Errors as RFC 9457 problem documents: every refused request says what was wrong, and with which field."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from kit.errors import ZhisanError
+
+MEDIA_TYPE = "application/problem+json"
+log = structlog.get_logger()
+
+
+class NotFoundError(ZhisanError):
+    """Nothing of this kind has this name."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"There is no {kind} {name!r}.")
+        self.kind = kind
+        self.name = name
+
+
+class InvalidFieldError(ZhisanError):
+    """A field of the request cannot be used; `field` as `query.limit` or `body.comment`."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field} {message}")
+        self.field = field
+        self.message = message
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    field: str = Field(description="Where it stands: `query.limit`, `path.row_id`, `body.comment`.")
+    message: str
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[FieldProblem] | None = Field(None, description="One line for each wrong field; only with 422.")
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What an operation's OpenAPI says about these statuses."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def answer(status: int, detail: str | None = None, errors: Sequence[FieldProblem] | None = None) -> JSONResponse:
+    """A problem document as an answer."""
+    problem = Problem(
+        title=HTTPStatus(status).phrase, status=status, detail=detail, errors=list(errors) if errors else None
+    )
+    return JSONResponse(problem.model_dump(exclude_none=True), status_code=status, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of `app` leave as a problem document."""
+    app.add_exception_handler(NotFoundError, _not_found)
+    app.add_exception_handler(InvalidFieldError, _invalid_field)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        """The description, with the problem document that `responses` speaks of."""
+        schema = describe()
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        parts = schema.setdefault("components", {}).setdefault("schemas", {})
+        parts.update(problem.pop("$defs"), Problem=problem)
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend it
+
+
+async def _not_found(_request: Request, error: Exception) -> JSONResponse:
+    return answer(404, str(error))
+
+
+async def _invalid_field(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, InvalidFieldError)
+    return answer(422, str(error), [FieldProblem(field=error.field, message=error.message)])
+
+
+async def _invalid_request(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    errors = [FieldProblem(field=".".join(map(str, e["loc"])), message=e["msg"]) for e in error.errors()]
+    return answer(422, "; ".join(f"{e.field}: {e.message}" for e in errors), errors)
+
+
+async def _http_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    response = answer(error.status_code, error.detail if error.detail != HTTPStatus(error.status_code).phrase else None)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    """A bug: its detail goes to the log, not to the caller."""
+    log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
+    return answer(500)

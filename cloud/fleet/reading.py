@@ -1,0 +1,123 @@
+"""What is known of the fleet, for one tenant: plants, gateways and presses as values."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.core.paging import Slice, slice_of
+from cloud.core.problems import NotFoundError
+from cloud.core.tenants import TenantId
+from cloud.fleet import repository
+from cloud.fleet.domain import STATES, Gateway, Plant, Press, State
+from cloud.fleet.tables import GatewayRow, PlantRow, PressRow
+
+FLEET_MAX = 20_000
+"""Most presses, and most gateways, of one tenant that `whole_fleet` gives."""
+
+
+async def plants(session: AsyncSession, tenant_id: TenantId, *, after: str | None = None, limit: int) -> Slice[Plant]:
+    """Plants by id, with the states of what is in them."""
+    rows = await repository.plants(session, tenant_id, after=after, limit=limit + 1)
+    plant_ids = [row.plant_id for row in rows]
+    gateway_counts = await repository.state_counts(session, GatewayRow, plant_ids)
+    press_counts = await repository.state_counts(session, PressRow, plant_ids)
+    found = [_plant(row, gateway_counts[row.plant_id], press_counts[row.plant_id]) for row in rows]
+    return slice_of(found, limit)
+
+
+async def gateways(
+    session: AsyncSession,
+    tenant_id: TenantId,
+    *,
+    plant_id: str | None = None,
+    state: State | None = None,
+    after: tuple[str, str] | None = None,
+    limit: int,
+) -> Slice[Gateway]:
+    """Gateways by plant and id; `after` is a (plant, gateway)."""
+    rows = await repository.gateways(session, tenant_id, plant_id=plant_id, state=state, after=after, limit=limit + 1)
+    return slice_of([_gateway(row) for row in rows], limit)
+
+
+async def presses(
+    session: AsyncSession,
+    tenant_id: TenantId,
+    *,
+    plant_id: str | None = None,
+    state: State | None = None,
+    after: tuple[str, str] | None = None,
+    limit: int,
+) -> Slice[Press]:
+    """Presses by plant and id; `after` is a (plant, press)."""
+    rows = await repository.presses(session, tenant_id, plant_id=plant_id, state=state, after=after, limit=limit + 1)
+    return slice_of([_press(row) for row in rows], limit)
+
+
+async def press(session: AsyncSession, tenant_id: TenantId, plant_id: str, press_id: str) -> Press:
+    """One press.
+
+    Raises:
+        NotFoundError: the tenant has none of this name.
+    """
+    row = await repository.press(session, plant_id, press_id)
+    if row is None or row.tenant_id != tenant_id:
+        raise NotFoundError("press", f"{plant_id}/{press_id}")
+    return _press(row)
+
+
+async def tenants_of_plants(session: AsyncSession, plant_ids: Sequence[str]) -> dict[str, TenantId]:
+    """Whose plants these are; a plant that has not introduced itself yet is left out."""
+    rows = [await repository.plant(session, plant_id) for plant_id in plant_ids]
+    return {row.plant_id: TenantId(row.tenant_id) for row in rows if row is not None}
+
+
+async def whole_fleet(session: AsyncSession, tenant_id: TenantId) -> tuple[list[Gateway], list[Press]]:
+    """All gateways and presses by plant and id, at most FLEET_MAX of each: what the overview shows."""
+    everything = {"plant_id": None, "state": None, "after": None}
+    gateway_rows = await repository.gateways(session, tenant_id, **everything, limit=FLEET_MAX)
+    press_rows = await repository.presses(session, tenant_id, **everything, limit=FLEET_MAX)
+    return [_gateway(row) for row in gateway_rows], [_press(row) for row in press_rows]
+
+
+def _state(text: str) -> State:
+    return next(state for state in STATES if state == text)
+
+
+def _plant(row: PlantRow, gateways: dict[str, int], presses: dict[str, int]) -> Plant:
+    return Plant(
+        row.plant_id,
+        row.registered_ms,
+        gateways={state: gateways.get(state, 0) for state in STATES},
+        presses={state: presses.get(state, 0) for state in STATES},
+    )
+
+
+def _gateway(row: GatewayRow) -> Gateway:
+    return Gateway(
+        plant_id=row.plant_id,
+        gateway_id=row.gateway_id,
+        state=_state(row.state),
+        state_since_ms=row.state_since_ms,
+        registered_ms=row.registered_ms,
+        born_ms=row.born_ms,
+        last_seen_ms=row.last_seen_ms,
+        epoch=row.epoch,
+        bundle_id=row.bundle_id,
+        version=row.version,
+        clock_offset_s=row.clock_offset_s,
+        health=row.health,
+    )
+
+
+def _press(row: PressRow) -> Press:
+    return Press(
+        plant_id=row.plant_id,
+        press_id=row.press_id,
+        gateway_id=row.gateway_id,
+        state=_state(row.state),
+        state_since_ms=row.state_since_ms,
+        registered_ms=row.registered_ms,
+        born_ms=row.born_ms,
+        last_shot_ms=row.last_shot_ms,
+        expected_cycle_s=row.expected_cycle_s,
+    )

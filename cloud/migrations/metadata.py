@@ -1,0 +1,14 @@
+"""The schema as the program's tables say it, all modules together."""
+
+from sqlalchemy import MetaData
+
+import cloud.alarms.tables
+import cloud.core.tables
+import cloud.fleet.tables
+import cloud.ingest.tables
+import cloud.webhooks.tables
+
+
+def metadata() -> MetaData:
+    """Every table."""
+    return cloud.core.tables.Base.metadata

@@ -1,0 +1,188 @@
+"""The cloud's one TOML file: every key, its default and what it means."""
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, HttpUrl, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
+
+from cloud.alarms.domain import AlarmRules
+from cloud.fleet.domain import FleetRules
+from cloud.webhooks.domain import FIRST_RETRY_S
+from cloud.webhooks.service import Endpoint
+from kit.errors import ZhisanError
+from kit.mqtt import BrokerSettings
+from kit.settings import Settings
+
+ENVIRONMENT_PREFIX = "ZHISAN_CLOUD__"
+ENDPOINTS_MAX = 50
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the form of a secret, not one
+SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+HostId = Annotated[str, Field(pattern=r"^[^\s+#/\x00-\x1f]{1,64}$")]
+
+
+class SecretError(ZhisanError):
+    """An endpoint's secret is missing or is none; the message never holds it."""
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        super().__init__(f"webhooks.endpoints {endpoint}: {reason}")
+        self.endpoint = endpoint
+
+
+class WebSettings(Settings):
+    """Where pages and API are served."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
+    port: int = Field(8000, ge=1, le=65_535, description="TCP port to listen on.")
+
+
+class StorageSettings(Settings):
+    """Where data lie."""
+
+    dir: Path = Field(description="Folder of the databases; must survive restarts, and is used by one cloud only.")
+
+
+class TelemetrySettings(Settings):
+    """The store of shots, features and curves."""
+
+    store: Literal["duckdb", "memory"] = Field(
+        "duckdb", description="`duckdb` keeps shots in a file; `memory` forgets them when the program ends."
+    )
+
+
+class HostSettings(Settings):
+    """The Sparkplug host application."""
+
+    id: HostId = Field("zhisan", description="Host id; gateways name it as their primary host.")
+
+
+class FleetSettings(Settings):
+    """After what silence a value is no longer live."""
+
+    press_stale_s_min: float = Field(60.0, gt=0, description="A press is not stale before this time without a shot.")
+    cycles_missed: float = Field(3.0, ge=1, description="A press is stale after this many typical cycles.")
+    gateway_stale_s: float = Field(30.0, gt=0, description="A gateway is stale after this time without a message.")
+
+    def rules(self) -> FleetRules:
+        """The rules of the fleet."""
+        return FleetRules(self.press_stale_s_min, self.cycles_missed, self.gateway_stale_s)
+
+
+class AlarmSettings(Settings):
+    """When a failure probability becomes an alarm."""
+
+    threshold: float = Field(0.8, gt=0, le=1, description="Failure probability from which shots count.")
+    deadband: float = Field(0.1, ge=0, lt=1, description="How far below the threshold a shot counts for clearing.")
+    on_delay_shots: int = Field(5, ge=1, description="Shots in a row over the threshold that raise an alarm.")
+    on_delay_s: float = Field(0.0, ge=0, description="Time that these shots must span, by the press's clock.")
+    off_delay_shots: int = Field(20, ge=1, description="Shots in a row under threshold - deadband that clear it.")
+    history_s_max: float = Field(
+        900.0, ge=0, description="Shots sent again after an outage that are older than this raise and clear nothing."
+    )
+    priority: Literal["low", "medium", "high", "critical"] = Field("high", description="Priority of the alarms.")
+
+    @model_validator(mode="after")
+    def _deadband_fits(self) -> "AlarmSettings":
+        if self.deadband >= self.threshold:
+            raise ValueError("deadband must be below threshold, else no alarm can clear")
+        return self
+
+    def rules(self) -> AlarmRules:
+        """The rules of alarms."""
+        return AlarmRules(
+            threshold=self.threshold,
+            deadband=self.deadband,
+            on_delay_shots=self.on_delay_shots,
+            on_delay_s=self.on_delay_s,
+            off_delay_shots=self.off_delay_shots,
+            history_s_max=self.history_s_max,
+            priority=self.priority,
+        )
+
+
+class EndpointSettings(Settings):
+    """One receiver of signed calls (Standard Webhooks)."""
+
+    name: Name = Field(description="Name, shown in lists; unique.")
+    url: str = Field(description="http or https address that is called.")
+    secret: SecretStr = Field(SecretStr(""), description="Signing secret: whsec_ and 24 to 64 bytes in base64.")
+    secret_variable: str = Field("", description="Environment variable that holds the secret; it goes before `secret`.")
+    allow_private_addresses: bool = Field(False, description="Whether private and loopback addresses may be called.")
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        try:
+            parsed = TypeAdapter(HttpUrl).validate_python(url)
+        except ValidationError as error:
+            raise ValueError("is not an http or https address") from error
+        if parsed.username or parsed.password:
+            raise ValueError("must not hold a user name or password: calls are signed with the secret")
+        return url
+
+    def endpoint(self, environ: Mapping[str, str] = os.environ) -> Endpoint:
+        """The endpoint with its secret.
+
+        Raises:
+            SecretError: there is no secret, or it is not of the form whsec_<base64>.
+        """
+        secret = environ.get(self.secret_variable, "") if self.secret_variable else ""
+        secret = secret or self.secret.get_secret_value()
+        if not secret:
+            variable = self.secret_variable or "the variable of secret_variable"
+            raise SecretError(self.name, f"has no secret: set `secret` or {variable}")
+        try:
+            size = len(base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True))
+        except binascii.Error as error:
+            raise SecretError(self.name, "the secret is not base64 after whsec_") from error
+        if not secret.startswith(SECRET_PREFIX) or not SECRET_BYTES_MIN <= size <= SECRET_BYTES_MAX:
+            form = f"{SECRET_PREFIX} and {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes in base64"
+            raise SecretError(self.name, f"the secret must be {form}")
+        return Endpoint(self.name, self.url, secret, self.allow_private_addresses)
+
+
+class WebhookSettings(Settings):
+    """Calls to other systems."""
+
+    first_retry_s: float = Field(
+        FIRST_RETRY_S, ge=0.05, le=600, description="Pause before the second try; the later ones grow with it."
+    )
+    endpoints: tuple[EndpointSettings, ...] = Field(
+        (), max_length=ENDPOINTS_MAX, description="Who is called when an alarm is raised, acknowledged or cleared."
+    )
+
+    @model_validator(mode="after")
+    def _names_once(self) -> "WebhookSettings":
+        names = [endpoint.name for endpoint in self.endpoints]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"more than one endpoint is named {', '.join(twice)}")
+        return self
+
+
+class LogSettings(Settings):
+    """What the program writes to standard error."""
+
+    style: Literal["json", "console"] = Field("console", description="json for machines, console for the eye.")
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severe level that is written."
+    )
+
+
+class CloudSettings(Settings):
+    """The whole file."""
+
+    storage: StorageSettings
+    web: WebSettings = WebSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    broker: BrokerSettings = BrokerSettings()
+    host: HostSettings = HostSettings()
+    fleet: FleetSettings = FleetSettings()
+    alarms: AlarmSettings = AlarmSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    log: LogSettings = LogSettings()

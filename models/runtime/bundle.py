@@ -1,0 +1,218 @@
+"""A bundle: one zip with a manifest and an ONNX file a head; whole and fitting, or refused with the reason."""
+
+import json
+import zipfile
+import zlib
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from kit.errors import ZhisanError
+from models.features.schema import FEATURES, FEATURES_HASH
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+FILE_BYTES_MAX = 16 * 2**20
+BUNDLE_BYTES_MAX = 64 * 2**20
+HEADS_MAX = 20
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+"""The same bytes whenever a bundle is built."""
+
+_NAMES = {spec.name for spec in FEATURES}
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+class BundleError(ZhisanError):
+    """A bundle that must not run; the one that runs stays."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"bundle {path} {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Feature(_Part):
+    """A feature that the heads were trained on; its place in the list is its place in the vector."""
+
+    name: str
+    unit: str
+
+
+class Normal(_Part):
+    """What is usual for one input of a head: robust centre and scale over its healthy training data."""
+
+    centre: float
+    scale: float = Field(gt=0)
+
+
+class Golden(_Part):
+    """A row of inputs and the outputs that it must give on the machine that loads the bundle."""
+
+    inputs: tuple[float, ...]
+    outputs: tuple[float, ...]
+
+
+class Head(_Part):
+    """One model: what it is, what it needs, and how good it was measured to be, on what."""
+
+    kind: Literal["failure", "novelty", "quality"]
+    file: str = Field(pattern=r"^[a-z0-9_]+\.onnx$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    inputs: tuple[str, ...] = Field(min_length=1, description="Features in the order of the model's columns.")
+    required: tuple[str, ...] = Field(description="Inputs that a shot must have; the others may be NaN.")
+    classes: tuple[str, ...] = Field(min_length=1, description="Names of the outputs, in their order.")
+    normals: dict[str, tuple[Normal, ...]] = Field(
+        min_length=1, description="By mould, in the order of inputs; the head speaks of shots of these moulds only."
+    )
+    thresholds: dict[str, float] = Field(description="Of an output by name: from here on it is worth an alarm.")
+    threshold_basis: str = Field(description="The false-alarm budget that the thresholds were chosen for, and on what.")
+    golden: tuple[Golden, ...] = Field(min_length=1)
+    trained_on: str
+    metrics: dict[str, float]
+    measured_on: str = Field(description="The data of the metrics, and how they were kept apart from training.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Head":
+        unknown = [name for name in self.inputs if name not in _NAMES]
+        if unknown:
+            raise ValueError(f"inputs {', '.join(unknown)} are no features of this version")
+        if not set(self.required) <= set(self.inputs):
+            raise ValueError("a required feature is no input")
+        if not self.thresholds.keys() <= set(self.classes):
+            raise ValueError("a threshold is for no class of the head")
+        if any(len(normals) != len(self.inputs) for normals in self.normals.values()):
+            raise ValueError(f"the normals of a mould are not one for each of {len(self.inputs)} inputs")
+        for golden in self.golden:
+            if len(golden.inputs) != len(self.inputs) or len(golden.outputs) != len(self.classes):
+                raise ValueError("a golden row does not fit inputs and classes")
+        return self
+
+
+class Manifest(_Part):
+    """What is in the bundle; `heads` stand in the order in which they are asked for reasons."""
+
+    schema_version: Literal[1]
+    features_hash: str
+    features: tuple[Feature, ...]
+    heads: tuple[Head, ...] = Field(min_length=1, max_length=HEADS_MAX)
+    seed: int
+
+    @model_validator(mode="after")
+    def _is_unambiguous(self) -> "Manifest":
+        if len({head.file for head in self.heads}) < len(self.heads):
+            raise ValueError("two heads share a file")
+        return self
+
+
+class Bundle(_Part):
+    """A bundle that has passed all checks."""
+
+    path: Path
+    bundle_id: str
+    manifest: Manifest
+    models: dict[str, bytes]
+    """ONNX files by head file name."""
+
+
+def manifest_of(heads: tuple[Head, ...], *, seed: int) -> Manifest:
+    """The manifest of a new bundle of this version's features."""
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        features_hash=FEATURES_HASH,
+        features=tuple(Feature(name=spec.name, unit=spec.unit) for spec in FEATURES),
+        heads=heads,
+        seed=seed,
+    )
+
+
+def write_bundle(path: Path, manifest: Manifest, models: dict[str, bytes]) -> Bundle:
+    """Write a bundle, the same bytes for the same content, in one step."""
+    text = manifest.model_dump_json(indent=1).encode()
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in [(MANIFEST, text), *sorted(models.items())]:
+            entry = zipfile.ZipInfo(name, ZIP_TIME)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, data)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_bytes(content.getvalue())
+    draft.replace(path)
+    return Bundle(path=path, bundle_id=_id_of(text), manifest=manifest, models=models)
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read and check a bundle.
+
+    Raises:
+        BundleError: it cannot be read, is no bundle, is too new or too large, was altered, or is for other features.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = _files(path, archive)
+    except OSError as error:
+        raise BundleError(path, f"cannot be read: {error.strerror or error}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise BundleError(path, f"is no whole zip file: {error}") from error
+    if MANIFEST not in files:
+        raise BundleError(path, f"has no {MANIFEST}")
+    text = files.pop(MANIFEST)
+    manifest = _manifest(path, text)
+    for head in manifest.heads:
+        if head.file not in files:
+            raise BundleError(path, f"lacks {head.file}")
+        if sha256(files[head.file]).hexdigest() != head.sha256:
+            raise BundleError(path, f"was altered: the sha256 of {head.file} is not the manifest's")
+    unlisted = files.keys() - {head.file for head in manifest.heads}
+    if unlisted:
+        raise BundleError(path, f"was altered: its manifest does not know {', '.join(sorted(unlisted))}")
+    return Bundle(path=path, bundle_id=_id_of(text), manifest=manifest, models=files)
+
+
+def _files(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """All entries by name; their sizes are known to be in bounds before any is unpacked."""
+    entries = archive.infolist()
+    if len(entries) > HEADS_MAX + 1:
+        raise BundleError(path, f"has {len(entries)} files, at most {HEADS_MAX + 1}")
+    if sum(entry.file_size for entry in entries) > BUNDLE_BYTES_MAX:
+        raise BundleError(path, f"is larger than {BUNDLE_BYTES_MAX} bytes")
+    if len({entry.filename for entry in entries}) < len(entries):
+        raise BundleError(path, "holds two files of one name")
+    for entry in entries:
+        if entry.file_size > FILE_BYTES_MAX:
+            raise BundleError(path, f"holds {entry.filename} of {entry.file_size} bytes, at most {FILE_BYTES_MAX}")
+        if entry.compress_type not in _METHODS:
+            raise BundleError(path, f"holds {entry.filename} in a compression that bundles do not use")
+    return {entry.filename: archive.read(entry) for entry in entries}
+
+
+def _manifest(path: Path, text: bytes) -> Manifest:
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(path, f"has a {MANIFEST} that is not JSON: {error}") from error
+    if not isinstance(raw, dict):
+        raise BundleError(path, f"has a {MANIFEST} that is no object")
+    version = raw.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise BundleError(path, f"is too new: schema {version}, this program reads up to {SCHEMA_VERSION}")
+    if raw.get("features_hash") != FEATURES_HASH:
+        raise BundleError(
+            path, f"is for other features: {raw.get('features_hash')}, this program computes {FEATURES_HASH}"
+        )
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+        raise BundleError(path, f"has a wrong {MANIFEST}: {problems}") from error
+
+
+def _id_of(manifest: bytes) -> str:
+    return sha256(manifest).hexdigest()[:12]

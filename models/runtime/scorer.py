@@ -1,0 +1,130 @@
+"""The heads of a bundle at work: a batch of feature vectors in, scores with reasons out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from contract.shot import FloatArray, Reason, Scores
+from models.features.schema import index
+from models.runtime.bundle import Bundle, BundleError, Head
+
+REASONS_MAX = 5
+SIGMA_MIN = 2.0
+"""A feature nearer to its normal than this is no reason."""
+GOLDEN_TOLERANCE = 1e-4
+_OUTPUTS = ["outputs"]
+_PREFIXES = {"failure": "FailureProbability", "novelty": "Novelty", "quality": "QualityProbability"}
+
+
+class Scorer:
+    """All heads of one bundle, each in a session of one thread.
+
+    Not for several threads at once. A head says nothing of a shot of a mould that it was not trained on, or that lacks
+    a feature which it requires.
+
+    Raises:
+        BundleError: a head is no ONNX model, or does not give its golden outputs on this machine.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle_id = bundle.bundle_id
+        self._heads = [_LoadedHead(bundle.path, head, bundle.models[head.file]) for head in bundle.manifest.heads]
+
+    def score(self, features: Sequence[FloatArray] | FloatArray, mould_ids: Sequence[str]) -> list[Scores]:
+        """Scores of each vector of `models.features.schema.FEATURES`; the batch changes them by rounding at most.
+
+        The reasons of a shot come from the inputs of the first head, in the manifest's order, that spoke of it.
+        """
+        assert len(features) == len(mould_ids)
+        if not len(features):
+            return []
+        vectors = np.asarray(features, np.float32)
+        missing = np.isnan(vectors)
+        values: list[dict[str, float]] = [{} for _ in mould_ids]
+        classes: list[str | None] = [None] * len(mould_ids)
+        reasons: list[tuple[Reason, ...]] = [()] * len(mould_ids)
+        for head in self._heads:
+            rows = head.applicable(missing, mould_ids)
+            if not rows:
+                continue
+            inputs = (vectors if len(rows) == len(vectors) else vectors[rows]).take(head.columns, axis=1)
+            for row, columns, outputs in zip(rows, inputs, head.run(inputs), strict=True):
+                if not values[row]:
+                    reasons[row] = head.reasons(columns, mould_ids[row])
+                values[row].update(zip(head.keys, outputs, strict=True))
+                if head.kind == "quality":
+                    classes[row] = head.classes[outputs.index(max(outputs))]
+        return [Scores(self.bundle_id, *given) for given in zip(values, classes, reasons, strict=True)]
+
+
+class _LoadedHead:
+    """One head with its session and the arrays that it needs for every batch."""
+
+    def __init__(self, path: Path, head: Head, model: bytes) -> None:
+        self.kind = head.kind
+        self.classes = head.classes
+        self.keys = [f"{_PREFIXES[head.kind]}/{name}" for name in head.classes]
+        self.columns = np.array([index(name) for name in head.inputs])
+        self._inputs = head.inputs
+        self._required = np.array([index(name) for name in head.required], np.intp)
+        self._normals = {
+            mould_id: (np.array([normal.centre for normal in normals]), np.array([normal.scale for normal in normals]))
+            for mould_id, normals in head.normals.items()
+        }
+        self._session = _session(path, head, model)
+        self._check_golden(path, head)
+
+    def applicable(self, missing: npt.NDArray[np.bool_], mould_ids: Sequence[str]) -> list[int]:
+        """The rows that this head has a word on."""
+        rows = [row for row, mould_id in enumerate(mould_ids) if mould_id in self._normals]
+        if not rows:
+            return rows
+        lacking: list[bool] = np.logical_or.reduce(missing.take(self._required, axis=1), axis=1).tolist()
+        return [row for row in rows if not lacking[row]]
+
+    def run(self, inputs: FloatArray) -> list[list[float]]:
+        """Outputs of each row, in the order of `classes`."""
+        found: list[list[float]] = self._session.run(_OUTPUTS, {"inputs": inputs})[0].tolist()
+        return found
+
+    def reasons(self, inputs: FloatArray, mould_id: str) -> tuple[Reason, ...]:
+        """The inputs of a row that are furthest from the mould's normal, furthest first."""
+        centres, scales = self._normals[mould_id]
+        sigmas = (inputs - centres) / scales
+        distances = np.fmax(np.abs(sigmas), 0)  # what is missing is not far
+        furthest = (-distances).argsort(kind="stable")[:REASONS_MAX]
+        values, moved = inputs[furthest].tolist(), sigmas[furthest].tolist()
+        return tuple(
+            Reason(self._inputs[column], value, sigma)
+            for column, value, sigma in zip(furthest.tolist(), values, moved, strict=True)
+            if abs(sigma) >= SIGMA_MIN
+        )
+
+    def _check_golden(self, path: Path, head: Head) -> None:
+        inputs = np.array([golden.inputs for golden in head.golden], np.float32)
+        wanted = np.array([golden.outputs for golden in head.golden], np.float32)
+        found = np.array(self.run(inputs), np.float32)
+        if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=GOLDEN_TOLERANCE, atol=GOLDEN_TOLERANCE):
+            raise BundleError(path, f"holds {head.file}, which does not give its golden outputs on this machine")
+
+
+def _session(path: Path, head: Head, model: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions have no common base but this
+        raise BundleError(path, f"holds {head.file}, which is no model that can be run: {error}") from error
+    found = [(node.name, node.type, len(node.shape)) for node in (*session.get_inputs(), *session.get_outputs())]
+    if found != [("inputs", "tensor(float)", 2), ("outputs", "tensor(float)", 2)]:
+        raise BundleError(path, f"holds {head.file} with {found}, want float matrices inputs -> outputs")
+    if session.get_inputs()[0].shape[1] != len(head.inputs):
+        raise BundleError(path, f"holds {head.file} for another number of inputs than its manifest says")
+    return session

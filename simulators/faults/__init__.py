@@ -1,0 +1,1 @@
+"""Failure modes as physical causes with a progression law."""

@@ -1,0 +1,1 @@
+"""Presses as OPC UA servers with the address space of OPC 40077."""

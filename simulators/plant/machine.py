@@ -1,0 +1,148 @@
+"""What stands in the address space of one press? The machine's data, its job, its zones and its curves."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from asyncua import Server, ua
+
+from contract.vocabulary import SIGNALS
+from simulators.plant.companion import OWN, Companion, Member
+from simulators.plant.instances import Content, instantiate
+from simulators.plant.nodes import NodeWriter
+from simulators.plant.types import DEVICE_SET
+from simulators.plant.units import eu_information
+from simulators.press.press import Press
+from simulators.press.process import Process
+
+MANUFACTURER: Final = "Zhisan"
+MODEL: Final = "Sim 160"
+NODE_VERSION: Final = "1"  # the structure never changes
+DEVICE_CLASS: Final = "Injection Moulding Machine"
+BARREL_ZONES: Final = 5  # four and the nozzle
+ZONE_STEPS_K: Final = (-35.0, -20.0, -8.0, 0.0, 0.0)
+"""Set points of the zones against the melt's, from the hopper to the nozzle."""
+CURVES: Final = "ProcessCurves"
+AUTOMATIC, PRODUCTION, JOB_IN_PRODUCTION = 1, 4, 6
+HEATING, TEMPERATURE_CONTROL, CONTROL_AUTOMATIC, MOULD_INSTALLED = 1, 3, 2, 3
+UNIT_ZONES: Final = "InjectionUnits/InjectionUnit_1/TemperatureZones"
+MOULD_ZONE: Final = "Moulds/Mould_1/TemperatureZones/TemperatureZone_1"
+OIL: Final = "PowerUnits/PowerUnit_1/ActualTemperature"
+JOB_VALUES: Final = "Jobs/ActiveJobValues"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The nodes of one press, by path below its root."""
+
+    root: ua.NodeId
+    root_name: str
+    index: int
+    """Of our namespace."""
+
+    def node(self, path: str) -> ua.NodeId:
+        """The NodeId at a path of browse names below the root."""
+        return ua.NodeId(f"Machine/{self.root_name}/{path}", self.index)
+
+
+async def write_machine(server: Server, companion: Companion, writer: NodeWriter, press: Press) -> Machine:
+    """Add the machine below DeviceSet, with its curves."""
+    root_name = f"IMM_{MANUFACTURER}_{press.press_id}"
+    member = Member(root_name, OWN, "O", "M", type_definition="imm:IMM_MES_InterfaceType")
+    device_set = writer.node_id("di", DEVICE_SET)
+    content = _content(press.press_id, press.process, press.cycle_time_s)
+    root = instantiate(companion, writer, member, device_set, path="Machine", content=content)
+    machine = Machine(root, root_name, root.NamespaceIndex)
+    _curves(writer, machine)
+    await writer.flush(server)
+    await server.get_node(root).set_event_notifier([ua.EventNotifier.SubscribeToEvents])
+    return machine
+
+
+def _content(press_id: str, process: Process, cycle_time_s: float) -> Content:
+    mould = process.mould
+    values: dict[str, Any] = {
+        "MachineInformation/DeviceClass": DEVICE_CLASS,
+        "MachineInformation/Manufacturer": ua.LocalizedText(MANUFACTURER),
+        "MachineInformation/Model": ua.LocalizedText(MODEL),
+        "MachineInformation/SerialNumber": press_id,
+        "MachineInformation/ControllerName": "simulators.press",
+        "MachineConfiguration/UserMachineName": press_id,
+        "InjectionUnits/NodeVersion": NODE_VERSION,
+        "Moulds/NodeVersion": NODE_VERSION,
+        "PowerUnits/NodeVersion": NODE_VERSION,
+        "MachineStatus/Users/NodeVersion": NODE_VERSION,
+        f"{UNIT_ZONES}/NodeVersion": NODE_VERSION,
+        "Moulds/Mould_1/TemperatureZones/NodeVersion": NODE_VERSION,
+        "MachineStatus/IsPresent": True,
+        "MachineStatus/MachineMode": AUTOMATIC,
+        "MachineMESStatus/ProductionControl/AutomaticRunEnabled": True,
+        "MachineMESStatus/ProductionControl/ProductionReleasedByMES": True,
+        "MachineMESStatus/ProductionControl/ProductionStatus": PRODUCTION,
+        "Jobs/ActiveJob/JobName": process.job_name,
+        "Jobs/ActiveJob/JobDescription": process.name,
+        "Jobs/ActiveJob/MouldId": mould.mould_id,
+        "Jobs/ActiveJob/NumCavities": mould.cavities,
+        "Jobs/ActiveJob/Material": [process.material.name],
+        "Jobs/ActiveJob/ContinueAtJobEnd": True,
+        "Jobs/ActiveJob/ExpectedCycleTime": cycle_time_s * 1000,
+        f"{JOB_VALUES}/JobStatus": JOB_IN_PRODUCTION,
+        f"{JOB_VALUES}/CurrentLotName": "LOT-1",
+        f"{JOB_VALUES}/AverageCycleTime": 0.0,
+        f"{JOB_VALUES}/MachineCycleCounter": 0,
+        f"{JOB_VALUES}/ResetAverageCycleTime": None,
+        "InjectionUnits/InjectionUnit_1/BarrelId": f"{press_id}-B1",
+        "InjectionUnits/InjectionUnit_1/Index": 1,
+        "InjectionUnits/InjectionUnit_1/InProduction": True,
+        "InjectionUnits/InjectionUnit_1/IsPresent": True,
+        "InjectionUnits/InjectionUnit_1/ScrewDiameter": process.machine.screw_diameter_mm,
+        "Moulds/Mould_1/Id": mould.mould_id,
+        "Moulds/Mould_1/Index": 1,
+        "Moulds/Mould_1/IsPresent": True,
+        "Moulds/Mould_1/MouldStatus": MOULD_INSTALLED,
+        "PowerUnits/PowerUnit_1/Id": "P1",
+        "PowerUnits/PowerUnit_1/Index": 1,
+        "PowerUnits/PowerUnit_1/IsPresent": True,
+        "PowerUnits/PowerUnit_1/PowerOn": True,
+        OIL: 45.0,
+    }
+    values |= _zone(MOULD_ZONE, 1, "Mould", TEMPERATURE_CONTROL, process.mould_degc)
+    for number, step_k in enumerate(ZONE_STEPS_K, start=1):
+        name = "Nozzle" if number == BARREL_ZONES else f"Barrel {number}"
+        values |= _zone(f"{UNIT_ZONES}/TemperatureZone_{number}", number, name, HEATING, process.melt_degc + step_k)
+    zone_type = "gt:TemperatureZoneType"
+    return Content(
+        values=values,
+        parts={
+            "InjectionUnits": (("InjectionUnit_1", "imm:InjectionUnitType"),),
+            UNIT_ZONES: tuple((f"TemperatureZone_{number}", zone_type) for number in range(1, BARREL_ZONES + 1)),
+            "Moulds": (("Mould_1", "gt:MouldType"),),
+            "Moulds/Mould_1/TemperatureZones": (("TemperatureZone_1", zone_type),),
+            "PowerUnits": (("PowerUnit_1", "gt:PowerUnitType"),),
+        },
+    )
+
+
+def _zone(path: str, index: int, name: str, classification: int, set_degc: float) -> dict[str, Any]:
+    return {
+        f"{path}/Index": index,
+        f"{path}/Name": name,
+        f"{path}/IsPresent": True,
+        f"{path}/ControlMode": CONTROL_AUTOMATIC,
+        f"{path}/Classification": classification,
+        f"{path}/NominalTemperature": set_degc,
+        f"{path}/ActualTemperature": set_degc,
+    }
+
+
+def _curves(writer: NodeWriter, machine: Machine) -> None:
+    holder = machine.node(CURVES)
+    writer.object(holder, machine.root, (OWN, CURVES), "BaseObjectType")
+    for signal in SIGNALS.values():
+        node = machine.node(f"{CURVES}/{signal.name}")
+        writer.variable(node, holder, (OWN, signal.name), "Float", writer.variant("Float", 1), rank=1)
+        units = writer.variant("EUInformation", -1, eu_information(signal.unit))
+        below = machine.node(f"{CURVES}/{signal.name}/EngineeringUnits")
+        writer.variable(below, node, ("ua", "EngineeringUnits"), "EUInformation", units, is_property=True)
+    for name, data_type in (("SampleInterval", "Duration"), ("CycleCounter", "UInt64")):
+        node = machine.node(f"{CURVES}/{name}")
+        writer.variable(node, holder, (OWN, name), data_type, writer.variant(data_type, -1))

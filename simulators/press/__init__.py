@@ -1,0 +1,1 @@
+"""The physics of one cycle of one press."""

@@ -1,0 +1,146 @@
+"""What holds for every press, whatever is set on it and however worn it is?"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contract.shot import Shot
+from contract.vocabulary import FAILURE_MODES, PARAMETERS, SIGNALS
+from simulators.faults.check_ring_wear import CheckRingWear
+from simulators.faults.fault import Constant, Progression
+from simulators.press.condition import Condition
+from simulators.press.flow import leak_cm3_s, melt_of
+from simulators.press.press import Press
+from simulators.press.process import PP_CAP_4CAV, PROCESSES, Process
+
+SHOTS = 3
+
+
+@st.composite
+def processes(draw: st.DrawFn) -> Process:
+    """Set points that an operator may dial around an example."""
+    base = draw(st.sampled_from(list(PROCESSES.values())))
+    return replace(
+        base,
+        melt_degc=base.melt_degc + draw(st.floats(-35, 30)),
+        mould_degc=base.mould_degc + draw(st.floats(-15, 25)),
+        speed_mm_s=base.speed_mm_s * draw(st.floats(0.3, 1.6)),
+        hold_bar=base.hold_bar * draw(st.floats(0.3, 1.5)),
+        hold_s=base.hold_s * draw(st.floats(0.2, 2.0)),
+        vp_mm=base.vp_mm + draw(st.floats(-2, 6)),
+        pressure_limit_bar=base.pressure_limit_bar * draw(st.floats(0.4, 1.2)),
+        cool_s=base.cool_s * draw(st.floats(0.3, 1.5)),
+    )
+
+
+def shots_of(process: Process, severity: float, seed: int = 1, press_id: str = "p") -> list[Shot]:
+    press = Press(press_id, process=process, seed=seed, faults=[CheckRingWear(Constant(severity))])
+    return [press.cycle(number * 20_000) for number in range(SHOTS)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(processes(), st.floats(0, 1))
+def test_every_shot_is_complete_finite_and_within_the_machine(process: Process, severity: float) -> None:
+    for shot in shots_of(process, severity):
+        assert set(shot.parameters) == set(PARAMETERS)
+        assert set(shot.curves) == set(SIGNALS)
+        assert np.isfinite(list(shot.parameters.values())).all()
+        values = shot.parameters
+        assert {len(samples) for samples in shot.curves.values()} == {len(shot.curves["ScrewPosition"])}
+        assert len(shot.curves["ScrewPosition"]) == pytest.approx(min(values["CycleTime"] / 0.002, 20_000), abs=3)
+        for samples in shot.curves.values():
+            assert samples.dtype == np.float32
+            assert np.isfinite(samples).all()
+        assert shot.curves["ScrewPosition"].min() > -0.1
+        assert shot.curves["ScrewPosition"].max() < 200
+        assert shot.curves["InjectionPressure"].max() < max(process.pressure_limit_bar, process.hold_bar * 1.03) + 10
+        assert shot.curves["CavityPressure"].max() < shot.curves["InjectionPressure"].max() * 1.1 + 10
+        assert 0 <= values["CushionStroke"] < process.dose_mm
+        assert 0 < values["InjectionTime"] + values["HoldTime"] + values["CoolingTime"] < values["CycleTime"]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.sampled_from(list(PROCESSES.values())), st.integers(0, 2**32), st.floats(0, 1))
+def test_the_seed_is_the_press(process: Process, seed: int, severity: float) -> None:
+    first, again = shots_of(process, severity, seed), shots_of(process, severity, seed)
+    for one, other in zip(first, again, strict=True):
+        assert one.parameters == other.parameters
+        assert all(np.array_equal(one.curves[name], other.curves[name]) for name in SIGNALS)
+    for different in (shots_of(process, severity, seed + 1), shots_of(process, severity, seed, "q")):
+        assert different[0].parameters["CushionStroke"] != first[0].parameters["CushionStroke"]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.sampled_from(list(PROCESSES.values())), st.integers(1, 10**9))
+def test_counters_count_on_and_the_next_cycle_time_is_known(process: Process, first_cycle: int) -> None:
+    press = Press("p", process=process, seed=1, first_cycle=first_cycle)
+    for number in range(SHOTS):
+        announced_s = press.cycle_time_s
+        shot = press.cycle(number)
+        assert shot.cycle_counter == first_cycle + number == press.truth().cycle_counter
+        assert shot.parameters["CycleTime"] == pytest.approx(announced_s, abs=0.01)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.sampled_from(list(PROCESSES.values())), st.floats(0, 1))
+def test_how_much_is_recorded_does_not_change_what_happens(process: Process, severity: float) -> None:
+    faults = [CheckRingWear(Constant(severity))]
+    whole = Press("p", process=process, seed=5, faults=faults)
+    window = Press("p", process=process, seed=5, faults=faults, sample_interval_s=0.005, window_s=5.0)
+    for number in range(SHOTS):
+        full, part = whole.cycle(number), window.cycle(number)
+        assert full.parameters == part.parameters
+        assert len(part.curves["InjectionPressure"]) == 1_000
+        assert part.sample_interval_s == 0.005
+        every_tenth, every_fourth = full.curves["ScrewPosition"][:2_500:10], part.curves["ScrewPosition"][::4]
+        np.testing.assert_allclose(every_tenth, every_fourth, atol=0.1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(list(PROCESSES.values())), st.floats(0.01, 0.3), st.floats(1.01, 3), st.floats(1, 2_000))
+def test_the_leak_grows_with_gap_and_pressure(process: Process, gap_mm: float, factor: float, bar: float) -> None:
+    melt = melt_of(process, 1.0, 0.0, 0.0)
+    leak = leak_cm3_s(process, melt, gap_mm, np.array([0.0, bar, bar * factor]))
+    wider = leak_cm3_s(process, melt, gap_mm * factor, np.array([bar]))
+    assert leak[0] == pytest.approx(0.0, abs=1e-6)
+    assert leak[1] < leak[2]
+    assert wider[0] > leak[1] * factor**2.9  # at least the cube of the gap: shear thinning adds to it
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(list(PROCESSES.values())), st.floats(180, 280), st.floats(10, 5e6))
+def test_the_shear_rate_of_a_stress_gives_the_stress_back(process: Process, degc: float, stress_pa: float) -> None:
+    flow = process.material.flow
+    zero_shear = flow.zero_shear_pa_s(degc)
+    rate = flow.shear_rate_1_s(zero_shear, np.array([stress_pa]))
+    assert (flow.viscosity_pa_s(zero_shear, rate) * rate)[0] == pytest.approx(stress_pa, rel=1e-6)
+
+
+@given(
+    st.integers(0, 10**13),
+    st.integers(1, 10**10),
+    st.floats(0.2, 5),
+    st.integers(-(10**13), 10**13),
+    st.integers(0, 10**12),
+)
+def test_wear_never_heals(onset_ms: int, growth_ms: int, exponent: float, at_ms: int, later_ms: int) -> None:
+    wear = CheckRingWear(Progression(onset_ms, growth_ms, exponent))
+    before, after = wear.severity(at_ms), wear.severity(at_ms + later_ms)
+    assert 0.0 <= before <= after <= 1.0
+    assert wear.severity(onset_ms) == 0.0
+    assert wear.severity(onset_ms + growth_ms) == 1.0
+    assert wear.mode in FAILURE_MODES
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_more_wear_is_a_worse_condition(one: float, other: float) -> None:
+    less, more = sorted((one, other))
+    wear, healthy = CheckRingWear(Constant(1.0)), Condition()
+    better, worse = (wear.apply(healthy, severity, PP_CAP_4CAV) for severity in (less, more))
+    assert better.check_ring_gap_mm <= worse.check_ring_gap_mm
+    assert better.closing_cm3 <= worse.closing_cm3
+    assert better.non_closing_probability <= worse.non_closing_probability
+    assert wear.apply(healthy, 0.0, PP_CAP_4CAV) == healthy

@@ -1,0 +1,123 @@
+"""Features: what each is on a curve drawn by hand, and what becomes of shots that are poor, odd or too long."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contract.shot import CURVE_SAMPLES_MAX, Shot
+from contract.vocabulary import PARAMETERS, SIGNALS
+from models.features.extract import extract
+from models.features.phases import Phases, phases_of
+from models.features.resample import resample
+from models.features.schema import FEATURES, FEATURES_HASH, index
+
+
+def _shot(curves: dict[str, np.ndarray], **parameters: float) -> Shot:
+    return Shot("p", 0, parameters, {name: np.asarray(c, np.float32) for name, c in curves.items()}, 0.005)
+
+
+def _at(shot: Shot, name: str) -> float:
+    return float(extract(shot)[index(name)])
+
+
+def test_names_are_unique_and_parameters_come_first() -> None:
+    names = [spec.name for spec in FEATURES]
+    assert len(set(names)) == len(names)
+    assert names[: len(PARAMETERS)] == list(PARAMETERS)
+    assert [index(name) for name in names] == list(range(len(names)))
+    assert all(spec.unit and spec.doc.endswith(".") for spec in FEATURES)
+    assert {name.partition(".")[0] for name in names[len(PARAMETERS) :]} == set(SIGNALS)
+    assert len(FEATURES_HASH) == 16
+
+
+def test_every_feature_is_documented_as_the_schema_says(root: Path) -> None:
+    lines = (root / "docs/reference/features.md").read_text(encoding="utf-8").splitlines()
+    wanted = [f"| {number} | `{spec.name}` | {spec.unit} | {spec.doc} |" for number, spec in enumerate(FEATURES)]
+    assert [line for line in lines if line.startswith("| ") and "`" in line] == wanted
+    assert any(FEATURES_HASH in line for line in lines)
+
+
+def test_a_shot_of_parameters_alone_has_these_and_nothing_else() -> None:
+    shot = Shot("p", 0, {"CycleTime": 74.8, "CushionStroke": float("nan"), "Unknown": 1.0})
+    vector = extract(shot)
+    assert vector.dtype == np.float32
+    assert vector[index("CycleTime")] == np.float32(74.8)
+    assert np.isnan(np.delete(vector, index("CycleTime"))).all()
+
+
+def test_a_ramp_drawn_by_hand_gives_the_figures_of_its_geometry() -> None:
+    """Pressure rises 0 -> 100 bar in 1 s and stays at 50 bar for 1 s; the screw goes 60 -> 10 mm, then creeps."""
+    time = np.arange(400) * 0.005
+    pressure = np.where(time < 1, 100 * time, 50.0)
+    position = np.where(time < 1, 60 - 50 * time, 10 - 2 * (time - 1))
+    shot = _shot({"InjectionPressure": pressure, "ScrewPosition": position}, InjectionTime=1.0, HoldTime=1.0)
+    found = {
+        name: _at(shot, name)
+        for name in (
+            "InjectionPressure.FillSlope",
+            "InjectionPressure.FillIntegral",
+            "InjectionPressure.HoldMean",
+            "InjectionPressure.HoldSlope",
+            "ScrewPosition.FillStroke",
+            "ScrewPosition.HoldCreep",
+            "ScrewPosition.HoldTravel",
+        )
+    }
+    assert found == pytest.approx(
+        {
+            "InjectionPressure.FillSlope": 100.0,
+            "InjectionPressure.FillIntegral": 0.995**2 * 50,
+            "InjectionPressure.HoldMean": 50.0,
+            "InjectionPressure.HoldSlope": 0.0,
+            "ScrewPosition.FillStroke": 50.0,
+            "ScrewPosition.HoldCreep": 2.0,
+            "ScrewPosition.HoldTravel": 1.99,
+        },
+        rel=1e-4,
+        abs=1e-3,
+    )
+
+
+def test_phases_come_from_the_press_and_else_from_the_curve() -> None:
+    pressure = np.concatenate([np.linspace(0, 900, 200), np.full(300, 400.0), np.zeros(500)])
+    assert phases_of(_shot({"InjectionPressure": pressure}, InjectionTime=1.0, HoldTime=2.0)) == Phases(200, 600)
+    assert phases_of(_shot({"InjectionPressure": pressure})) == Phases(199, 500)
+    assert phases_of(_shot({"ScrewPosition": pressure})) is None
+
+
+def test_a_missing_channel_leaves_the_others_as_they_are() -> None:
+    rng = np.random.default_rng(0)
+    curves = {name: 100 + rng.standard_normal(1_000) for name in SIGNALS}
+    whole = extract(_shot(curves, InjectionTime=1.0, HoldTime=3.0))
+    assert np.isfinite(whole[len(PARAMETERS) :]).all()
+    for gone in SIGNALS:
+        rest = {name: curve for name, curve in curves.items() if name != gone}
+        vector = extract(_shot(rest, InjectionTime=1.0, HoldTime=3.0))
+        kept = [
+            i for i, spec in enumerate(FEATURES) if not spec.name.startswith(f"{gone}.") and "Intens" not in spec.name
+        ]
+        np.testing.assert_array_equal(vector[kept], whole[kept])
+
+
+def test_a_few_lost_samples_change_little_and_all_lost_is_missing() -> None:
+    curve = np.linspace(10, 20, 1_000)
+    holed = curve.copy()
+    holed[100:103] = np.nan
+    shots = [_shot({"MeltTemperature": c}, InjectionTime=1.0) for c in (curve, holed, np.full(1_000, np.nan))]
+    whole, bridged, lost = (_at(shot, "MeltTemperature.FillMean") for shot in shots)
+    assert bridged == pytest.approx(whole, rel=1e-5)
+    assert np.isnan(lost)
+
+
+def test_constant_channels_have_no_slope_and_no_ripple() -> None:
+    shot = _shot(dict.fromkeys(SIGNALS, np.full(1_000, 7.0)), InjectionTime=1.0, HoldTime=3.0)
+    for name in ("InjectionPressure.HoldSlope", "InjectionPressure.HoldRipple", "ScrewVelocity.FillSd"):
+        assert _at(shot, name) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_a_curve_far_too_long_is_read_to_the_bound() -> None:
+    long = np.linspace(0, 1, 100_000)
+    shot = _shot({"ClampForce": long, "InjectionPressure": long}, InjectionTime=1.0, HoldTime=3.0)
+    assert _at(shot, "ClampForce.Peak") == pytest.approx(long[CURVE_SAMPLES_MAX - 1], rel=1e-5)
+    assert len(resample(shot).curves["ClampForce"]) == 1_000
