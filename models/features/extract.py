@@ -15,16 +15,22 @@ Found = list[tuple[str, float]]
 
 
 def extract(shot: Shot) -> FloatArray:
-    """The vector of `FEATURES`, float32; NaN where the shot lacks what a feature is made of.
+    """The vector of `FEATURES`, float32; NaN where the shot lacks what a feature is made of, or it is not finite.
 
-    A curve is read up to CURVE_SAMPLES_MAX; samples that are NaN are bridged in a straight line.
+    A curve is read up to CURVE_SAMPLES_MAX; samples that are not finite are bridged in a straight line.
     """
     vector = np.full(len(FEATURES), np.nan, np.float32)
-    for position, name in enumerate(PARAMETERS):
-        vector[position] = shot.parameters.get(name, _NAN)
-    phases = phases_of(shot)
-    if phases is None:
-        return vector
+    with np.errstate(over="ignore", invalid="ignore"):  # readings beyond float32 end as NaN below
+        for position, name in enumerate(PARAMETERS):
+            vector[position] = shot.parameters.get(name, _NAN)
+        phases = phases_of(shot)
+        if phases is not None:
+            _add_landmarks(vector, shot, phases)
+    vector[~np.isfinite(vector)] = np.nan
+    return vector
+
+
+def _add_landmarks(vector: FloatArray, shot: Shot, phases: Phases) -> None:
     for signal, landmarks in _LANDMARKS.items():
         samples = _clean(shot.curves.get(signal))
         if samples is not None:
@@ -33,8 +39,6 @@ def extract(shot: Shot) -> FloatArray:
     vector[index("HydraulicPressure.Intensification")] = _ratio(
         vector[index("InjectionPressure.HoldMean")], vector[index("HydraulicPressure.HoldMean")]
     )
-    vector[~np.isfinite(vector)] = np.nan
-    return vector
 
 
 def _clean(samples: FloatArray | None) -> FloatArray | None:

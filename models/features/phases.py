@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from contract.shot import FloatArray, Shot
+from contract.shot import CURVE_SAMPLES_MAX, FloatArray, Shot
 
 RELEASED_SHARE = 0.2
 """Hold is over when injection pressure has fallen for good under this share of its peak."""
@@ -38,7 +38,9 @@ def phases_of(shot: Shot) -> Phases | None:
 
 
 def _samples(time_s: float, interval_s: float) -> int | None:
-    return max(1, round(time_s / interval_s)) if math.isfinite(time_s) and time_s > 0 else None
+    if not 0 < time_s < math.inf:
+        return None
+    return max(1, round(min(time_s / interval_s, CURVE_SAMPLES_MAX)))
 
 
 def _peak(pressure: FloatArray | None) -> int | None:

@@ -1,5 +1,6 @@
 """The curves that are kept of a shot: from injection start, on one grid, bounded. Training and serving share it."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,7 @@ def resample(shot: Shot, interval_s: float = INTERVAL_S, samples_max: int = SAMP
     """
     if not shot.curves:
         return shot
-    if samples_max == 0 or not shot.sample_interval_s > 0:
+    if samples_max == 0 or not 0 < shot.sample_interval_s < math.inf:
         return replace(shot, curves={}, sample_interval_s=0.0)
     if shot.sample_interval_s == interval_s:
         if all(len(samples) <= samples_max for samples in shot.curves.values()):
@@ -28,13 +29,14 @@ def resample(shot: Shot, interval_s: float = INTERVAL_S, samples_max: int = SAMP
         return replace(shot, curves={name: samples[:samples_max] for name, samples in shot.curves.items()})
     step = interval_s / shot.sample_interval_s
     grids = {length: _grid(length, step, samples_max) for length in {len(curve) for curve in shot.curves.values()}}
-    curves = {name: _between(samples, *grids[len(samples)]) for name, samples in shot.curves.items()}
+    with np.errstate(over="ignore", invalid="ignore"):  # a sample that is not finite makes its neighbours so
+        curves = {name: _between(samples, *grids[len(samples)]) for name, samples in shot.curves.items()}
     return replace(shot, curves=curves, sample_interval_s=interval_s)
 
 
 def _grid(length: int, step: float, samples_max: int) -> tuple[Indices, Indices, FloatArray]:
     """The samples before and after each place of the grid, and the share of the way from one to the other."""
-    count = min(samples_max, int((length - 1) / step) + 1) if length else 0
+    count = int(min((length - 1) / step, samples_max - 1)) + 1 if length else 0
     at = np.arange(count) * step
     before = at.astype(np.intp)
     return before, np.minimum(before + 1, max(length - 1, 0)), (at - before).astype(np.float32)

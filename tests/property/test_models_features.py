@@ -11,14 +11,14 @@ from models.features.extract import extract
 from models.features.resample import INTERVAL_S, SAMPLES_MAX, resample
 from models.features.schema import FEATURES, index
 
-CURVE = npst.arrays(np.float32, st.integers(0, 60), elements=st.floats(-1e6, 1e6, width=32) | st.just(np.nan))
+CURVE = npst.arrays(np.float32, st.integers(0, 60), elements=st.floats(-1e6, 1e6, width=32) | st.floats(width=32))
 SHOTS = st.builds(
     Shot,
     press_id=st.just("p"),
     ended_ms=st.just(0),
-    parameters=st.dictionaries(st.sampled_from(sorted(PARAMETERS)), st.floats(width=32), max_size=8),
+    parameters=st.dictionaries(st.sampled_from(sorted(PARAMETERS)), st.floats(), max_size=8),
     curves=st.dictionaries(st.sampled_from(sorted(SIGNALS)), CURVE, max_size=8),
-    sample_interval_s=st.sampled_from([0.0, 0.002, 0.005, 0.02, 1.0, float("nan")]),
+    sample_interval_s=st.sampled_from([0.0, 0.002, 0.005, 0.02, 1.0, 1e308, float("inf"), float("nan")]),
 )
 
 

@@ -46,6 +46,15 @@ def test_a_shot_of_parameters_alone_has_these_and_nothing_else() -> None:
     assert np.isnan(np.delete(vector, index("CycleTime"))).all()
 
 
+@pytest.mark.parametrize("reading", [float("inf"), float("-inf"), float("nan"), 1e300])
+def test_a_reading_that_is_no_float32_number_is_missing_with_and_without_curves(reading: float) -> None:
+    parameters = {"CycleTime": reading, "CushionStroke": 8.0, "InjectionTime": 1.0}
+    for shot in (Shot("p", 0, parameters), _shot({"InjectionPressure": np.ones(500)}, **parameters)):
+        vector = extract(shot)
+        assert np.isnan(vector[index("CycleTime")])
+        assert vector[index("CushionStroke")] == 8.0
+
+
 def test_a_ramp_drawn_by_hand_gives_the_figures_of_its_geometry() -> None:
     """Pressure rises 0 -> 100 bar in 1 s and stays at 50 bar for 1 s; the screw goes 60 -> 10 mm, then creeps."""
     time = np.arange(400) * 0.005
@@ -84,6 +93,11 @@ def test_phases_come_from_the_press_and_else_from_the_curve() -> None:
     assert phases_of(_shot({"InjectionPressure": pressure}, InjectionTime=1.0, HoldTime=2.0)) == Phases(200, 600)
     assert phases_of(_shot({"InjectionPressure": pressure})) == Phases(199, 500)
     assert phases_of(_shot({"ScrewPosition": pressure})) is None
+
+
+def test_a_phase_beyond_all_bounds_ends_at_the_bound() -> None:
+    phases = phases_of(_shot({"InjectionPressure": np.ones(500)}, InjectionTime=1e308, HoldTime=1e308))
+    assert phases == Phases(CURVE_SAMPLES_MAX, CURVE_SAMPLES_MAX)
 
 
 def test_a_missing_channel_leaves_the_others_as_they_are() -> None:
