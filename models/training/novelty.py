@@ -16,6 +16,8 @@ from models.training.failure import INPUTS
 
 VARIANCE_KEPT = 0.95
 LIMIT_QUANTILE = 0.995
+MULTIPLE_MAX = 50.0
+"""Both saturate here: what is fifty times its limit is no stranger for being a thousand times it."""
 CLASSES = ("T2", "SPE")
 
 
@@ -33,7 +35,7 @@ def train(data: Dataset, mould_id: str, split: Split, *, file: str) -> TrainedHe
     limits = np.quantile(_statistics(scaler, pca, rows[healthy & limiting]), LIMIT_QUANTILE, axis=0)
 
     def reference(wanted: Matrix) -> npt.NDArray[np.float64]:
-        return _statistics(scaler, pca, wanted) / limits
+        return np.minimum(_statistics(scaler, pca, wanted) / limits, MULTIPLE_MAX)
 
     def share_over(mask: Mask) -> float:
         return float((reference(rows[mask]) > 1).any(axis=1).mean())
@@ -83,7 +85,8 @@ def _to_onnx(scaler: StandardScaler, pca: PCA, limits: npt.NDArray[np.float64]) 
         helper.make_node("ReduceSumSquare", ["rest", "axis"], ["spe"], keepdims=1),
         helper.make_node("Concat", ["t2", "spe"], ["statistics"], axis=1),
         helper.make_node("Mul", ["statistics", "by_limit"], ["multiples"]),
-        helper.make_node("Cast", ["multiples"], ["outputs"], to=TensorProto.FLOAT),
+        helper.make_node("Min", ["multiples", "highest"], ["held"]),
+        helper.make_node("Cast", ["held"], ["outputs"], to=TensorProto.FLOAT),
     ]
     constants = {
         # scikit-learn's PCA centres once more; the scaler has left it nothing but rounding.
@@ -93,6 +96,7 @@ def _to_onnx(scaler: StandardScaler, pca: PCA, limits: npt.NDArray[np.float64]) 
         "loadings_back": pca.components_,
         "by_deviation": 1 / np.sqrt(pca.explained_variance_),
         "by_limit": 1 / limits,
+        "highest": np.array([MULTIPLE_MAX]),
         "axis": np.array([1], np.int64),
     }
     return onnx_model("novelty", nodes, constants, len(scaler.mean_), len(CLASSES))
