@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from kit.mqtt import BrokerSettings
 from kit.settings import Settings
@@ -63,7 +63,7 @@ class OpcUaSource(Settings):
     private_key_file: Path | None = Field(None, description="This gateway's private key (PEM).")
     server_certificate_file: Path | None = Field(None, description="The press's certificate, to be sure who answers.")
     username: str = Field("", description="User name, when the server wants one.")
-    password: str = Field("", description="Its password; better by environment.")
+    password: SecretStr = Field(SecretStr(""), description="Its password; better by environment.")
 
     @model_validator(mode="after")
     def _certificates(self) -> "OpcUaSource":

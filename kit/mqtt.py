@@ -10,12 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-import anyio
 import anyio.lowlevel
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from pydantic import Field, SecretStr
 
 from kit.settings import Settings
 
@@ -27,13 +27,13 @@ INBOX_MESSAGES_MAX = 20_000
 class BrokerSettings(Settings):
     """Where the broker is and who we are to it; TLS is used when `ca_file` is set and never falls back to plain."""
 
-    host: str = "127.0.0.1"
-    port: int = 1883
-    username: str = ""
-    password: str = ""
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    private_key_file: Path | None = None
+    host: str = Field("127.0.0.1", description="Name or address of the broker.")
+    port: int = Field(1883, ge=1, le=65_535, description="TCP port; 8883 is usual with TLS.")
+    username: str = Field("", description="User name, when the broker wants one.")
+    password: SecretStr = Field(SecretStr(""), description="Its password; better by environment.")
+    ca_file: Path | None = Field(None, description="Authority (PEM) that the broker's certificate must come from.")
+    certificate_file: Path | None = Field(None, description="Our own certificate (PEM), for brokers that ask for one.")
+    private_key_file: Path | None = Field(None, description="Its private key (PEM).")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class PahoLink:
         client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv311)
         client.reconnect_delay_set(RECONNECT_S_MIN, RECONNECT_S_MAX)
         if self._broker.username:
-            client.username_pw_set(self._broker.username, self._broker.password or None)
+            client.username_pw_set(self._broker.username, self._broker.password.get_secret_value() or None)
         if self._broker.ca_file is not None:
             client.tls_set_context(_tls(self._broker))
         client.on_pre_connect = self._on_pre_connect

@@ -174,7 +174,7 @@ async def make_client(settings: OpcUaSource) -> Client:
     client.name = "Zhisan gateway"
     if settings.username:
         client.set_user(settings.username)
-        client.set_password(settings.password)
+        client.set_password(settings.password.get_secret_value())
     if settings.security == "basic256sha256":
         assert settings.certificate_file is not None
         assert settings.private_key_file is not None
