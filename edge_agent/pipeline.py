@@ -68,15 +68,20 @@ class Pipeline:
 
     async def run(self) -> None:
         """Empty the queue until cancelled."""
-        while True:
-            batch = [await self._receive.receive()]
-            while len(batch) < BATCH_SHOTS_MAX:
-                try:
-                    batch.append(self._receive.receive_nowait())
-                except anyio.WouldBlock:
-                    break
-            records = await to_thread.run_sync(self._records, batch, limiter=self._work)
-            await self._append(records)
+        async with self._send, self._receive:
+            while True:
+                batch = await self._next_batch()
+                records = await to_thread.run_sync(self._records, batch, limiter=self._work)
+                await self._append(records)
+
+    async def _next_batch(self) -> list[Delivery]:
+        batch = [await self._receive.receive()]
+        while len(batch) < BATCH_SHOTS_MAX:
+            try:
+                batch.append(self._receive.receive_nowait())
+            except anyio.WouldBlock:
+                break
+        return batch
 
     async def _append(self, records: Sequence[NewRecord]) -> None:
         """Make the records durable, however long the disk takes to have room for them."""

@@ -14,7 +14,7 @@ from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 from contract.shot import FloatArray
 from edge_agent.settings import OpcUaSource
 from edge_agent.shots import assemble, curve, trusted_time_ms
-from edge_agent.sources.opcua.certificates import CertificateError, application_uri
+from edge_agent.sources.opcua.certificates import CertificateError, application_uri, read_certificate
 from edge_agent.sources.opcua.discovery import Curves, DiscoveryError, PressNodes, discover
 from edge_agent.sources.source import Deliver, Delivery, PressWatch
 from kit.clock import Clock
@@ -73,7 +73,7 @@ class OpcUaPress:
         """One connection, from its making to its loss."""
         client = await make_client(self._settings)
         send, receive = anyio.create_memory_object_stream[Event](EVENTS_MAX)
-        async with client, send, receive:
+        async with send, receive, client:
             nodes = await discover(client, self._settings.url)
             subscription = await client.create_subscription(
                 PUBLISHING_INTERVAL_MS, _Handler(send, self._settings.press)
@@ -162,6 +162,9 @@ class _Handler:
         except anyio.BrokenResourceError:
             log.debug("cycle_event_after_end", press_id=self._press_id)
 
+    def status_change_notification(self, status: object) -> None:
+        log.info("subscription_status_changed", press_id=self._press_id, status=str(status))
+
 
 async def make_client(settings: OpcUaSource) -> Client:
     """A client for the press, secured as the settings say.
@@ -179,13 +182,19 @@ async def make_client(settings: OpcUaSource) -> Client:
         assert settings.certificate_file is not None
         assert settings.private_key_file is not None
         client.application_uri = application_uri(settings.certificate_file)
-        await client.set_security(
-            SecurityPolicyBasic256Sha256,
-            settings.certificate_file,
-            settings.private_key_file,
-            server_certificate=str(settings.server_certificate_file) if settings.server_certificate_file else None,
-            mode=ua.MessageSecurityMode.SignAndEncrypt,
-        )
+        pinned = settings.server_certificate_file
+        if pinned is not None:
+            read_certificate(pinned)
+        try:
+            await client.set_security(
+                SecurityPolicyBasic256Sha256,
+                settings.certificate_file,
+                settings.private_key_file,
+                server_certificate=None if pinned is None else str(pinned),
+                mode=ua.MessageSecurityMode.SignAndEncrypt,
+            )
+        except ValueError as error:
+            raise CertificateError(f"private key {settings.private_key_file} cannot be used: {error}") from error
     return client
 
 

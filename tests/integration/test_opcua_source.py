@@ -1,0 +1,188 @@
+"""The gateway's OPC UA source against simulated presses on real sockets: shots, losses, certificates, odd clocks."""
+
+import math
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+
+from contract.vocabulary import PARAMETERS, SIGNALS
+from deploy.local.processes import free_port
+from edge_agent import check
+from edge_agent.health import Health
+from edge_agent.settings import EdgeSettings, OpcUaSource
+from edge_agent.sources.opcua.press import OpcUaPress
+from edge_agent.sources.source import Delivery
+from kit.clock import Clock, ManualClock, SystemClock
+from kit.mqtt import BrokerSettings
+from simulators.plant.certificates import make_certificate
+from simulators.plant.plant import PlantOptions, running_plant
+
+pytestmark = pytest.mark.anyio
+
+
+class Collector:
+    """Takes what the source delivers."""
+
+    def __init__(self) -> None:
+        self.deliveries: list[Delivery] = []
+        self.health = Health()
+
+    async def __call__(self, delivery: Delivery, *, can_wait: bool) -> bool:
+        assert not can_wait, "a press is never held back"
+        self.deliveries.append(delivery)
+        return True
+
+    async def until(self, count: int, timeout_s: float = 40.0) -> None:
+        with anyio.fail_after(timeout_s):
+            while len(self.deliveries) < count:
+                await anyio.sleep(0.02)
+
+    def counters(self) -> list[int]:
+        return [delivery.shot.cycle_counter or 0 for delivery in self.deliveries]
+
+
+@asynccontextmanager
+async def source(
+    settings: OpcUaSource, collector: Collector, *, clock: Clock | None = None, position: str | None = None
+) -> AsyncIterator[OpcUaPress]:
+    press = OpcUaPress(
+        settings, collector, collector.health, clock or SystemClock(), position=position, randomness=random.Random(1)
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(press.run)
+        yield press
+        tasks.cancel_scope.cancel()
+
+
+async def test_cycles_become_shots_in_the_vocabulary_s_units() -> None:
+    collector = Collector()
+    async with running_plant(PlantOptions(presses=1, speed=20)) as plant:
+        [url] = plant.urls
+        async with source(OpcUaSource(press="press-01", url=url), collector):
+            await collector.until(3)
+    counters = collector.counters()
+    assert counters == list(range(counters[0], counters[0] + len(counters)))
+    shot = collector.deliveries[-1].shot
+    assert set(shot.parameters) == set(PARAMETERS)
+    assert not any(map(math.isnan, shot.parameters.values()))
+    assert 10 < shot.parameters["CycleTime"] < 40, "milliseconds became seconds"
+    assert 0.3 < shot.parameters["InjectionTime"] < 4
+    assert set(shot.curves) == set(SIGNALS)
+    assert shot.sample_interval_s == pytest.approx(0.002)
+    lengths = {len(samples) for samples in shot.curves.values()}
+    assert len(lengths) == 1
+    assert max(shot.curves["InjectionPressure"]) == pytest.approx(shot.parameters["SpecificPressureMaximum"], rel=0.05)
+    assert shot.mould_id
+    assert shot.job_name
+    assert all(samples.dtype == np.float32 for samples in shot.curves.values())
+
+
+async def test_a_press_that_restarts_with_other_namespace_indexes_is_found_again() -> None:
+    collector, port = Collector(), free_port()
+    settings = OpcUaSource(press="press-01", url=f"opc.tcp://127.0.0.1:{port}/press-01")
+    async with source(settings, collector):
+        async with running_plant(PlantOptions(presses=1, speed=20, base_port=port)):
+            await collector.until(2)
+            assert collector.health.presses == {"press-01": True}
+        first = len(collector.deliveries)
+        async with running_plant(PlantOptions(presses=1, speed=20, base_port=port, namespace_shift=5, first_cycle=50)):
+            await collector.until(first + 2)
+        with anyio.fail_after(20):
+            while collector.health.presses["press-01"]:
+                await anyio.sleep(0.05)
+    assert collector.counters()[first] >= 50
+    assert collector.deliveries[-1].shot.curves, "curves were found anew too"
+    assert collector.health.missed_cycles >= 50 - first - 1, "cycles that no one recorded are counted"
+
+
+async def test_a_cycle_that_was_taken_before_a_restart_of_the_gateway_is_not_taken_again() -> None:
+    collector = Collector()
+    async with running_plant(PlantOptions(presses=1, speed=20)) as plant:
+        settings = OpcUaSource(press="press-01", url=plant.urls[0])
+        async with source(settings, collector) as press:
+            await collector.until(2)
+            last = collector.deliveries[-1]
+            counter, ended_ms = (int(part) for part in last.position.split(":"))
+            assert counter == last.shot.cycle_counter
+        again = OpcUaPress(
+            settings, collector, collector.health, SystemClock(), position=last.position, randomness=random.Random(1)
+        )
+        assert not again._is_new(counter, ended_ms)
+        assert again._is_new(counter + 1, ended_ms + 1)
+        assert press.source_id == again.source_id
+
+
+@pytest.mark.parametrize("off_s", [86_400, -86_400])
+async def test_a_press_whose_clock_is_a_day_off_is_not_believed(off_s: int) -> None:
+    """The gateway's clock is set apart from the press's by a day; the shot gets the gateway's time."""
+    collector, clock = Collector(), ManualClock(utc_ms=SystemClock().utc_ms() + off_s * 1000)
+    async with (
+        running_plant(PlantOptions(presses=1, speed=20)) as plant,
+        source(OpcUaSource(press="press-01", url=plant.urls[0]), collector, clock=clock),
+    ):
+        await collector.until(1)
+    assert collector.deliveries[0].shot.ended_ms == clock.utc_ms()
+
+
+async def test_signed_and_encrypted_with_certificates(tmp_path: Path) -> None:
+    now, collector = datetime.now(UTC), Collector()
+    mine = make_certificate(tmp_path, "gateway", "urn:zhisan:gateway:test", now)
+    async with running_plant(PlantOptions(presses=1, speed=20, certificates=tmp_path / "plant")) as plant:
+        settings = OpcUaSource(
+            press="press-01",
+            url=plant.urls[0],
+            security="basic256sha256",
+            certificate_file=mine.certificate,
+            private_key_file=mine.private_key,
+        )
+        async with source(settings, collector):
+            await collector.until(1)
+        plain = OpcUaSource(press="press-01", url=plant.urls[0])
+        finding = await check._press(plain)
+        assert finding.level == "error", "the press takes no plain connection"
+
+
+async def test_check_says_what_is_wrong(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    expired = make_certificate(tmp_path, "old", "urn:zhisan:gateway:old", now - timedelta(days=30), days=10)
+    (tmp_path / "text.der").write_text("no certificate")
+    async with running_plant(PlantOptions(presses=1, speed=20)) as plant:
+        sources = [
+            {"press": "good", "url": plant.urls[0]},
+            {"press": "nobody", "url": f"opc.tcp://127.0.0.1:{free_port()}"},
+            {
+                "press": "expired",
+                "url": plant.urls[0],
+                "security": "basic256sha256",
+                "certificate_file": expired.certificate,
+                "private_key_file": expired.private_key,
+                "server_certificate_file": tmp_path / "text.der",
+            },
+        ]
+        settings = EdgeSettings.model_validate(
+            {
+                "gateway": {"plant": "p", "id": "g", "state_dir": tmp_path / "state"},
+                "broker": BrokerSettings(port=free_port()),
+                "models": {"bundle": tmp_path / "nowhere.zip"},
+                "sources": {"opcua": sources},
+            }
+        )
+        found = {f.subject: f for f in [finding async for finding in check.findings(settings, SystemClock())]}
+    assert found["gateway.state_dir"].level == "ok"
+    assert found["sources.opcua good"].level == "ok"
+    assert "36 parameters and curves" in found["sources.opcua good"].text
+    for subject, words in (
+        ("models.bundle", "nowhere.zip"),
+        ("broker", "127.0.0.1"),
+        ("sources.opcua nobody", "cannot be reached"),
+        ("sources.opcua expired certificate_file", "expired on"),
+        ("sources.opcua expired server_certificate_file", "neither DER nor PEM"),
+    ):
+        assert found[subject].level == "error"
+        assert words in found[subject].text
