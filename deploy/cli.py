@@ -9,7 +9,7 @@ PROGRAMS = {
     "edge": ("edge_agent.cli", "the gateway: run, check"),
     "cloud": ("cloud.cli", "the cloud: run, check"),
     "models": ("deploy.models_cli", "models: build the default bundle"),
-    "sim": ("simulators.cli", "simulators: a plant of OPC UA presses"),
+    "sim": ("simulators.plant.__main__", "a simulated plant of OPC UA presses alone"),
 }
 
 

@@ -21,6 +21,7 @@ from kit.clock import Clock
 
 PUBLISHING_INTERVAL_MS = 100
 REQUEST_TIMEOUT_S = 10.0
+SESSION_TIMEOUT_MS = 600_000
 SILENCE_CHECK_S = 5.0
 RECONNECT_S_MIN, RECONNECT_S_MAX = 1.0, 30.0
 EVENTS_MAX = 64
@@ -175,6 +176,7 @@ async def make_client(settings: OpcUaSource) -> Client:
     """
     client = Client(settings.url, timeout=REQUEST_TIMEOUT_S)
     client.name = "Zhisan gateway"
+    client.session_timeout = SESSION_TIMEOUT_MS
     if settings.username:
         client.set_user(settings.username)
         client.set_password(settings.password.get_secret_value())
