@@ -10,6 +10,7 @@ from contract.shot import CURVE_SAMPLES_MAX, FloatArray, Shot
 from contract.units import conversion
 from contract.vocabulary import PARAMETERS, SIGNALS
 
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 CLOCK_OFF_MS_MAX = 5 * 60 * 1000
 """A press whose clock is further off than this is not believed about the time."""
 
@@ -50,14 +51,16 @@ def curve(reported: object, converter: Converter) -> FloatArray | None:
     if not isinstance(reported, list | tuple | np.ndarray) or not 0 < len(reported) <= CURVE_SAMPLES_MAX:
         return None
     try:
-        samples = np.asarray(reported, np.float32)
+        wide = np.array(reported, np.float64)
     except (TypeError, ValueError):
         return None
-    if samples.ndim != 1:
+    if wide.ndim != 1:
         return None
-    if converter.factor == 1.0 and converter.offset == 0.0:
-        return samples
-    return samples * np.float32(converter.factor) + np.float32(converter.offset)
+    if (converter.factor, converter.offset) != (1.0, 0.0):
+        with np.errstate(over="ignore", invalid="ignore"):
+            wide = wide * converter.factor + converter.offset
+    wide[~(np.abs(wide) <= FLOAT32_MAX)] = np.nan  # beyond float32 is no reading
+    return wide.astype(np.float32)
 
 
 def trusted_time_ms(reported_ms: int | None, now_ms: int) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import anyio
 import structlog
 from anyio import to_thread
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core.database import Database, announce
@@ -32,6 +33,7 @@ from kit.clock import Clock
 from kit.mqtt import Connected, Disconnected, Link, LinkEvent, Received
 
 BATCH_MESSAGES_MAX = 500
+DIGESTS_WAITING_MAX = 1
 TICK_S = 0.1
 REBIRTHS_WAITING_MAX = 10_000
 log = structlog.get_logger()
@@ -42,8 +44,9 @@ Record = IncomingShot | IncomingGap
 class Ingest:
     """One worker: it follows all plants, in the order of arrival.
 
-    A batch is decoded in a thread, stored in one transaction of the telemetry store (records and what is durable),
-    then told to the fleet. What cannot be stored is not committed, so its gateway sends it again.
+    A batch is decoded in a thread, stored in another in one transaction of the telemetry store (records and what is
+    durable), then told to the fleet; the next batch is decoded meanwhile. What cannot be stored is not committed, so
+    its gateway sends it again.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class Ingest:
         self._clock = clock
         self._commits = CommitSchedule()
         self._rebirths: set[NodeKey] = set()
-        self._thread = anyio.CapacityLimiter(1)
+        self._decoder, self._storer = anyio.CapacityLimiter(1), anyio.CapacityLimiter(1)
         self.is_connected = False
         self.listening = anyio.Event()
         """Set once the ingest has subscribed for the first time: from then on the host may say that it is online."""
@@ -73,8 +76,10 @@ class Ingest:
     async def run(self) -> None:
         """Serve until cancelled."""
         await self._restore_births()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._receive, name="ingest.receive")
+        send, receive = anyio.create_memory_object_stream[Digest](DIGESTS_WAITING_MAX)
+        async with send, receive, anyio.create_task_group() as tasks:
+            tasks.start_soon(self._decode, send, name="ingest.decode")
+            tasks.start_soon(self._store_all, receive, name="ingest.store")
             tasks.start_soon(self._answer, name="ingest.answer")
 
     async def _restore_births(self) -> None:
@@ -83,13 +88,19 @@ class Ingest:
         for plant_id, gateway_id, press_id, raw in births:
             self._session.load_birth(NodeKey(plant_id, gateway_id), raw, press_id)
 
-    async def _receive(self) -> None:
+    async def _decode(self, send: MemoryObjectSendStream[Digest]) -> None:
         while True:
             messages: list[tuple[str, bytes]] = []
             for event in await self._link.events():
                 self._take(event, messages)
             for start in range(0, len(messages), BATCH_MESSAGES_MAX):
-                await self._work(messages[start : start + BATCH_MESSAGES_MAX])
+                batch = messages[start : start + BATCH_MESSAGES_MAX]
+                now_ms = self._clock.utc_ms()
+                await send.send(await to_thread.run_sync(digest, self._session, batch, now_ms, limiter=self._decoder))
+
+    async def _store_all(self, receive: MemoryObjectReceiveStream[Digest]) -> None:
+        async for result in receive:
+            await self._store_one(result)
 
     def _take(self, event: LinkEvent, messages: list[tuple[str, bytes]]) -> None:
         match event:
@@ -104,23 +115,12 @@ class Ingest:
                 self.is_connected = False
                 log.warning("ingest_disconnected", reason=reason)
 
-    async def _work(self, messages: Sequence[tuple[str, bytes]]) -> None:
-        now_ms = self._clock.utc_ms()
-
-        def decode_and_store() -> tuple[Digest, bool]:
-            result = digest(self._session, messages, now_ms)
-            try:
-                self._store.write(result.records)
-            except TelemetryError:
-                log.exception("records_not_stored", records=len(result.records))
-                return result, False
-            return result, True
-
-        result, is_stored = await to_thread.run_sync(decode_and_store, limiter=self._thread)
+    async def _store_one(self, result: Digest) -> None:
+        is_stored = await to_thread.run_sync(self._is_written, result.records, limiter=self._storer)
         if len(self._rebirths) < REBIRTHS_WAITING_MAX:
             self._rebirths |= result.rebirths
+        now_ms, now_s = self._clock.utc_ms(), self._clock.monotonic_s()
         await self._tell_fleet(result, result.records if is_stored else [], now_ms)
-        now_s = self._clock.monotonic_s()
         for news in result.news:
             if isinstance(news, GatewayBorn):
                 self._rebirths.discard(_node(news.gateway))
@@ -129,6 +129,14 @@ class Ingest:
         if is_stored:
             for record in result.records:
                 self._commits.stored(record.gateway, record.epoch, now_s)
+
+    def _is_written(self, records: Sequence[Record]) -> bool:
+        try:
+            self._store.write(records)
+        except TelemetryError:
+            log.exception("records_not_stored", records=len(records))
+            return False
+        return True
 
     async def _tell_fleet(self, result: Digest, records: Sequence[Record], now_ms: int) -> None:
         """Births, deaths, health and fresh shots, in one transaction; dead letters with them."""
@@ -172,7 +180,7 @@ class Ingest:
                 continue
             now_ms, now_s = self._clock.utc_ms(), self._clock.monotonic_s()
             for gateway, epoch in self._commits.take_due(now_s):
-                durable = await to_thread.run_sync(self._store.committed, gateway, epoch, limiter=self._thread)
+                durable = await to_thread.run_sync(self._store.committed, gateway, epoch, limiter=self._storer)
                 word = commit.to_metrics(commit.commit_of(epoch, durable))
                 self._publish(self._session.command(_node(gateway), word, now_ms))
             for node in list(self._rebirths):

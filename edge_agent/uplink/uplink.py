@@ -22,6 +22,8 @@ from kit.mqtt import Connected, Disconnected, Link, LinkEvent, Received
 
 TICK_S = 0.25
 """How long the sender sleeps when nothing wakes it: the grain of re-sending."""
+HISTORICAL_AFTER_MS = 5 * 60 * 1000
+"""A shot that ended longer ago (a replayed file, a backlog) is history even where it is new to the journal."""
 log = structlog.get_logger()
 
 
@@ -182,7 +184,7 @@ class Uplink:
         alias_of = self._aliases.of(record.press_id)
         head = encode_metrics([shot_wire.id_metric(record.record_id, record.ended_ms, alias_of)])
         body = head + record.body + record.curves
-        if fetch.lane != "live":
+        if fetch.lane != "live" or now_ms - record.ended_ms > HISTORICAL_AFTER_MS:
             body = mark_historical(body)
         if self._publish(self._session.device_data(record.press_id, body, now_ms)):
             self._window.sent(record.record_id, record.size_bytes, self._clock.monotonic_s())
