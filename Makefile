@@ -36,7 +36,7 @@ $(WEB): $(NODE_STAMP) $(wildcard cloud/web/assets/*)
 
 web: $(WEB)  ## Build the page's JavaScript and CSS from npm packages.
 
-$(BUNDLE): $(STAMP) $(shell find models simulators/press -name '*.py' 2>/dev/null)
+$(BUNDLE): $(STAMP) deploy/build_bundle.py $(shell find models contract simulators/press simulators/faults -name '*.py' 2>/dev/null)
 	@$(BIN)/zhisan models build --out $@
 
 train: $(BUNDLE)  ## Train the default model bundle (seeded; the same bytes every time).

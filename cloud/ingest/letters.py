@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.ingest.digest import DeadLetter
@@ -30,8 +30,3 @@ async def keep(session: AsyncSession, letters: Sequence[DeadLetter]) -> None:
     too_old = await session.scalar(newest)
     if too_old is not None:
         await session.execute(delete(DeadLetterRow).where(DeadLetterRow.id <= too_old))
-
-
-async def count(session: AsyncSession) -> int:
-    """How many are kept."""
-    return await session.scalar(select(func.count()).select_from(DeadLetterRow)) or 0

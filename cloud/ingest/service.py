@@ -69,6 +69,7 @@ class Ingest:
         self._commits = CommitSchedule()
         self._rebirths: set[NodeKey] = set()
         self._decoder, self._storer = anyio.CapacityLimiter(1), anyio.CapacityLimiter(1)
+        self._dropped = 0
         self.is_connected = False
         self.listening = anyio.Event()
         """Set once the ingest has subscribed for the first time: from then on the host may say that it is online."""
@@ -176,6 +177,7 @@ class Ingest:
         """Commits and rebirth requests, each at its own pace."""
         while True:
             await anyio.sleep(TICK_S)
+            self._tell_of_drops()
             if not self.is_connected:
                 continue
             now_ms, now_s = self._clock.utc_ms(), self._clock.monotonic_s()
@@ -188,6 +190,12 @@ class Ingest:
                 if request is not None:
                     self._publish(request)
                     self._rebirths.discard(node)
+
+    def _tell_of_drops(self) -> None:
+        """A full inbox is no loss (what is not committed comes again), but it says that one worker is too few."""
+        if self._link.dropped > self._dropped:
+            log.warning("messages_dropped", count=self._link.dropped - self._dropped)
+            self._dropped = self._link.dropped
 
     def _publish(self, message: Message) -> None:
         self._link.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)

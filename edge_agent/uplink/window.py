@@ -162,10 +162,6 @@ class Window:
         """How many records are sent and not committed."""
         return len(self._in_flight)
 
-    def in_flight_ids(self) -> set[int]:
-        """The ids that are sent and not committed."""
-        return set(self._in_flight)
-
     def _has_room(self, share: float) -> bool:
         return len(self._in_flight) < self._records_max * share and self._in_flight_bytes < self._bytes_max * share
 
