@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import sys
+import sysconfig
 import threading
 import time
 from base64 import b64encode
@@ -191,7 +192,15 @@ def _show(console: Console, web_url: str, parts: Sequence[tuple[str, str]], fold
     console.print(
         "press-03's check ring begins to wear half a minute after the start; its alarm calls the receiver here"
     )
-    console.print("replay a recorded file: zhisan replay FILE --mapping deploy/mappings/polenta.toml")
+    console.print(f"replay a recorded file: {_command()} replay FILE --mapping deploy/mappings/polenta.toml")
+
+
+def _command() -> str:
+    """How `zhisan` is to be called here: by its name where the PATH has it, else by its path."""
+    program = Path(sysconfig.get_path("scripts")) / "zhisan"
+    if shutil.which("zhisan"):
+        return "zhisan"
+    return str(program.relative_to(Path.cwd())) if program.is_relative_to(Path.cwd()) else str(program)
 
 
 def _watch(console: Console, children: Sequence[Child], calls: list[Mapping[str, Any]]) -> None:

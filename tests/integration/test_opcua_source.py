@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import numpy as np
 import pytest
+from asyncua import Server
 
 from contract.vocabulary import PARAMETERS, SIGNALS
 from deploy.local.processes import free_port
@@ -186,3 +187,14 @@ async def test_check_says_what_is_wrong(tmp_path: Path) -> None:
     ):
         assert found[subject].level == "error"
         assert words in found[subject].text
+
+
+async def test_check_names_what_a_server_of_another_kind_lacks() -> None:
+    port = free_port()
+    server = Server()
+    await server.init()
+    server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/other")
+    async with server:
+        finding = await check._press(OpcUaSource(press="other", url=f"opc.tcp://127.0.0.1:{port}/other"))
+    assert finding.level == "error"
+    assert "http://opcfoundation.org/UA/PlasticsRubber/IMM2MES/ is missing" in finding.text

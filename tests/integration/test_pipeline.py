@@ -1,0 +1,80 @@
+"""The pipeline without room in the journal: a file waits, a press's shot is refused and counted, none taken is lost."""
+
+from uuid import UUID
+
+import anyio
+import numpy as np
+import pytest
+
+from contract.ranges import RangeSet
+from contract.shot import Shot
+from edge_agent import pipeline as pipeline_module
+from edge_agent.aliases import AliasTable
+from edge_agent.health import Health
+from edge_agent.journal.memory_journal import MemoryJournal
+from edge_agent.journal.thread import JournalThread
+from edge_agent.pipeline import QUEUE_SHOTS_MAX, Pipeline
+from edge_agent.sources.source import Delivery
+
+pytestmark = pytest.mark.anyio
+
+
+def delivery(number: int) -> Delivery:
+    curves = {"InjectionPressure": np.full(50, number, np.float32)}
+    return Delivery(Shot("p", number, {"CycleTime": 1.0}, curves, 0.002, number), "opcua:p", str(number))
+
+
+class Line:
+    def __init__(self, records_max: int) -> None:
+        self.journal, self.health = MemoryJournal(epoch=UUID(int=1), records_max=records_max), Health()
+        self.appended: list[int] = []
+        self.pipeline = Pipeline(
+            JournalThread(self.journal),
+            AliasTable(()),
+            None,
+            self.health,
+            self.appended.append,
+            curve_interval_s=0.005,
+            curve_samples_max=1_000,
+        )
+
+
+async def until(condition: object) -> None:
+    with anyio.fail_after(20):
+        while not condition():  # type: ignore[operator]
+            await anyio.sleep(0.01)
+
+
+async def test_a_full_journal_holds_shots_back_and_takes_them_when_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline_module, "JOURNAL_RETRY_S", 0.01)
+    line = Line(records_max=64)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(line.pipeline.run)
+        for number in range(1, 129):
+            assert await line.pipeline.deliver(delivery(number), can_wait=False)
+        await until(lambda: line.health.journal_errors > 0)
+        assert line.journal.bounds() == (1, 65)
+        assert line.journal.positions() == {"opcua:p": "64"}
+        line.journal.forget(65, RangeSet())
+        await until(lambda: line.journal.bounds() == (65, 129))
+        tasks.cancel_scope.cancel()
+    assert line.appended[-1] == 129
+    assert [record.ended_ms for record in line.journal.read(65, 128, limit=99)] == list(range(65, 129))
+    assert line.journal.positions() == {"opcua:p": "128"}
+    assert line.health.shots_refused == 0
+
+
+async def test_beyond_the_queue_a_press_s_shot_is_refused_and_counted_and_a_file_waits() -> None:
+    line = Line(records_max=10)
+    taken = [await line.pipeline.deliver(delivery(n), can_wait=False) for n in range(QUEUE_SHOTS_MAX + 5)]
+    assert taken.count(True) == QUEUE_SHOTS_MAX
+    assert line.health.shots_refused == 5
+    with anyio.move_on_after(0.1) as waiting:
+        await line.pipeline.deliver(delivery(1), can_wait=True)
+    assert waiting.cancelled_caught, "a file is held back"
+    async with anyio.create_task_group() as tasks:  # empty the queue, so that its streams are closed
+        tasks.start_soon(line.pipeline.run)
+        await anyio.sleep(0.05)
+        tasks.cancel_scope.cancel()
