@@ -29,6 +29,8 @@ from kit.clock import Clock
 READ_THREADS_MAX = 4
 QUALITY_SHOTS = 200
 LIST_ROWS = 50
+CLOCK_OFF_S_MAX = 60.0
+"""A gateway whose clock is further off gives its shots times that mislead."""
 PAGE_READER = "page"
 """Who acknowledges from a page, until people sign in."""
 
@@ -203,7 +205,7 @@ def _active_by_press(alarms: Sequence[Alarm]) -> dict[PressKey, list[AlarmLine]]
 
 
 def _gateway_line(gateway: Gateway) -> GatewayLine:
-    records = gateway.health.get(JOURNAL_RECORDS)
+    records, offset_s = gateway.health.get(JOURNAL_RECORDS), gateway.clock_offset_s
     return GatewayLine(
         plant_id=gateway.plant_id,
         gateway_id=gateway.gateway_id,
@@ -211,4 +213,5 @@ def _gateway_line(gateway: Gateway) -> GatewayLine:
         changed_ms=gateway.state_since_ms,
         journal_depth=None if records is None else round(records),
         lag_s=gateway.health.get(LAG_SECONDS),
+        clock_off_s=offset_s if offset_s is not None and abs(offset_s) > CLOCK_OFF_S_MAX else None,
     )

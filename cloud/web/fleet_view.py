@@ -59,6 +59,8 @@ class GatewayLine:
     changed_ms: int | None
     journal_depth: int | None
     lag_s: float | None
+    clock_off_s: float | None
+    """How far its clock is ahead of ours, when that is more than CLOCK_OFF_S_MAX."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
