@@ -59,10 +59,6 @@ class AliasTable:
         unsaved, self._unsaved = self._unsaved, []
         return unsaved
 
-    def put_back(self, unsaved: list[Alias]) -> None:
-        """The aliases could not be made durable: they are still to be."""
-        self._unsaved = [*unsaved, *self._unsaved]
-
     def count(self, press_id: str) -> int:
         """How many aliases a press has: a birth that declared fewer is out of date."""
         return len(self._by_press.get(press_id, {}))

@@ -11,7 +11,7 @@ from contract.shot import ScoredShot, Scores, Shot
 from contract.sparkplug.codec import encode_metrics
 from edge_agent.aliases import AliasTable
 from edge_agent.health import Health
-from edge_agent.journal.journal import JournalError, JournalFullError, NewRecord
+from edge_agent.journal.journal import JournalFullError, NewRecord
 from edge_agent.journal.thread import JournalThread
 from edge_agent.sources.source import Delivery
 from models.features.extract import extract
@@ -88,15 +88,15 @@ class Pipeline:
         aliases = self._aliases.take_unsaved()
         while True:
             try:
-                first = await self._journal.append(records, aliases)
+                if aliases:
+                    await self._journal.save_aliases(aliases)
+                    aliases = []
+                first = await self._journal.append(records)
             except JournalFullError as error:
                 self._health.journal_errors += 1
                 log.error("journal_full", error=str(error), waiting_records=len(records), retry_in_s=JOURNAL_RETRY_S)
                 await anyio.sleep(JOURNAL_RETRY_S)
                 continue
-            except JournalError:
-                self._aliases.put_back(aliases)
-                raise
             self._on_appended(first + len(records))
             return
 

@@ -19,13 +19,20 @@ class JournalThread:
         self._limiter = anyio.CapacityLimiter(1)
         self.epoch = journal.epoch
 
-    async def append(self, records: Sequence[NewRecord], aliases: Sequence[Alias] = ()) -> int:
-        """Make new aliases and then the records durable; the first id. See `Journal.append`."""
+    async def save_aliases(self, given: Sequence[Alias]) -> None:
+        """See `Journal.save_aliases`."""
+
+        def work() -> None:
+            with self._lock:
+                self._journal.save_aliases(given)
+
+        await to_thread.run_sync(work, limiter=self._limiter)
+
+    async def append(self, records: Sequence[NewRecord]) -> int:
+        """See `Journal.append`."""
 
         def work() -> int:
             with self._lock:
-                if aliases:
-                    self._journal.save_aliases(aliases)
                 return self._journal.append(records)
 
         return await to_thread.run_sync(work, limiter=self._limiter)

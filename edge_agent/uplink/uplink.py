@@ -139,6 +139,7 @@ class Uplink:
             while self._can_publish():
                 if self._is_birth_due:
                     await self._give_birth()
+                    continue  # the host may have gone while the journal was asked
                 fetch = self._window.next(self._clock.monotonic_s())
                 if fetch is None:
                     self._bury_lost_presses()
@@ -151,8 +152,10 @@ class Uplink:
         return self._is_connected and self._session.may_birth
 
     async def _give_birth(self) -> None:
-        self._is_birth_due = False
         bounds, counts, oldest_ms = await self._journal.status()
+        if not self._can_publish():
+            return
+        self._is_birth_due = False
         now_ms = self._clock.utc_ms()
         node_metrics = [
             *self._node_properties,

@@ -102,7 +102,8 @@ class Gateway:
             body = encode_metrics(shot_wire.body_metrics(item, str(EPOCH), alias_of))
             curves = encode_metrics(shot_wire.curve_metrics(item.shot, alias_of))
             records.append(NewRecord(PRESS.press_id, item.shot.ended_ms, body, curves))
-        start = await self.thread.append(records, self.aliases.take_unsaved())
+        await self.thread.save_aliases(self.aliases.take_unsaved())
+        start = await self.thread.append(records)
         self.uplink.appended(start + count)
 
 

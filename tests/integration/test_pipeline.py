@@ -1,5 +1,6 @@
 """The pipeline without room in the journal: a file waits, a press's shot is refused and counted, none taken is lost."""
 
+from pathlib import Path
 from uuid import UUID
 
 import anyio
@@ -12,6 +13,7 @@ from edge_agent import pipeline as pipeline_module
 from edge_agent.aliases import AliasTable
 from edge_agent.health import Health
 from edge_agent.journal.memory_journal import MemoryJournal
+from edge_agent.journal.sqlite_journal import SqliteJournal
 from edge_agent.journal.thread import JournalThread
 from edge_agent.pipeline import QUEUE_SHOTS_MAX, Pipeline
 from edge_agent.sources.source import Delivery
@@ -64,6 +66,33 @@ async def test_a_full_journal_holds_shots_back_and_takes_them_when_there_is_room
     assert [record.ended_ms for record in line.journal.read(65, 128, limit=99)] == list(range(65, 129))
     assert line.journal.positions() == {"opcua:p": "128"}
     assert line.health.shots_refused == 0
+
+
+async def test_new_aliases_are_saved_once_however_often_the_append_is_tried(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On the real journal a second save of the same aliases would be refused and end the gateway."""
+    monkeypatch.setattr(pipeline_module, "JOURNAL_RETRY_S", 0.01)
+    journal = SqliteJournal(
+        tmp_path / "j.sqlite", size_bytes_max=2**20, new_epoch=UUID(int=1), make_gap=lambda _record: b""
+    )
+    monkeypatch.setattr("edge_agent.journal.sqlite_journal.PAGES_RESERVED", 255)  # one page for appends: no room
+    health = Health()
+    pipeline = Pipeline(
+        JournalThread(journal), AliasTable(()), None, health, int, curve_interval_s=0.005, curve_samples_max=1_000
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pipeline.run)
+        big = Shot("p", 1, {"CycleTime": 1.0}, {"ClampForce": np.ones(20_000, np.float32)}, 0.005, 1)
+        for _ in range(3):
+            await pipeline.deliver(Delivery(big, "", ""), can_wait=False)
+        await until(lambda: health.journal_errors >= 3)
+        monkeypatch.setattr("edge_agent.journal.sqlite_journal.PAGES_RESERVED", 32)
+        await until(lambda: journal.bounds()[1] == 4)
+        tasks.cancel_scope.cancel()
+    metrics = [alias.metric for alias in journal.aliases()]
+    assert len(metrics) == len(set(metrics)) > 5
+    journal.close()
 
 
 async def test_beyond_the_queue_a_press_s_shot_is_refused_and_counted_and_a_file_waits() -> None:
