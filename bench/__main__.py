@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-SCRIPTS = ("scoring", "edge_pipeline", "ingest", "transport")
+SCRIPTS = ("scoring", "edge_pipeline", "journal", "ingest", "transport")
 
 
 def main() -> int:

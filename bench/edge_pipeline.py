@@ -18,7 +18,7 @@ from contract.sparkplug.codec import encode_metrics
 from contract.sparkplug.edge_node import EdgeNodeSession
 from edge_agent.aliases import AliasTable
 from edge_agent.journal.journal import NewRecord
-from edge_agent.journal.sqlite_journal import SqliteJournal
+from edge_agent.journal.segment_journal import SegmentJournal
 from edge_agent.pipeline import BATCH_SHOTS_MAX, score
 from models.runtime.bundle import read_bundle
 from models.runtime.scorer import Scorer
@@ -54,8 +54,14 @@ def main() -> None:
     spent = {"score": 0.0, "encode": 0.0, "journal": 0.0, "message": 0.0}
     sizes = 0
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "journal.sqlite"
-        journal = SqliteJournal(path, size_bytes_max=2**30, new_epoch=EPOCH, make_gap=lambda _record: b"")
+        path = Path(folder) / "journal"
+        journal = SegmentJournal(
+            path,
+            size_bytes_max=2**30,
+            new_epoch=EPOCH,
+            make_gap=lambda _record, _reason: b"",
+            mark_curves=lambda _record, _reason: b"",
+        )
         session.birth([], {}, 0)
         for warm_up in (True, False):
             count = BATCH_SHOTS_MAX if warm_up else SHOTS
@@ -70,7 +76,7 @@ def main() -> None:
                 records = []
                 for item in scored:
                     alias_of = aliases.of(item.shot.press_id)
-                    body = encode_metrics(shot_wire.body_metrics(item, journal.epoch, alias_of))
+                    body = encode_metrics(shot_wire.body_metrics(item, alias_of))
                     curves = encode_metrics(shot_wire.curve_metrics(item.shot, alias_of))
                     records.append(NewRecord(item.shot.press_id, item.shot.ended_ms, body, curves))
                 spent["encode"] += time.process_time() - began_s
@@ -82,8 +88,9 @@ def main() -> None:
                 for record in journal.read(first, first + len(records), limit=len(records)):
                     if record.press_id not in session.devices:
                         session.device_birth(record.press_id, aliases.birth_metrics(record.press_id, 0), 0)
+                    alias_of = aliases.of(record.press_id)
                     head = encode_metrics(
-                        [shot_wire.id_metric(record.record_id, record.ended_ms, aliases.of(record.press_id))]
+                        shot_wire.head_metrics(journal.epoch, record.record_id, record.ended_ms, alias_of)
                     )
                     message = session.device_data(record.press_id, head + record.body + record.curves, 0)
                     sizes += len(message.payload)

@@ -19,6 +19,8 @@ from cloud.core.tables import Base
 from cloud.fleet.domain import FleetRules
 from cloud.fleet.service import FleetService
 from cloud.ingest.digest import digest
+from cloud.ingest.gate import Gate
+from cloud.ingest.registry import FleetRegistry
 from cloud.ingest.service import Ingest
 from cloud.telemetry.duckdb_store import DuckDBStore
 from contract import commit, shot_wire
@@ -53,7 +55,7 @@ def messages() -> list[tuple[str, bytes]]:
         shot = Shot(press, NOW_MS, parameters, curves, 0.005, number, "job", "mould")
         scores = Scores("bundle", {"FailureProbability/check_ring_wear": 0.1, "Novelty/T2": 0.5, "Novelty/SPE": 0.4})
         scored = ScoredShot(shot, rng.normal(0, 1, 60).astype(np.float32), "hash", scores)
-        metrics = [*shot_wire.body_metrics(scored, EPOCH, alias_of), *shot_wire.curve_metrics(shot, alias_of)]
+        metrics = [*shot_wire.body_metrics(scored, alias_of), *shot_wire.curve_metrics(shot, alias_of)]
         bodies.append((press, encode_metrics(metrics)))
     session = EdgeNodeSession("plant", "gw")
     session.connect(0)
@@ -66,7 +68,7 @@ def messages() -> list[tuple[str, bytes]]:
     sent = [(birth.topic, birth.payload) for birth in births]
     for record_id in range(1, SHOTS + 1):
         press, body = bodies[record_id % PRESSES]
-        head = encode_metrics([shot_wire.id_metric(record_id, NOW_MS, aliases.of(press))])
+        head = encode_metrics(shot_wire.head_metrics(EPOCH, record_id, NOW_MS, aliases.of(press)))
         message = session.device_data(press, head + body, NOW_MS)
         sent.append((message.topic, message.payload))
     return sent
@@ -97,7 +99,7 @@ class FeedLink:
         self.answers += 1
         return True
 
-    async def reconnect(self) -> None:
+    async def reconnect(self, *, after_s: float = 0.0) -> None:
         """Nothing to do."""
 
 
@@ -108,7 +110,7 @@ async def ingest(sent: list[tuple[str, bytes]], store: DuckDBStore, folder: Path
     async with database.schema_change() as connection:
         await connection.run_sync(Base.metadata.create_all)
     fleet = FleetService(EventLog(live), live, FleetRules())
-    worker = Ingest(link, HostSession("zhisan"), store, database, fleet, live, clock)
+    worker = Ingest(link, HostSession("zhisan"), store, FleetRegistry(database, fleet, live), Gate(), clock)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(worker.run)
         while sum(store.counts().values()) < SHOTS:  # noqa: ASYNC110 - the store tells nobody
@@ -124,7 +126,7 @@ def main() -> None:
     sent = messages()
     host, began_s = HostSession("zhisan"), time.perf_counter()
     for start in range(0, len(sent), BATCH):
-        digest(host, sent[start : start + BATCH], NOW_MS)
+        digest(host, Gate(), sent[start : start + BATCH], NOW_MS, 0.0)
     decode_s = time.perf_counter() - began_s
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -11,33 +11,44 @@ import anyio.to_thread
 import structlog
 from fastapi import APIRouter, FastAPI
 
-from cloud import readiness, shots_api
+from cloud import audit_api, readiness, shots_api
 from cloud.alarms import api as alarms_api
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.service import AlarmService
-from cloud.core import events, problems
+from cloud.core import audit, events, problems
+from cloud.core.audit_verifier import AuditVerifier
 from cloud.core.database import Database, sqlite_url
 from cloud.core.headers import SecurityHeaders
+from cloud.core.limits import RequestLimits, RequestRates
 from cloud.core.live import Live
+from cloud.core.request_ids import RequestIds
 from cloud.core.supervision import Supervisor
+from cloud.core.tenants import DEFAULT_TENANT
 from cloud.fleet import api as fleet_api
 from cloud.fleet.jobs import FleetWatcher
 from cloud.fleet.service import FleetService
+from cloud.gateways import api as gateways_api
+from cloud.gateways.jobs import Reload
+from cloud.gateways.parts import GatewayParts
+from cloud.ingest.gate import Gate
 from cloud.ingest.presence import Presence
+from cloud.ingest.registry import FleetRegistry
 from cloud.ingest.service import Ingest
 from cloud.migrations.upgrade import upgrade
 from cloud.settings import CloudSettings
 from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
-from cloud.telemetry.store import TelemetryStore
+from cloud.telemetry.store import GatewayKey, TelemetryStore
+from cloud.web.audit_page import include as include_audit_page
 from cloud.web.facts import PageFacts
+from cloud.web.gateways_page import include as include_gateways_page
 from cloud.web.routes import include as include_pages
 from cloud.webhooks import api as webhooks_api
 from cloud.webhooks.jobs import WebhookSender
 from cloud.webhooks.service import WebhookService
 from contract.sparkplug.host import HostSession
 from kit.clock import Clock, SystemClock
-from kit.mqtt import PahoLink, client_id
+from kit.mqtt import PahoLink, Will, client_id
 
 API = "/api/v1"
 DATABASE_FILE = "cloud.sqlite"
@@ -65,6 +76,7 @@ class Cloud:
         self.database = Database(sqlite_url(settings.storage.dir / DATABASE_FILE))
         self.live = Live()
         self.supervisor = Supervisor(clock)
+        self.audit = AuditVerifier(self.database, clock)
         log_of_events = events.EventLog(self.live)
         self.fleet = FleetService(log_of_events, self.live, settings.fleet.rules())
         self.alarms = AlarmService(log_of_events, self.live, settings.alarms.rules())
@@ -74,11 +86,23 @@ class Cloud:
             random.Random(),  # noqa: S311 - spreads retries, guards nothing
             first_retry_s=settings.webhooks.first_retry_s,
         )
+        self.gateways = GatewayParts(
+            self.database,
+            self.fleet,
+            self.live,
+            clock,
+            folder=settings.storage.dir,
+            host_id=settings.host.id,
+            rules=settings.gateways.rules(),
+            broker_folder=settings.gateways.broker_dir,
+            broker_names=settings.gateways.broker_names,
+            reload=Reload(settings.gateways.reload_pid_file, settings.gateways.reload_command),
+        )  # before the first link: with mutual TLS its certificate is made here
         self.alarm_consumer = AlarmConsumer(self.database, self.store, self.alarms, self.live, clock)
         self.link = PahoLink(settings.broker, client_id("zhisan", settings.host.id, "ingest"), lambda: None)
-        self.ingest = Ingest(
-            self.link, HostSession(settings.host.id), self.store, self.database, self.fleet, self.live, clock
-        )
+        registry = FleetRegistry(self.database, self.fleet, self.live)
+        gate = Gate(self._is_barred)
+        self.ingest = Ingest(self.link, HostSession(settings.host.id), self.store, registry, gate, clock)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -103,11 +127,21 @@ class Cloud:
         await upgrade(self.database)
         async with self.database.transaction() as session:
             await self.webhooks.sync_endpoints(session, self.endpoints)
+            audit.record(
+                session,
+                DEFAULT_TENANT,
+                audit.SYSTEM,
+                "cloud_started",
+                f"host:{self.settings.host.id}",
+                now_ms=self.clock.utc_ms(),
+                after={"version": version("zhisan"), "settings_sha256": self.settings.fingerprint()},
+            )
+        await self.gateways.follower.load()
         if self.settings.telemetry.store == "memory":
             await self.alarm_consumer.begin_again()
 
     def _jobs(self) -> dict[str, Job]:
-        presence = Presence(self.settings.broker, self.settings.host.id, self.ingest.listening, self.clock)
+        presence = Presence(self._state_link, self.settings.host.id, self.ingest.listening, self.clock)
         dispatcher = events.Dispatcher(self.database, self.live, self.webhooks.subscriber())
         return {
             "ingest": self.ingest.run,
@@ -117,7 +151,15 @@ class Cloud:
             "events.webhooks": dispatcher.run,
             "webhooks": WebhookSender(self.database, self.webhooks, self.endpoints, self.live, self.clock).run,
             "housekeeping": self._keep_house,
+            **self.gateways.jobs(),
+            "audit": self.audit.run,
         }
+
+    def _is_barred(self, gateway: GatewayKey) -> bool:
+        return self.gateways.registry.is_refused(gateway.plant_id, gateway.gateway_id)
+
+    def _state_link(self, make_will: Callable[[], Will]) -> PahoLink:
+        return PahoLink(self.settings.broker, client_id("zhisan", self.settings.host.id, "state"), make_will)
 
     async def _keep_house(self) -> None:
         """Forget old events and deliveries every hour."""
@@ -152,21 +194,30 @@ def create_app(settings: CloudSettings, clock: Clock | None = None, environ: Map
         lifespan=lifespan,
     )
     problems.install(app)
+    limits = settings.limits.limits()
+    app.add_middleware(RequestRates, limits=limits, clock=cloud.clock)  # the last added is the outermost
+    app.add_middleware(RequestLimits, limits=limits)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestIds)
     app.include_router(readiness.router(cloud.database, cloud.ingest, cloud.supervisor))
     app.include_router(_api(cloud))
     facts = PageFacts(cloud.database, cloud.store, cloud.alarms, cloud.live, cloud.clock)
     app.state.cloud = cloud
     app.state.pages = include_pages(app, facts, live=cloud.live, clock=cloud.clock)
+    include_gateways_page(app, app.state.pages.shell, cloud.database, cloud.gateways.identities, cloud.clock)
+    include_audit_page(app, app.state.pages.shell, cloud.database, cloud.audit)
     return app
 
 
 def _api(cloud: Cloud) -> APIRouter:
-    api = APIRouter(prefix=API)
+    api = APIRouter(prefix=API, responses=problems.responses(401, 403, 429))
     api.include_router(fleet_api.router(cloud.database))
     api.include_router(shots_api.router(cloud.database, cloud.store))
     api.include_router(alarms_api.router(cloud.database, cloud.alarms, cloud.clock))
     api.include_router(webhooks_api.router(cloud.database))
+    gateways = cloud.gateways
+    api.include_router(gateways_api.router(cloud.database, gateways.identities, gateways.keeper, cloud.clock))
+    api.include_router(audit_api.router(cloud.database, cloud.audit))
     return api
 
 

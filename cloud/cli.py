@@ -14,6 +14,7 @@ import uvicorn
 
 from cloud import check
 from cloud.app import create_app
+from cloud.core.connections import PatientUntil
 from cloud.settings import ENVIRONMENT_PREFIX, CloudSettings
 from cloud.web.routes import Pages
 from kit import logging
@@ -75,6 +76,10 @@ def _run(settings: CloudSettings) -> int:
             lifespan="on",
             log_config=None,
             access_log=False,
+            http=PatientUntil,
+            ws="none",
+            server_header=False,
+            limit_concurrency=settings.limits.connections_max,
             backlog=BACKLOG_MAX,
             timeout_graceful_shutdown=GRACE_S_MAX,
         )

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Annotated, Literal
 from pydantic import Field, HttpUrl, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
 
 from cloud.alarms.domain import AlarmRules
+from cloud.core.limits import Limits
 from cloud.fleet.domain import FleetRules
+from cloud.gateways.domain import DAY_MS, GatewayRules
 from cloud.webhooks.domain import FIRST_RETRY_S
 from cloud.webhooks.service import Endpoint
 from kit.errors import ZhisanError
@@ -165,6 +168,70 @@ class WebhookSettings(Settings):
         return self
 
 
+class LimitSettings(Settings):
+    """How much one request, and one caller, may ask of the web side."""
+
+    json_bytes_max: int = Field(262_144, ge=1_024, description="Longest JSON body.")
+    form_bytes_max: int = Field(65_536, ge=1_024, description="Longest body of a form, and of any type not named here.")
+    upload_bytes_max: int = Field(
+        8_388_608, ge=1_024, description="Longest body of `multipart/form-data` or `application/octet-stream`."
+    )
+    header_bytes_max: int = Field(16_384, ge=1_024, le=60_000, description="All headers of a request together.")
+    url_bytes_max: int = Field(4_096, ge=512, le=60_000, description="Longest path with query.")
+    body_s_max: float = Field(20.0, gt=0, le=600, description="Time that a request's body may take to arrive.")
+    requests_per_s: float = Field(
+        100.0, gt=0, description="Requests a second of one account or API key, in the long run."
+    )
+    requests_burst: int = Field(1_000, ge=1, description="Requests of one account or API key at once.")
+    stranger_requests_per_s: float = Field(
+        50.0, gt=0, description="Requests a second from one network address that are not signed in, in the long run."
+    )
+    stranger_requests_burst: int = Field(
+        300, ge=1, description="Requests at once from one network address that are not signed in."
+    )
+    connections_max: int = Field(
+        2_000, ge=10, description="Open connections, live pages among them; who comes then gets 503."
+    )
+
+    def limits(self) -> Limits:
+        """The limits of requests."""
+        return Limits(**self.model_dump(exclude={"connections_max"}))
+
+
+class GatewaySettings(Settings):
+    """Who may be a gateway: claims, certificates, and the broker that asks for them."""
+
+    claimed_only: bool = Field(False, description="Whether only claimed gateways are taken; else also unknown ones.")
+    broker_host: str = Field(
+        "", max_length=64, description="TLS broker as gateways reach it; empty: gateways cannot be claimed."
+    )
+    broker_port: int = Field(8883, ge=1, le=65_535, description="Its port for gateways.")
+    broker_names: tuple[str, ...] = Field(
+        (), max_length=20, description="Further names and addresses in the broker's certificate."
+    )
+    broker_dir: Path | None = Field(
+        None, description="Folder for the files that the broker reads; by default `broker` in `storage.dir`."
+    )
+    certificate_days: int = Field(90, ge=1, le=397, description="Life of a gateway's certificate.")
+    claim_minutes: int = Field(60, ge=1, le=10_080, description="Life of a claim token.")
+    reload_pid_file: Path | None = Field(
+        None, description="The broker's pid file: it gets SIGHUP when its files have changed."
+    )
+    reload_command: tuple[str, ...] = Field(
+        (), max_length=20, description="Command that tells the broker, as a list of words; instead of the pid file."
+    )
+
+    def rules(self) -> GatewayRules:
+        """The rules of gateway identity."""
+        return GatewayRules(
+            claimed_only=self.claimed_only,
+            broker_host=self.broker_host,
+            broker_port=self.broker_port,
+            certificate_ms=self.certificate_days * DAY_MS,
+            claim_ms=self.claim_minutes * 60_000,
+        )
+
+
 class LogSettings(Settings):
     """What the program writes to standard error."""
 
@@ -185,4 +252,10 @@ class CloudSettings(Settings):
     fleet: FleetSettings = FleetSettings()
     alarms: AlarmSettings = AlarmSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    gateways: GatewaySettings = GatewaySettings()
+    limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all settings as JSON in which every secret is a row of stars: the same for the same settings."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()

@@ -71,3 +71,15 @@ class RangeSet:
         twin = RangeSet()
         twin._firsts, twin._lasts = self._firsts.copy(), self._lasts.copy()
         return twin
+
+    def missing(self, first: int, last: int) -> list[tuple[int, int]]:
+        """The ids of `first`..`last` that are not in the set, as ranges in order; none when `last` < `first`."""
+        holes: list[tuple[int, int]] = []
+        while first <= last:
+            hole = self.contiguous_from(first)
+            index = bisect_right(self._firsts, hole)
+            end = min(last, self._firsts[index] - 1) if index < len(self._firsts) else last
+            if hole <= end:
+                holes.append((hole, end))
+            first = end + 1 if hole <= end else last + 1
+        return holes

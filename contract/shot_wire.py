@@ -16,6 +16,7 @@ from kit.errors import ZhisanError
 
 JOURNAL_ID: Final = "Journal/Id"
 GAP: Final = "Journal/Gap"
+CURVES_DROPPED: Final = "Journal/CurvesDropped"
 ENDED: Final = "Shot/Ended"
 CYCLE_COUNTER: Final = "Shot/CycleCounter"
 JOB_NAME: Final = "Shot/JobName"
@@ -52,11 +53,12 @@ class GapRecord:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShotRecord:
-    """A record with its shot."""
+    """A record with its shot; `curves_dropped` says why its gateway gave up the curves, empty when it did not."""
 
     epoch: str
     record_id: int
     scored: ScoredShot
+    curves_dropped: str = ""
 
 
 def unit_of(metric: str) -> str:
@@ -68,11 +70,10 @@ def unit_of(metric: str) -> str:
     return "s" if metric == SAMPLE_INTERVAL else ""
 
 
-def body_metrics(scored: ScoredShot, epoch: str, alias_of: AliasOf) -> list[Metric]:
-    """All of a record but its id and its curves."""
+def body_metrics(scored: ScoredShot, alias_of: AliasOf) -> list[Metric]:
+    """All of a record but its head and its curves."""
     shot, scores = scored.shot, scored.scores
     values: list[tuple[str, DataType, Any]] = [
-        (commit.EPOCH, DataType.UUID, epoch),
         (ENDED, DataType.DateTime, shot.ended_ms),
         (JOB_NAME, DataType.String, shot.job_name),
         (MOULD_ID, DataType.String, shot.mould_id),
@@ -103,18 +104,25 @@ def curve_metrics(shot: Shot, alias_of: AliasOf) -> list[Metric]:
     ]
 
 
-def gap_metrics(epoch: str, ended_ms: int, reason: str, alias_of: AliasOf) -> list[Metric]:
-    """What is left of a record that was given up."""
+def gap_metrics(ended_ms: int, reason: str, alias_of: AliasOf) -> list[Metric]:
+    """What is left of a record that was given up, but its head."""
     return [
-        _metric(commit.EPOCH, epoch, DataType.UUID, ended_ms, alias_of),
         _metric(ENDED, ended_ms, DataType.DateTime, ended_ms, alias_of),
         _metric(GAP, reason, DataType.String, ended_ms, alias_of),
     ]
 
 
-def id_metric(record_id: int, ended_ms: int, alias_of: AliasOf) -> Metric:
-    """The id of a record, known only once the journal has it."""
-    return _metric(JOURNAL_ID, record_id, DataType.UInt64, ended_ms, alias_of)
+def curves_dropped_metrics(ended_ms: int, reason: str, alias_of: AliasOf) -> list[Metric]:
+    """What stands in a record in place of curves that were given up."""
+    return [_metric(CURVES_DROPPED, reason, DataType.String, ended_ms, alias_of)]
+
+
+def head_metrics(epoch: str, record_id: int, ended_ms: int, alias_of: AliasOf) -> list[Metric]:
+    """Which record it is: the id, known only once the journal has it, and the epoch, which a journal may renew."""
+    return [
+        _metric(JOURNAL_ID, record_id, DataType.UInt64, ended_ms, alias_of),
+        _metric(commit.EPOCH, epoch, DataType.UUID, ended_ms, alias_of),
+    ]
 
 
 def _metric(name: str, value: object, datatype: DataType, ended_ms: int, alias_of: AliasOf) -> Metric:
@@ -153,7 +161,9 @@ def record_of(press_id: str, metrics: Iterable[Metric]) -> ShotRecord | GapRecor
         reasons=_reasons(values),
     )
     features = _array(values, FEATURES)
-    return ShotRecord(epoch, record_id, ScoredShot(shot, features, _text(values, FEATURES_HASH), scores))
+    curves_dropped = _text(values, CURVES_DROPPED) if values.get(CURVES_DROPPED) is not None else ""
+    scored = ScoredShot(shot, features, _text(values, FEATURES_HASH), scores)
+    return ShotRecord(epoch, record_id, scored, curves_dropped)
 
 
 def _sorted_out(metrics: Iterable[Metric]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:

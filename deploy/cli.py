@@ -7,6 +7,7 @@ PROGRAMS = {
     "up": ("deploy.local.up", "run the whole system on this machine: broker, cloud, simulated plant, gateway"),
     "replay": ("deploy.replay", "push a recorded file through a running gateway"),
     "edge": ("edge_agent.cli", "the gateway: run, check"),
+    "gateway": ("edge_agent.identity.cli", "a gateway's identity: claim"),
     "cloud": ("cloud.cli", "the cloud: run, check"),
     "models": ("deploy.models_cli", "models: build the default bundle"),
     "sim": ("simulators.plant.__main__", "a simulated plant of OPC UA presses alone"),

@@ -15,8 +15,9 @@ EVERY_RECORD = (
     (EPOCH, DataType.UUID),
     (shot_wire.ENDED, DataType.DateTime),
     (shot_wire.GAP, DataType.String),
+    (shot_wire.CURVES_DROPPED, DataType.String),
 )
-"""Given to a press at once: a full journal must be able to write a gap without new aliases."""
+"""Given to a press at once: a full journal must be able to give things up without new aliases."""
 
 
 class AliasTable:

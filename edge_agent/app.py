@@ -1,5 +1,6 @@
 """The gateway's composition root: settings in, running tasks out."""
 
+import math
 import random
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
@@ -14,8 +15,10 @@ from contract.sparkplug.datatypes import DataType
 from contract.sparkplug.edge_node import EdgeNodeSession
 from edge_agent.aliases import AliasTable
 from edge_agent.health import Health
+from edge_agent.identity.files import IdentityFiles
+from edge_agent.identity.renewal import Renewal
 from edge_agent.journal.journal import Record
-from edge_agent.journal.sqlite_journal import SqliteJournal
+from edge_agent.journal.segment_journal import SegmentJournal
 from edge_agent.journal.thread import JournalThread
 from edge_agent.pipeline import Pipeline
 from edge_agent.settings import EdgeSettings
@@ -29,8 +32,7 @@ from kit.mqtt import PahoLink, Will, client_id
 from models.runtime.bundle import read_bundle
 from models.runtime.scorer import Scorer
 
-JOURNAL_FILE = "journal.sqlite"
-THINNED = "thinned"
+JOURNAL_FOLDER = "journal"
 RESTART_S_MIN, RESTART_S_MAX = 1.0, 60.0
 log = structlog.get_logger()
 
@@ -59,9 +61,10 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
 
     window = Window(
         thread.epoch,
+        journal.bounds()[1],
         records_max=settings.uplink.records_max,
         bytes_max=settings.uplink.bytes_max,
-        resend_after_s=settings.uplink.resend_after_s,
+        resend_after_s=settings.uplink.resend_after_s if settings.uplink.confirmation == "commit" else math.inf,
     )
 
     link = PahoLink(settings.broker, client_id(settings.gateway.plant, settings.gateway.id), make_will)
@@ -73,8 +76,11 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
         window,
         health,
         clock,
+        instance=str(uuid7(clock.utc_ms())),
+        new_epoch=lambda: uuid7(clock.utc_ms()),
         health_every_s=settings.uplink.health_every_s,
         node_properties=_node_properties(scorer),
+        confirmation=settings.uplink.confirmation,
     )
     pipeline = Pipeline(
         thread,
@@ -97,6 +103,8 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
         )
         for source in settings.sources.opcua
     ]
+    identity = IdentityFiles(settings.gateway.state_dir)
+    renewal = Renewal(identity, clock, random.Random(), link.reconnect)  # noqa: S311 - spreads tries, guards nothing
     replay = ReplayInbox(inbox_of(settings.gateway.state_dir), pipeline.deliver, thread.positions)
     log.info("gateway_started", plant=settings.gateway.plant, gateway=settings.gateway.id, presses=len(sources))
     try:
@@ -106,26 +114,33 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
             for press in sources:
                 tasks.start_soon(_supervise, press.source_id, press.run, name=press.source_id)
             tasks.start_soon(_supervise, "replay", replay.run, name="replay")
+            tasks.start_soon(_supervise, "identity", renewal.run, name="identity")
     finally:
         journal.close()
         log.info("gateway_stopped")
 
 
-def _open_journal(settings: EdgeSettings, new_epoch: UUID) -> tuple[SqliteJournal, AliasTable]:
-    """The journal and its aliases; a gap that it leaves is written with them."""
+def _open_journal(settings: EdgeSettings, new_epoch: UUID) -> tuple[SegmentJournal, AliasTable]:
+    """The journal and its aliases; what it writes in place of content that it gave up is written with them."""
     tables: list[AliasTable] = []
 
-    def make_gap(record: Record) -> bytes:
-        alias_of = tables[0].of(record.press_id)
-        return encode_metrics(shot_wire.gap_metrics(journal.epoch, record.ended_ms, THINNED, alias_of))
+    def make_gap(record: Record, reason: str) -> bytes:
+        return encode_metrics(shot_wire.gap_metrics(record.ended_ms, reason, tables[0].of(record.press_id)))
 
-    journal = SqliteJournal(
-        settings.gateway.state_dir / JOURNAL_FILE,
+    def mark_curves(record: Record, reason: str) -> bytes:
+        return encode_metrics(shot_wire.curves_dropped_metrics(record.ended_ms, reason, tables[0].of(record.press_id)))
+
+    journal = SegmentJournal(
+        settings.gateway.state_dir / JOURNAL_FOLDER,
         size_bytes_max=settings.journal.size_mb_max * 2**20,
+        grace_bytes=settings.journal.grace_mb_max * 2**20,
         new_epoch=new_epoch,
         make_gap=make_gap,
+        mark_curves=mark_curves,
     )
     tables.append(AliasTable(journal.aliases()))
+    for press_id in tables[0].presses():
+        tables[0].add_press(press_id)
     return journal, tables[0]
 
 

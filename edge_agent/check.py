@@ -10,9 +10,9 @@ import anyio
 from anyio import to_thread
 from asyncua import ua
 
-from edge_agent.app import JOURNAL_FILE
+from edge_agent.app import JOURNAL_FOLDER
 from edge_agent.journal.journal import JournalError
-from edge_agent.journal.sqlite_journal import SqliteJournal
+from edge_agent.journal.segment_journal import SegmentJournal
 from edge_agent.settings import EdgeSettings, OpcUaSource
 from edge_agent.sources.opcua.certificates import CertificateError, validity_problem
 from edge_agent.sources.opcua.discovery import DiscoveryError, discover
@@ -48,7 +48,7 @@ async def findings(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Findin
 
 
 def _journal(settings: EdgeSettings) -> Finding:
-    path = settings.gateway.state_dir / JOURNAL_FILE
+    path = settings.gateway.state_dir / JOURNAL_FOLDER
     if not path.exists():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,11 +59,19 @@ def _journal(settings: EdgeSettings) -> Finding:
             return Finding("error", "gateway.state_dir", f"{path.parent} cannot be written: {error.strerror}")
         return Finding("ok", "gateway.state_dir", f"{path.parent} can be written; the journal will be made there")
     try:
-        journal = SqliteJournal(path, size_bytes_max=2**30, new_epoch=UUID(int=0), make_gap=lambda _record: b"")
+        journal = SegmentJournal(
+            path,
+            size_bytes_max=settings.journal.size_mb_max * 2**20,
+            new_epoch=UUID(int=0),
+            make_gap=lambda _record, _reason: b"",
+            mark_curves=lambda _record, _reason: b"",
+        )
     except JournalError as error:
         return Finding("error", "gateway.state_dir", str(error))
     counts = journal.counts()
     journal.close()
+    if counts.damage_reports:
+        return Finding("warning", "gateway.state_dir", f"journal: {'; '.join(counts.damage_reports)}")
     return Finding("ok", "gateway.state_dir", f"journal is sound and holds {counts.records} records")
 
 

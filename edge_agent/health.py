@@ -23,6 +23,8 @@ class Health:
     missed_cycles: int = 0
     journal_errors: int = 0
     commits_refused: int = 0
+    refusals: int = 0
+    epochs_renewed: int = 0
     presses: dict[str, bool] = field(default_factory=dict)
 
     def press_connected(self, press_id: str) -> None:
@@ -66,8 +68,12 @@ class HealthReporter:
             "CyclesMissed": self.health.missed_cycles,
             "CurvesDropped": counts.curves_dropped,
             "RecordsThinned": counts.records_thinned,
+            "RecordsDamaged": counts.records_damaged,
+            "TailsCut": counts.tails_cut,
             "JournalErrors": self.health.journal_errors,
             "CommitsRefused": self.health.commits_refused,
+            "Refusals": self.health.refusals,
+            "EpochsRenewed": self.health.epochs_renewed,
             "PressesConnected": sum(self.health.presses.values()),
         }
         return {PREFIX + name: float(value) for name, value in values.items()}

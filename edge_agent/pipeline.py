@@ -108,11 +108,12 @@ class Pipeline:
 
     def _record(self, scored: ScoredShot, delivery: Delivery) -> NewRecord:
         shot = scored.shot
+        self._aliases.add_press(shot.press_id)
         alias_of = self._aliases.of(shot.press_id)
         return NewRecord(
             press_id=shot.press_id,
             ended_ms=shot.ended_ms,
-            body=encode_metrics(shot_wire.body_metrics(scored, self._journal.epoch, alias_of)),
+            body=encode_metrics(shot_wire.body_metrics(scored, alias_of)),
             curves=encode_metrics(shot_wire.curve_metrics(shot, alias_of)) if shot.curves else b"",
             source_id=delivery.source_id,
             position=delivery.position,

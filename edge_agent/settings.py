@@ -25,7 +25,10 @@ class GatewaySettings(Settings):
 class JournalSettings(Settings):
     """The durable log."""
 
-    size_mb_max: int = Field(1024, ge=1, description="Bound of the journal's file; at the bound it degrades, counted.")
+    size_mb_max: int = Field(1024, ge=1, description="Bound of the journal's folder; there it degrades, counted.")
+    grace_mb_max: int = Field(
+        32, ge=0, description="Of what the host has, this much stays readable while there is room."
+    )
 
 
 class UplinkSettings(Settings):
@@ -33,6 +36,10 @@ class UplinkSettings(Settings):
 
     primary_host_id: str = Field(
         "zhisan", description="Host whose STATE must be online before anything is sent; empty: none."
+    )
+    confirmation: Literal["commit", "state"] = Field(
+        "commit",
+        description="commit: keep a shot until the host says it is durable; state: the host knows only Sparkplug.",
     )
     records_max: int = Field(2_000, ge=1, description="Most records sent and not committed.")
     bytes_max: int = Field(16 * 1024 * 1024, ge=64 * 1024, description="Most bytes sent and not committed.")

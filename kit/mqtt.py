@@ -13,7 +13,6 @@ from typing import Protocol
 import anyio.lowlevel
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import Field, SecretStr
 
@@ -81,8 +80,8 @@ class Link(Protocol):
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
         """Hand a message to the network; False when there is no connection, and then it is not kept."""
 
-    async def reconnect(self) -> None:
-        """Give up the present connection without the will being published, and make a new one."""
+    async def reconnect(self, *, after_s: float = 0.0) -> None:
+        """Give up the present connection without the will being published, and make a new one `after_s` later."""
 
     @property
     def dropped(self) -> int:
@@ -165,9 +164,10 @@ class PahoLink:
         """Hand a message to the network; False when there is no connection."""
         return self._client.publish(topic, payload, qos, retain).rc == paho.MQTT_ERR_SUCCESS
 
-    async def reconnect(self) -> None:
+    async def reconnect(self, *, after_s: float = 0.0) -> None:
         """Disconnect cleanly and connect again (the caller has published its own farewell)."""
         await self._stop()
+        await anyio.sleep(after_s)
         self._client = self._new_client(self._name)  # a used one leaks its inner sockets when it is started again
         self._start()
 
@@ -191,27 +191,13 @@ class PahoLink:
         if will is not None:
             client.will_set(will.topic, will.payload, will.qos, will.retain)
 
-    def _on_connect(
-        self,
-        _client: paho.Client,
-        _userdata: object,
-        _flags: paho.ConnectFlags,
-        reason: ReasonCode,
-        _props: Properties | None,
-    ) -> None:
+    def _on_connect(self, _client: object, _data: object, _flags: object, reason: ReasonCode, _props: object) -> None:
         if reason.is_failure:
             self._put(Disconnected(f"refused by the broker: {reason}"))
         else:
             self._put(Connected())
 
-    def _on_disconnect(
-        self,
-        _client: paho.Client,
-        _userdata: object,
-        _flags: paho.DisconnectFlags,
-        reason: ReasonCode,
-        _props: Properties | None,
-    ) -> None:
+    def _on_disconnect(self, _client: object, _data: object, _flags: object, reason: ReasonCode, _p: object) -> None:
         self._put(Disconnected(str(reason)))
 
     def _on_message(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:

@@ -3,11 +3,12 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Path, Query
+from fastapi import APIRouter, Body, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.alarms import service
 from cloud.alarms.domain import State
+from cloud.core.audit import actor_of
 from cloud.core.database import Database
 from cloud.core.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode_uuid, page_of
 from cloud.core.problems import responses
@@ -98,10 +99,13 @@ def router(database: Database, alarms: service.AlarmService, clock: Clock) -> AP
         summary="Acknowledge an alarm",
         description="The first acknowledgement counts; a second one changes nothing and answers the same.",
     )
-    async def acknowledge(tenant: Tenant, alarm_id: AlarmId, body: Annotated[Acknowledgement, Body()]) -> AlarmOut:
+    async def acknowledge(
+        request: Request, tenant: Tenant, alarm_id: AlarmId, body: Annotated[Acknowledgement, Body()]
+    ) -> AlarmOut:
+        actor = actor_of(request)
         async with database.transaction() as session:
             alarm = await alarms.acknowledge(
-                session, tenant, alarm_id, by=body.by, comment=body.comment, now_ms=clock.utc_ms()
+                session, tenant, alarm_id, by=body.by, comment=body.comment, actor=actor, now_ms=clock.utc_ms()
             )
         return AlarmOut.model_validate(alarm)
 

@@ -21,6 +21,8 @@ from cloud.alarms.domain import (
     reasons_of,
 )
 from cloud.alarms.tables import AlarmRow
+from cloud.core import audit
+from cloud.core.audit import Actor
 from cloud.core.database import announce
 from cloud.core.events import EventLog
 from cloud.core.live import Live
@@ -100,9 +102,12 @@ class AlarmService:
         *,
         by: str,
         comment: str | None = None,
+        actor: Actor | None = None,
         now_ms: int,
     ) -> Alarm:
         """Note who has seen the alarm; the first one counts, and again changes nothing.
+
+        `actor` is who the audit log names; without one, nobody that is signed in.
 
         Raises:
             NotFoundError: the tenant has no such alarm.
@@ -115,6 +120,16 @@ class AlarmService:
         if after == before:
             return alarm_of(row)
         row.state, row.acknowledged_ms, row.acknowledged_by, row.comment = after, now_ms, by, comment
+        audit.record(
+            session,
+            tenant_id,
+            actor or Actor("nobody", name=by),
+            "alarm_acknowledged",
+            f"alarm:{alarm_id}",
+            now_ms=now_ms,
+            before={"state": before},
+            after={"state": after, "by": by, "comment": comment},
+        )
         return self._record(session, row, ALARM_ACKNOWLEDGED, now_ms)
 
     def _record(self, session: AsyncSession, row: AlarmRow, kind: str, now_ms: int) -> Alarm:

@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem documents: every refused request says what was wrong, and with which field."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -11,9 +11,16 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from cloud.core.access import ForbiddenError, NotAuthenticatedError, principal_of
+from cloud.core.headers import DEFAULTS
+from cloud.core.request_ids import HEADER, SCOPE_KEY, current_request_id
 from kit.errors import ZhisanError
 
 MEDIA_TYPE = "application/problem+json"
+OF_EVERY_REQUEST = (414, 431)
+"""What every operation may answer: the URL or the headers are too long."""
+OF_EVERY_BODY = (400, 408, 413)
+"""What every operation that takes a body may answer: it is no text, not here in time, or too long."""
 log = structlog.get_logger()
 
 
@@ -50,6 +57,7 @@ class Problem(BaseModel):
     status: int
     detail: str | None = None
     errors: list[FieldProblem] | None = Field(None, description="One line for each wrong field; only with 422.")
+    request_id: str | None = Field(None, description="The X-Request-Id of this answer, by which the log knows it.")
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -58,16 +66,30 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
-def answer(status: int, detail: str | None = None, errors: Sequence[FieldProblem] | None = None) -> JSONResponse:
-    """A problem document as an answer."""
+def answer(
+    status: int,
+    detail: str | None = None,
+    errors: Sequence[FieldProblem] | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    request_id: str | None = None,
+) -> JSONResponse:
+    """A problem document as an answer; it names the request that is being served unless `request_id` does."""
     problem = Problem(
-        title=HTTPStatus(status).phrase, status=status, detail=detail, errors=list(errors) if errors else None
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        errors=list(errors) if errors else None,
+        request_id=request_id or current_request_id(),
     )
-    return JSONResponse(problem.model_dump(exclude_none=True), status_code=status, media_type=MEDIA_TYPE)
+    content = problem.model_dump(exclude_none=True)
+    return JSONResponse(content, status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
     """Let every error of `app` leave as a problem document."""
+    app.add_exception_handler(NotAuthenticatedError, _not_authenticated)
+    app.add_exception_handler(ForbiddenError, _forbidden)
     app.add_exception_handler(NotFoundError, _not_found)
     app.add_exception_handler(InvalidFieldError, _invalid_field)
     app.add_exception_handler(RequestValidationError, _invalid_request)
@@ -76,14 +98,33 @@ def install(app: FastAPI) -> None:
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
-        """The description, with the problem document that `responses` speaks of."""
+        """The description, with the problem document that `responses` speaks of, and what holds for all."""
         schema = describe()
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         parts = schema.setdefault("components", {}).setdefault("schemas", {})
         parts.update(problem.pop("$defs"), Problem=problem)
+        for operation in (operation for path in schema["paths"].values() for operation in path.values()):
+            statuses = (*OF_EVERY_REQUEST, *(OF_EVERY_BODY if "requestBody" in operation else ()))
+            for status, response in responses(*statuses).items():
+                operation["responses"].setdefault(str(status), response)
+            if "422" in operation["responses"]:
+                operation["responses"]["422"] = responses(422)[422]  # FastAPI describes its own form otherwise
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend it
+
+
+async def _not_authenticated(request: Request, error: Exception) -> JSONResponse:
+    address = request.client.host if request.client else ""
+    log.info("access_refused", status=401, method=request.method, path=request.url.path, address=address)
+    return answer(401, str(error), headers={"WWW-Authenticate": "Bearer"})
+
+
+async def _forbidden(request: Request, error: Exception) -> JSONResponse:
+    principal = principal_of(request)
+    who = principal.id if principal else ""
+    log.warning("access_refused", status=403, method=request.method, path=request.url.path, principal_id=who)
+    return answer(403, str(error))
 
 
 async def _not_found(_request: Request, error: Exception) -> JSONResponse:
@@ -109,6 +150,8 @@ async def _http_error(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    """A bug: its detail goes to the log, not to the caller."""
-    log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
-    return answer(500)
+    """A bug: its detail goes to the log, not to the caller. This runs outside of all middleware."""
+    request_id = request.scope.get(SCOPE_KEY)
+    log.error("request_failed", method=request.method, path=request.url.path, request_id=request_id, exc_info=error)
+    headers = {**DEFAULTS, **({HEADER: request_id} if request_id else {})}
+    return answer(500, headers=headers, request_id=request_id)

@@ -33,6 +33,10 @@ GATEWAY_REGISTERED = "gateway.registered"
 PRESS_REGISTERED = "press.registered"
 GATEWAY_STATE_CHANGED = "gateway.state_changed"
 PRESS_STATE_CHANGED = "press.state_changed"
+GATEWAY_REFUSED = "gateway.refused"
+REFUSED_AGAIN_MS = 10 * 60 * 1000
+"""A refused gateway knocks again and again: one event in this time tells of it."""
+REFUSED_AT = "RefusedAtMs"
 
 
 class FleetService:
@@ -108,6 +112,18 @@ class FleetService:
         self._heard(session, row, now_ms)
         announce(session, self._live.fleet)
 
+    async def node_refused(
+        self, session: AsyncSession, plant_id: str, gateway_id: str, *, reason: str, now_ms: int
+    ) -> None:
+        """A program that says it is this gateway is not let in; people must know."""
+        row = await repository.gateway(session, plant_id, gateway_id)
+        if row is None or now_ms - row.health.get(REFUSED_AT, 0) < REFUSED_AGAIN_MS:
+            return
+        row.health = {**row.health, REFUSED_AT: now_ms}
+        payload = {"plant_id": plant_id, "gateway_id": gateway_id, "reason": reason}
+        self._events.record(session, TenantId(row.tenant_id), GATEWAY_REFUSED, payload, now_ms)
+        announce(session, self._live.fleet)
+
     async def shots_seen(self, session: AsyncSession, shots: Sequence[SeenShot]) -> None:
         """A batch of stored shots, in order; only live ones are a sign of life, history says nothing of now."""
         groups = by_press(shots)
@@ -144,6 +160,15 @@ class FleetService:
         """All kept births as (plant, gateway, press or None, raw), a gateway's own before those of its presses."""
         rows = await repository.births(session)
         return [(row.plant_id, row.gateway_id, row.press_id or None, row.raw) for row in rows]
+
+    async def own_plant(self, session: AsyncSession, plant_id: str, tenant_id: TenantId, *, now_ms: int) -> bool:
+        """Whether the plant is the tenant's; one that nobody knows becomes it."""
+        row = await repository.plant(session, plant_id)
+        if row is None:
+            session.add(PlantRow(plant_id=plant_id, tenant_id=tenant_id, registered_ms=now_ms))
+            await session.flush()
+            return True
+        return row.tenant_id == tenant_id
 
     async def _gateway(self, session: AsyncSession, plant_id: str, gateway_id: str, now_ms: int) -> GatewayRow:
         row = await repository.gateway(session, plant_id, gateway_id)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cloud.ingest.gate import Gate
 from cloud.telemetry.store import GatewayKey, IncomingGap, IncomingShot
-from contract import commit, shot_wire
+from contract import commit, shot_wire, standing
 from contract.sparkplug.codec import Metric
 from contract.sparkplug.host import (
     DeviceBorn,
@@ -23,6 +24,7 @@ from contract.sparkplug.host import (
     SeqGap,
 )
 from contract.sparkplug.topics import NodeKey
+from contract.standing import Refusal, Standing, StandingError
 
 UNREADABLE = "unreadable"
 LETTER_BYTES_MAX = 64 * 1024
@@ -30,10 +32,10 @@ LETTER_BYTES_MAX = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class GatewayBorn:
-    """A gateway has introduced itself; `epoch` is empty for another maker's edge node."""
+    """A gateway has introduced itself; `standing` is None for another maker's edge node."""
 
     gateway: GatewayKey
-    epoch: str
+    standing: Standing | None
     metrics: Mapping[str, Any]
     raw: bytes
 
@@ -93,16 +95,39 @@ class Digest:
     news: list[FleetNews] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     rebirths: set[NodeKey] = field(default_factory=set)
+    refusals: dict[GatewayKey, Refusal] = field(default_factory=dict)
     seq_gaps: int = 0
 
 
-def digest(session: HostSession, messages: Iterable[tuple[str, bytes]], now_ms: int) -> Digest:
-    """Feed the messages, in order, to the session and sort what it says."""
+def digest(
+    session: HostSession, gate: Gate, messages: Iterable[tuple[str, bytes]], now_ms: int, now_s: float
+) -> Digest:
+    """Feed the messages, in order, to the session and sort what it says; `now_s` is monotonic.
+
+    Nothing is made of what a refused gateway sends: its records stay in its own journal.
+    """
     result = Digest()
     for topic, payload in messages:
         for event in session.on_message(topic, payload, now_ms):
-            _take(result, event, topic, payload, now_ms)
+            refusal = _refusal(gate, event, now_s)
+            if refusal is None:
+                _take(result, event, topic, payload, now_ms)
+            else:
+                gateway, why = refusal
+                result.refusals[gateway] = why
     return result
+
+
+def _refusal(gate: Gate, event: object, now_s: float) -> tuple[GatewayKey, Refusal] | None:
+    node = getattr(event, "node", None)
+    if not isinstance(node, NodeKey):
+        return None
+    gateway = _key(node)
+    if isinstance(event, NodeBorn):
+        instance = _values(event.metrics).get(standing.INSTANCE)
+        gate.born(gateway, instance if isinstance(instance, str) else "", now_s)
+    why = gate.refusal(gateway, now_s)
+    return None if why is None else (gateway, why)
 
 
 def _take(result: Digest, event: object, topic: str, payload: bytes, now_ms: int) -> None:
@@ -111,8 +136,12 @@ def _take(result: Digest, event: object, topic: str, payload: bytes, now_ms: int
             _record(result, event, topic, payload, now_ms)
         case NodeBorn(node, _, metrics, raw):
             values = _values(metrics)
-            epoch = values.get(commit.EPOCH)
-            result.news.append(GatewayBorn(_key(node), epoch if isinstance(epoch, str) else "", values, raw))
+            try:
+                stands = standing.from_birth(values)
+            except StandingError as error:
+                stands = None
+                result.letters.append(DeadLetter(topic, str(error), payload[:LETTER_BYTES_MAX], now_ms))
+            result.news.append(GatewayBorn(_key(node), stands, values, raw))
             result.rebirths.discard(node)
         case DeviceBorn(node, device, metrics, raw):
             result.news.append(PressBorn(_key(node), device, _values(metrics), raw))
@@ -132,7 +161,12 @@ def _take(result: Digest, event: object, topic: str, payload: bytes, now_ms: int
 
 
 def _record(result: Digest, event: DeviceData, topic: str, payload: bytes, now_ms: int) -> None:
-    """A record to store; an unreadable one is spent as a gap, so that its gateway does not send it for ever."""
+    """A record to store; an unreadable one is spent as a gap, so that its gateway does not send it for ever.
+
+    One whose birth was lost on the way is not taken at all: it comes again after the rebirth that was asked for.
+    """
+    if event.unnamed:
+        return
     gateway = _key(event.node)
     try:
         record = shot_wire.record_of(event.device, event.metrics)

@@ -1,24 +1,29 @@
 """The host's STATE: one client of its own says that the host application is online, and only when it can listen."""
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
 import anyio
 import structlog
 
 from contract.sparkplug.host import HostSession, StateContested
 from contract.sparkplug.message import Message
 from kit.clock import Clock
-from kit.mqtt import BrokerSettings, Connected, Disconnected, Link, PahoLink, Received, Will, client_id
+from kit.mqtt import Connected, Disconnected, Link, Received, Will
 
+OpenLink = Callable[[Callable[[], Will]], AbstractAsyncContextManager[Link]]
+"""Makes a connection that asks for a will each time it connects."""
 log = structlog.get_logger()
 
 
 class Presence:
     """Publishes STATE online once `may_serve` is set, offline before it leaves; the will says it if it is killed."""
 
-    def __init__(self, broker: BrokerSettings, host_id: str, may_serve: anyio.Event, clock: Clock) -> None:
+    def __init__(self, open_link: OpenLink, host_id: str, may_serve: anyio.Event, clock: Clock) -> None:
         self._session = HostSession(host_id)
         self._may_serve = may_serve
         self._clock = clock
-        self._link = PahoLink(broker, client_id("zhisan", host_id, "state"), self._make_will)
+        self._link = open_link(self._make_will)
 
     async def run(self) -> None:
         """Hold the STATE until cancelled."""

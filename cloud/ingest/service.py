@@ -6,29 +6,19 @@ import anyio
 import structlog
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from cloud.core.database import Database, announce
-from cloud.core.live import Live
-from cloud.fleet.domain import SeenShot
-from cloud.fleet.service import FleetService
-from cloud.ingest import letters
+from cloud.ingest import recovery
 from cloud.ingest.commits import CommitSchedule
-from cloud.ingest.digest import (
-    Digest,
-    FleetNews,
-    GatewayBorn,
-    GatewayDied,
-    GatewayHealth,
-    PressBorn,
-    PressDied,
-    digest,
-)
+from cloud.ingest.digest import Digest, GatewayBorn, digest
+from cloud.ingest.gate import Gate
+from cloud.ingest.registry import Registry
 from cloud.telemetry.store import GatewayKey, IncomingGap, IncomingShot, TelemetryError, TelemetryStore
-from contract import commit
+from contract import commit, standing
+from contract.ranges import RangeSet
 from contract.sparkplug.host import HostSession
 from contract.sparkplug.message import Message
 from contract.sparkplug.topics import NodeKey
+from contract.standing import Refusal, Replay, Standing
 from kit.clock import Clock
 from kit.mqtt import Connected, Disconnected, Link, LinkEvent, Received
 
@@ -36,6 +26,8 @@ BATCH_MESSAGES_MAX = 500
 DIGESTS_WAITING_MAX = 1
 TICK_S = 0.1
 REBIRTHS_WAITING_MAX = 10_000
+REFUSALS_WAITING_MAX = 1_000
+LOST_AT_HOST = "lost_at_host"
 log = structlog.get_logger()
 
 Record = IncomingShot | IncomingGap
@@ -54,20 +46,19 @@ class Ingest:
         link: Link,
         session: HostSession,
         store: TelemetryStore,
-        database: Database,
-        fleet: FleetService,
-        live: Live,
+        registry: Registry,
+        gate: Gate,
         clock: Clock,
     ) -> None:
         self._link = link
         self._session = session
         self._store = store
-        self._database = database
-        self._fleet = fleet
-        self._live = live
+        self._registry = registry
+        self._gate = gate
         self._clock = clock
         self._commits = CommitSchedule()
         self._rebirths: set[NodeKey] = set()
+        self._refusals: dict[GatewayKey, Refusal] = {}
         self._decoder, self._storer = anyio.CapacityLimiter(1), anyio.CapacityLimiter(1)
         self._dropped = 0
         self.is_connected = False
@@ -84,10 +75,8 @@ class Ingest:
             tasks.start_soon(self._answer, name="ingest.answer")
 
     async def _restore_births(self) -> None:
-        async with self._database.reading() as session:
-            births = await self._fleet.load_births(session)
-        for plant_id, gateway_id, press_id, raw in births:
-            self._session.load_birth(NodeKey(plant_id, gateway_id), raw, press_id)
+        for gateway, press_id, raw in await self._registry.births():
+            self._session.load_birth(_node(gateway), raw, press_id)
 
     async def _decode(self, send: MemoryObjectSendStream[Digest]) -> None:
         while True:
@@ -96,8 +85,10 @@ class Ingest:
                 self._take(event, messages)
             for start in range(0, len(messages), BATCH_MESSAGES_MAX):
                 batch = messages[start : start + BATCH_MESSAGES_MAX]
-                now_ms = self._clock.utc_ms()
-                await send.send(await to_thread.run_sync(digest, self._session, batch, now_ms, limiter=self._decoder))
+                await send.send(await to_thread.run_sync(self._digest, batch, limiter=self._decoder))
+
+    def _digest(self, messages: Sequence[tuple[str, bytes]]) -> Digest:
+        return digest(self._session, self._gate, messages, self._clock.utc_ms(), self._clock.monotonic_s())
 
     async def _store_all(self, receive: MemoryObjectReceiveStream[Digest]) -> None:
         async for result in receive:
@@ -120,16 +111,41 @@ class Ingest:
         is_stored = await to_thread.run_sync(self._is_written, result.records, limiter=self._storer)
         if len(self._rebirths) < REBIRTHS_WAITING_MAX:
             self._rebirths |= result.rebirths
-        now_ms, now_s = self._clock.utc_ms(), self._clock.monotonic_s()
-        await self._tell_fleet(result, result.records if is_stored else [], now_ms)
+        if len(self._refusals) < REFUSALS_WAITING_MAX:
+            self._refusals |= result.refusals
+        await self._registry.take(result, result.records if is_stored else [], self._clock.utc_ms())
         for news in result.news:
             if isinstance(news, GatewayBorn):
                 self._rebirths.discard(_node(news.gateway))
-                if news.epoch:
-                    self._commits.born(news.gateway, news.epoch, now_s)
+                if news.standing is not None:
+                    await self._stand(news.gateway, news.standing)
         if is_stored:
+            now_s = self._clock.monotonic_s()
             for record in result.records:
                 self._commits.stored(record.gateway, record.epoch, now_s)
+        for letter in result.letters:
+            log.warning("message_set_aside", topic=letter.topic, reason=letter.reason)
+
+    async def _stand(self, gateway: GatewayKey, stands: Standing) -> None:
+        """A gateway begins a session: what does it no longer have that we have not, and what could it bring back?"""
+        durable = await self._durable(gateway, stands.epoch)
+        now_ms = self._clock.utc_ms()
+        gaps = [
+            IncomingGap(gateway, stands.epoch, first, now_ms, "", now_ms, LOST_AT_HOST, last)
+            for first, last in recovery.lost(stands, durable)
+        ]
+        if gaps:
+            log.error("records_lost_at_host", gateway=gateway, ranges=[(g.record_id, g.last_id) for g in gaps])
+            await to_thread.run_sync(self._is_written, gaps, limiter=self._storer)
+        first = recovery.replay_from(stands, durable)
+        if first is not None:
+            log.warning("replay_asked", gateway=gateway, first=first)
+            order = standing.order_metrics(Replay(stands.epoch, first))
+            self._publish(self._session.command(_node(gateway), order, now_ms))
+        self._commits.born(gateway, stands.epoch, self._clock.monotonic_s())
+
+    async def _durable(self, gateway: GatewayKey, epoch: str) -> RangeSet:
+        return await to_thread.run_sync(self._store.committed, gateway, epoch, limiter=self._storer)
 
     def _is_written(self, records: Sequence[Record]) -> bool:
         try:
@@ -138,40 +154,6 @@ class Ingest:
             log.exception("records_not_stored", records=len(records))
             return False
         return True
-
-    async def _tell_fleet(self, result: Digest, records: Sequence[Record], now_ms: int) -> None:
-        """Births, deaths, health and fresh shots, in one transaction; dead letters with them."""
-        shots = [record for record in records if isinstance(record, IncomingShot)]
-        if not (result.news or shots or result.letters):
-            return
-        async with self._database.transaction() as session:
-            for news in result.news:
-                await self._tell(session, news, now_ms)
-            if shots:
-                await self._fleet.shots_seen(session, [_seen(shot) for shot in shots])
-                announce(session, self._live.shots)
-            await letters.keep(session, result.letters)
-        for letter in result.letters:
-            log.warning("message_set_aside", topic=letter.topic, reason=letter.reason)
-
-    async def _tell(self, session: AsyncSession, news: FleetNews, now_ms: int) -> None:
-        plant_id, gateway_id = news.gateway.plant_id, news.gateway.gateway_id
-        fleet = self._fleet
-        match news:
-            case GatewayBorn(_, epoch, metrics, raw):
-                await fleet.node_born(session, plant_id, gateway_id, epoch=epoch, metrics=metrics, now_ms=now_ms)
-                await fleet.save_birth(session, plant_id, gateway_id, None, raw, now_ms=now_ms)
-            case PressBorn(_, press_id, _, raw):
-                await fleet.device_born(session, plant_id, gateway_id, press_id, now_ms=now_ms)
-                await fleet.save_birth(session, plant_id, gateway_id, press_id, raw, now_ms=now_ms)
-            case GatewayDied():
-                await fleet.node_died(session, plant_id, gateway_id, now_ms=now_ms)
-            case PressDied(_, press_id):
-                await fleet.device_died(session, plant_id, gateway_id, press_id, now_ms=now_ms)
-            case GatewayHealth(_, metrics, offset_s):
-                await fleet.node_health(
-                    session, plant_id, gateway_id, metrics=metrics, now_ms=now_ms, clock_offset_s=offset_s
-                )
 
     async def _answer(self) -> None:
         """Commits and rebirth requests, each at its own pace."""
@@ -182,14 +164,20 @@ class Ingest:
                 continue
             now_ms, now_s = self._clock.utc_ms(), self._clock.monotonic_s()
             for gateway, epoch in self._commits.take_due(now_s):
-                durable = await to_thread.run_sync(self._store.committed, gateway, epoch, limiter=self._storer)
-                word = commit.to_metrics(commit.commit_of(epoch, durable))
+                word = commit.to_metrics(commit.commit_of(epoch, await self._durable(gateway, epoch)))
                 self._publish(self._session.command(_node(gateway), word, now_ms))
             for node in list(self._rebirths):
                 request = self._session.rebirth_request(node, now_ms, now_s)
                 if request is not None:
                     self._publish(request)
                     self._rebirths.discard(node)
+
+            while self._refusals:
+                gateway, refusal = self._refusals.popitem()
+                log.error("gateway_refused", gateway=gateway, instance=refusal.instance, reason=refusal.reason)
+                if refusal.instance:
+                    order = standing.order_metrics(refusal)
+                    self._publish(self._session.command(_node(gateway), order, self._clock.utc_ms()))
 
     def _tell_of_drops(self) -> None:
         """A full inbox is no loss (what is not committed comes again), but it says that one worker is too few."""
@@ -203,14 +191,3 @@ class Ingest:
 
 def _node(gateway: GatewayKey) -> NodeKey:
     return NodeKey(gateway.plant_id, gateway.gateway_id)
-
-
-def _seen(record: IncomingShot) -> SeenShot:
-    return SeenShot(
-        plant_id=record.gateway.plant_id,
-        gateway_id=record.gateway.gateway_id,
-        press_id=record.scored.shot.press_id,
-        ended_ms=record.scored.shot.ended_ms,
-        received_ms=record.received_ms,
-        is_historical=record.is_historical,
-    )

@@ -3,8 +3,10 @@
 from sqlalchemy import MetaData
 
 import cloud.alarms.tables
+import cloud.core.audit
 import cloud.core.tables
 import cloud.fleet.tables
+import cloud.gateways.tables
 import cloud.ingest.tables
 import cloud.webhooks.tables
 

@@ -22,5 +22,6 @@ def admit(
         key = (record.gateway, record.epoch)
         if key not in after:
             after[key] = durable(record.gateway, record.epoch).copy()
-        is_new.append(after[key].add(record.record_id))
+        last = record.last_id if isinstance(record, IncomingGap) else record.record_id
+        is_new.append(after[key].add(record.record_id, last))
     return is_new, after

@@ -45,7 +45,10 @@ class IncomingShot:
 
 @dataclass(frozen=True, slots=True)
 class IncomingGap:
-    """A record that the gateway gave up on purpose: its id is spent, its content gone, its reason kept."""
+    """A record that will not come: its id is spent, its content gone, its reason kept.
+
+    With `last_record_id` it stands for all ids from `record_id` to that one, of presses that nobody knows any more.
+    """
 
     gateway: GatewayKey
     epoch: str
@@ -54,6 +57,12 @@ class IncomingGap:
     press_id: str
     ended_ms: int
     reason: str
+    last_record_id: int | None = None
+
+    @property
+    def last_id(self) -> int:
+        """The last id that it stands for."""
+        return self.record_id if self.last_record_id is None else self.last_record_id
 
 
 @dataclass(frozen=True, slots=True, eq=False)

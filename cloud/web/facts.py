@@ -11,6 +11,7 @@ import anyio.to_thread
 from cloud.alarms import service as alarm_service
 from cloud.alarms.domain import ACTIVE_STATES, Alarm, State
 from cloud.alarms.service import AlarmService
+from cloud.core.audit import Actor
 from cloud.core.database import Database
 from cloud.core.live import Live
 from cloud.core.problems import NotFoundError
@@ -136,7 +137,7 @@ class PageFacts:
             )
         return ListPage(found.items, str(found.items[-1].alarm_id) if found.has_more else None)
 
-    async def acknowledge(self, tenant: TenantId, alarm_id: str) -> Alarm | None:
+    async def acknowledge(self, tenant: TenantId, alarm_id: str, actor: Actor | None = None) -> Alarm | None:
         """Acknowledge an alarm in the name of the page's reader; None when there is none such."""
         known = uuid_of(alarm_id)
         if known is None:
@@ -144,7 +145,7 @@ class PageFacts:
         try:
             async with self._database.transaction() as session:
                 return await self._alarms.acknowledge(
-                    session, tenant, known, by=PAGE_READER, now_ms=self._clock.utc_ms()
+                    session, tenant, known, by=PAGE_READER, actor=actor, now_ms=self._clock.utc_ms()
                 )
         except NotFoundError:
             return None

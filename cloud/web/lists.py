@@ -6,6 +6,7 @@ from urllib.parse import urlencode, urlsplit
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from cloud.core.audit import actor_of
 from cloud.core.tenants import Tenant
 from cloud.web.facts import ALARM_STATES, DELIVERY_STATES, PageFacts
 from cloud.web.shell import HEADERS, Shell
@@ -46,7 +47,7 @@ class Lists:
         t = self._shell.catalogue(request)
         if not is_own_site(request.headers):
             return self._shell.problem(request, status=403, title=t("alarms.foreign_title"), detail=t("alarms.foreign"))
-        alarm = await self._facts.acknowledge(tenant, alarm_id)
+        alarm = await self._facts.acknowledge(tenant, alarm_id, actor_of(request))
         if alarm is None:
             detail = t("alarms.unknown", alarm=alarm_id)
             return self._shell.problem(request, status=404, title=t("alarms.unknown_title"), detail=detail)

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms.service import ALARM_EVENTS
+from cloud.core import audit
 from cloud.core.database import announce
 from cloud.core.events import Event, Subscriber
 from cloud.core.live import Live
@@ -70,12 +71,33 @@ class WebhookService:
                         created_ms=self._clock.utc_ms(),
                     )
                 )
+                self._audit(session, "webhook_endpoint_added", endpoint.name, after=endpoint.url)
                 continue
+            if row.url != endpoint.url or not row.is_configured:
+                before = row.url if row.is_configured else None
+                self._audit(session, "webhook_endpoint_changed", row.name, before=before, after=endpoint.url)
             row.is_gone = row.is_gone and row.url == endpoint.url
             row.url, row.is_configured = endpoint.url, True
         for row in known.values():
+            if row.is_configured:
+                self._audit(session, "webhook_endpoint_removed", row.name, before=row.url)
             row.is_configured = False
             await repository.fail_pending(session, row.name, "the endpoint is no longer in the settings")
+
+    def _audit(
+        self, session: AsyncSession, action: str, name: str, *, before: str | None = None, after: str | None = None
+    ) -> None:
+        """A line about an endpoint's address; what follows its path is left out, it may be a secret of the receiver."""
+        audit.record(
+            session,
+            DEFAULT_TENANT,
+            audit.SYSTEM,
+            action,
+            f"webhook_endpoint:{name}",
+            now_ms=self._clock.utc_ms(),
+            before=None if before is None else {"url": before.partition("?")[0]},
+            after=None if after is None else {"url": after.partition("?")[0]},
+        )
 
     def subscriber(self) -> Subscriber:
         """What the dispatcher brings the events of alarms to."""

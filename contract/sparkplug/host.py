@@ -52,13 +52,14 @@ class NodeData:
 
 @dataclass(frozen=True, slots=True)
 class DeviceData:
-    """DDATA, names resolved."""
+    """DDATA, names resolved; `unnamed` more metrics have aliases that are in no birth known here."""
 
     node: NodeKey
     device: str
     metrics: tuple[Metric, ...]
     timestamp_ms: int | None
     seq: int | None
+    unnamed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +269,9 @@ class HostSession:
             events.append(RebirthNeeded(topic.node, f"data of {topic.device_id}, which is not born"))
         metrics = _named(message, topic.node, events)
         if metrics:
-            events.append(DeviceData(topic.node, topic.device_id, metrics, message.timestamp_ms, message.seq))
+            unnamed = len(message.metrics) - len(metrics)
+            device = topic.device_id
+            events.append(DeviceData(topic.node, device, metrics, message.timestamp_ms, message.seq, unnamed))
         return events
 
     def _on_node_birth(self, node: NodeKey, payload: bytes) -> list[HostEvent]:

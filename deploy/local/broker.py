@@ -5,6 +5,7 @@ import sysconfig
 from pathlib import Path
 
 from deploy.local.processes import Child, ProcessError, wait_for_port
+from deploy.mosquitto.configuration import configuration
 
 START_TIMEOUT_S = 20.0
 
@@ -55,4 +56,31 @@ def start_mosquitto(folder: Path, port: int, *, host: str = "127.0.0.1", queued_
     )
     child = Child.start("broker (mosquitto)", [program, "-c", config], folder / "broker.log")
     wait_for_port(child, host, port, START_TIMEOUT_S)
+    return child
+
+
+def start_mosquitto_with_certificates(folder: Path, files: Path, port: int, host_port: int) -> Child:
+    """Mosquitto as for a plant, on loopback: mutual TLS, and the lists in `files`, which the cloud has written.
+
+    Gateways connect to `port`, the cloud to `host_port`; the pid file is `mosquitto.pid` in `folder`.
+
+    Raises:
+        ProcessError: it is not installed or did not start.
+    """
+    program = mosquitto_program()
+    if program is None:
+        raise ProcessError("mosquitto is not installed")
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "mosquitto.conf"
+    text = configuration(
+        files,
+        folder / "mosquitto.pid",
+        gateway_port=port,
+        gateway_address="127.0.0.1",
+        host_port=host_port,
+    )
+    config.write_text(f"{text}user root\n", encoding="utf-8")
+    child = Child.start("broker (mosquitto, TLS)", [program, "-c", config], folder / "broker.log")
+    for each in (port, host_port):
+        wait_for_port(child, "127.0.0.1", each, START_TIMEOUT_S)
     return child

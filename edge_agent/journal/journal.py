@@ -3,13 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 from contract.ranges import RangeSet
 from kit.errors import ZhisanError
 
+THINNED = "thinned"
+DAMAGED = "damaged"
+FULL = "full"
+"""Why content was given up: as gap records and dropped curves say it."""
+
 
 class JournalError(ZhisanError):
-    """The journal cannot be opened or is damaged; the message names the file."""
+    """The journal cannot be opened or its disk fails; the message names the folder."""
 
 
 class JournalFullError(JournalError):
@@ -61,19 +67,30 @@ class Alias:
 
 @dataclass(slots=True)
 class JournalCounts:
-    """How full the journal is, and what it had to give up since the program started."""
+    """How full the journal is, and what it gave up or found damaged since the program started.
+
+    `size_bytes` is about what the content of the kept records takes. `damage_reports` are for people, newest last.
+    """
 
     records: int = 0
     size_bytes: int = 0
     curves_dropped: int = 0
     records_thinned: int = 0
+    records_damaged: int = 0
+    tails_cut: int = 0
+    damage_reports: tuple[str, ...] = ()
 
 
 class Journal(Protocol):
     """Append-only records with ids that rise and are never used again. Blocking; one thread at a time."""
 
-    epoch: str
-    """A UUID made with the journal: (gateway, epoch, id) names a record for ever."""
+    @property
+    def epoch(self) -> str:
+        """A UUID: (gateway, epoch, id) names a record for ever. Made with the journal, renewed by `begin_epoch`."""
+
+    @property
+    def epoch_first(self) -> int:
+        """The lowest id that this epoch can have given to a record."""
 
     def append(self, records: Sequence[NewRecord]) -> int:
         """Store the records with consecutive ids and give the first; after return they survive a power cut.
@@ -83,10 +100,32 @@ class Journal(Protocol):
         """
 
     def read(self, first: int, last: int, *, limit: int) -> list[Record]:
-        """At most `limit` records that are still kept with ids in `first`..`last`, in order."""
+        """At most `limit` records that are still kept with ids in `first`..`last`, in order.
+
+        Every kept id is there: one whose content was given up or is damaged comes as a gap record.
+        """
 
     def forget(self, below: int, ranges: RangeSet) -> None:
-        """Let go of the ids under `below` and of those in `ranges`: the cloud has them."""
+        """Let go of the ids under `below` and of those in `ranges`: the cloud has them.
+
+        The newest of them stay readable for a while, for `recall`. A crash may bring some back; the host knows them.
+        """
+
+    def replayable_from(self) -> int:
+        """The lowest id whose record can still be read, forgotten or not; the next id when there is none."""
+
+    def recall(self, first: int) -> int:
+        """Un-forget every record from `first` that can still be read and give the lowest id: the host lost them."""
+
+    def begin_epoch(self, epoch: UUID, keep_from: int) -> None:
+        """In one durable step: `epoch` is the journal's, and ids under `keep_from` are forgotten.
+
+        The kept ones keep their ids; of what is forgotten, then or before, nothing can be recalled any more: the host
+        knows it by the old epoch. `epoch_first` becomes the lowest kept id.
+
+        Raises:
+            JournalFullError: nothing has changed.
+        """
 
     def bounds(self) -> tuple[int, int]:
         """The lowest id that is still kept and the id that the next record gets; equal when nothing is kept."""

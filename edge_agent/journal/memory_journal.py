@@ -8,16 +8,32 @@ from edge_agent.journal.journal import Alias, JournalCounts, JournalFullError, N
 
 
 class MemoryJournal:
-    """`Journal` in a dict; refuses beyond `records_max`, since nothing here is worth giving up."""
+    """`Journal` in two dicts; refuses beyond `records_max`, since nothing here is worth giving up.
 
-    def __init__(self, *, epoch: UUID, records_max: int = 1_000_000) -> None:
-        self.epoch = str(epoch)
+    Of the forgotten records the `grace_records` with the highest ids can be recalled.
+    """
+
+    def __init__(self, *, epoch: UUID, records_max: int = 1_000_000, grace_records: int = 1_000) -> None:
+        self._epoch = str(epoch)
+        self._epoch_first = 1
         self._records_max = records_max
+        self._grace_records = grace_records
         self._records: dict[int, Record] = {}
+        self._forgotten: dict[int, Record] = {}
         self._next_id = 1
         self._positions: dict[str, str] = {}
         self._aliases: list[Alias] = []
         self._bd_seq = 255
+
+    @property
+    def epoch(self) -> str:
+        """Which journal it is; see the port."""
+        return self._epoch
+
+    @property
+    def epoch_first(self) -> int:
+        """The first id of the epoch; see the port."""
+        return self._epoch_first
 
     def append(self, records: Sequence[NewRecord]) -> int:
         """Keep the records; see the port."""
@@ -36,8 +52,28 @@ class MemoryJournal:
         return [self._records[i] for i in sorted(self._records) if first <= i <= last][:limit]
 
     def forget(self, below: int, ranges: RangeSet) -> None:
-        """Delete what the cloud has; see the port."""
-        self._records = {i: r for i, r in self._records.items() if i >= below and i not in ranges}
+        """Put what the cloud has aside; see the port."""
+        for record_id in [i for i in self._records if i < below or i in ranges]:
+            self._forgotten[record_id] = self._records.pop(record_id)
+        for record_id in sorted(self._forgotten)[: -self._grace_records or None]:
+            del self._forgotten[record_id]
+
+    def replayable_from(self) -> int:
+        """The lowest id that can be read or recalled; see the port."""
+        return min(min(self._records, default=self._next_id), min(self._forgotten, default=self._next_id))
+
+    def recall(self, first: int) -> int:
+        """Take records back that were put aside; see the port."""
+        for record_id in [i for i in self._forgotten if i >= first]:
+            self._records[record_id] = self._forgotten.pop(record_id)
+        return min((i for i in self._records if i >= first), default=self._next_id)
+
+    def begin_epoch(self, epoch: UUID, keep_from: int) -> None:
+        """Be another journal from now on; see the port."""
+        self._epoch = str(epoch)
+        self.forget(keep_from, RangeSet())
+        self._forgotten.clear()
+        self._epoch_first = min(self._records, default=self._next_id)
 
     def bounds(self) -> tuple[int, int]:
         """The lowest kept id and the next one; see the port."""
@@ -65,4 +101,4 @@ class MemoryJournal:
         return JournalCounts(len(self._records), sum(r.size_bytes for r in self._records.values()))
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to let go of: a test may look at it afterwards."""

@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 import anyio
 from anyio import to_thread
 
 from contract.ranges import RangeSet
+from contract.standing import Standing
 from edge_agent.journal.journal import Alias, Journal, JournalCounts, NewRecord, Record
 
 
@@ -17,7 +19,11 @@ class JournalThread:
         self._journal = journal
         self._lock = threading.Lock()
         self._limiter = anyio.CapacityLimiter(1)
-        self.epoch = journal.epoch
+
+    @property
+    def epoch(self) -> str:
+        """See `Journal.epoch`."""
+        return self._journal.epoch
 
     async def save_aliases(self, given: Sequence[Alias]) -> None:
         """See `Journal.save_aliases`."""
@@ -54,6 +60,44 @@ class JournalThread:
                 self._journal.forget(below, ranges)
 
         await to_thread.run_sync(work, limiter=self._limiter)
+
+    async def recall(self, first: int) -> int:
+        """See `Journal.recall`."""
+
+        def work() -> int:
+            with self._lock:
+                return self._journal.recall(first)
+
+        return await to_thread.run_sync(work, limiter=self._limiter)
+
+    async def begin_epoch(self, epoch: UUID, keep_from: int) -> None:
+        """See `Journal.begin_epoch`."""
+
+        def work() -> None:
+            with self._lock:
+                self._journal.begin_epoch(epoch, keep_from)
+
+        await to_thread.run_sync(work, limiter=self._limiter)
+
+    async def standing(self, instance: str) -> Standing:
+        """What a birth says of the journal, for this running program."""
+
+        def work() -> Standing:
+            with self._lock:
+                journal, (first, next_id) = self._journal, self._journal.bounds()
+                recallable = min(first, journal.replayable_from())
+                return Standing(instance, journal.epoch, journal.epoch_first, recallable, first, next_id)
+
+        return await to_thread.run_sync(work, limiter=self._limiter)
+
+    async def replayable_from(self) -> int:
+        """See `Journal.replayable_from`."""
+
+        def work() -> int:
+            with self._lock:
+                return self._journal.replayable_from()
+
+        return await to_thread.run_sync(work, limiter=self._limiter)
 
     async def positions(self) -> Mapping[str, str]:
         """See `Journal.positions`."""

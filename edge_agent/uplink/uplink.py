@@ -1,22 +1,26 @@
 """The gateway as a Sparkplug edge node: births, records by the window's order, commits, rebirths, health."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
+from uuid import UUID
 
 import anyio
 import anyio.lowlevel
 import structlog
 
-from contract import commit, shot_wire
+from contract import commit, shot_wire, standing
+from contract.commit import Commit, CommitError
 from contract.ranges import RangeSet
 from contract.sparkplug.codec import Metric, encode_metrics, mark_historical
 from contract.sparkplug.datatypes import DataType
 from contract.sparkplug.edge_node import EdgeNodeSession, HostOffline, HostOnline, NodeCommand, RebirthRequested
 from contract.sparkplug.message import Message
+from contract.standing import Refusal, Replay, StandingError
 from edge_agent.aliases import AliasTable
 from edge_agent.health import Health, HealthReporter
 from edge_agent.journal.journal import Record
 from edge_agent.journal.thread import JournalThread
-from edge_agent.uplink.window import Fetch, Window
+from edge_agent.uplink.window import Fetch, ForeignCommitError, Window
 from kit.clock import Clock
 from kit.mqtt import Connected, Disconnected, Link, LinkEvent, Received
 
@@ -24,13 +28,22 @@ TICK_S = 0.25
 """How long the sender sleeps when nothing wakes it: the grain of re-sending."""
 HISTORICAL_AFTER_MS = 5 * 60 * 1000
 """A shot that ended longer ago (a replayed file, a backlog) is history even where it is new to the journal."""
+REFUSED_PAUSE_S = 120.0
+"""How long a gateway that the host refused stays away before it asks again; meanwhile it journals on."""
+WORD_AFTER_S = 5.0
+"""A host tells what it has as soon as it has taken a birth: when it does not, the birth was lost."""
+SETTLE_AFTER_S = 30.0
+"""A half-open link is found within two keep-alives of 10 s: what is older than that, and some, has gone through."""
+Confirmation = Literal["commit", "state"]
 log = structlog.get_logger()
 
 
 class Uplink:
     """Two tasks over one session: one takes what the broker brings, one sends what the window asks for.
 
-    What may be lost here is nothing: a record leaves the journal only by the host's commit.
+    With `confirmation` "commit" nothing may be lost here: a record leaves the journal only by the host's word. A
+    host that knows only Sparkplug never gives it: "state" is the specification's store and forward, in which a
+    record counts as delivered when the connection and the host's STATE have held for SETTLE_AFTER_S behind it.
     """
 
     def __init__(
@@ -43,8 +56,11 @@ class Uplink:
         health: Health,
         clock: Clock,
         *,
+        instance: str,
+        new_epoch: Callable[[], UUID],
         health_every_s: float,
         node_properties: Sequence[Metric],
+        confirmation: Confirmation = "commit",
     ) -> None:
         self._link = link
         self._session = session
@@ -54,11 +70,17 @@ class Uplink:
         self._health = health
         self._reporter = HealthReporter(health, clock.monotonic_s())
         self._clock = clock
+        self._instance = instance
+        self._new_epoch = new_epoch
+        self._confirmation = confirmation
+        self._foreign: Commit | None = None  # the word that told that others have used our next ids
+        self._replay: Replay | None = None
         self._health_every_s = health_every_s
         self._node_properties = list(node_properties)
         self._wake = anyio.Event()
         self._is_connected = False
         self._is_birth_due = False
+        self._born_s = 0.0
         self._born: dict[str, int] = {}  # press -> how many aliases its birth declared
 
     def appended(self, next_id: int) -> None:
@@ -114,78 +136,133 @@ class Uplink:
                 case _:
                     log.debug("message_ignored", topic=topic, reason=str(event))
 
-    async def _leave(self) -> None:
-        """The primary host is gone: die cleanly and come back, to be born again when it returns."""
+    async def _leave(self, *, after_s: float = 0.0) -> None:
+        """Die cleanly and come back, to be born again when the primary host returns."""
         if self._session.is_born:
             self._publish(self._session.node_death(self._clock.utc_ms()))
         self._is_connected = False
         self._born.clear()
-        await self._link.reconnect()
+        await self._link.reconnect(after_s=after_s)
 
     async def _on_command(self, metrics: Iterable[Metric]) -> None:
         try:
-            word = commit.from_metrics(metrics)
-            if word is None or not self._window.committed(word):
-                return
-        except commit.CommitError as error:
+            order, word = standing.order_of(metrics), commit.from_metrics(metrics)
+            match order:
+                case Replay(epoch) if epoch == self._journal.epoch:
+                    self._replay = order
+                case Refusal(instance, reason) if instance == self._instance:
+                    await self._stand_down(reason)
+            if word is not None and self._window.committed(word):
+                await self._journal.forget(word.below, RangeSet(word.ranges))
+        except ForeignCommitError as error:
+            self._foreign = word
+            log.error("journal_older_than_host", error=str(error))
+        except (CommitError, StandingError) as error:
             self._health.commits_refused += 1
-            log.warning("commit_refused", error=str(error))
-            return
-        await self._journal.forget(word.below, RangeSet(word.ranges))
+            log.warning("command_refused", error=str(error))
+
+    async def _stand_down(self, reason: str) -> None:
+        """Another program goes by our name and was here first: do not fight for the connection, journal on."""
+        self._health.refusals += 1
+        log.error("gateway_refused", reason=reason, again_in_s=REFUSED_PAUSE_S)
+        await self._leave(after_s=REFUSED_PAUSE_S)
 
     async def _send(self) -> None:
         while True:
             self._wake = anyio.Event()
             while self._can_publish():
-                if self._is_birth_due:
-                    await self._give_birth()
-                    continue  # the host may have gone while the journal was asked
-                fetch = self._window.next(self._clock.monotonic_s())
-                if fetch is None:
-                    self._bury_lost_presses()
+                if self._foreign is not None:
+                    await self._renew_epoch(self._foreign)
+                elif self._is_birth_due:
+                    await self._give_birth()  # the host may have gone while the journal was asked
+                elif self._replay is not None:
+                    await self._recall(self._replay)
+                elif self._is_unheard():
                     break
-                await self._fetch(fetch)
+                else:
+                    await self._settle()
+                    fetch = self._window.next(self._clock.monotonic_s())
+                    if fetch is None:
+                        self._bury_lost_presses()
+                        break
+                    await self._fetch(fetch)
             with anyio.move_on_after(TICK_S):
                 await self._wake.wait()
+
+    def _is_unheard(self) -> bool:
+        """Whether to hold back until the host has said what it has; births are repeated until it does."""
+        if self._confirmation == "state" or self._window.is_heard:
+            return False
+        self._is_birth_due = self._clock.monotonic_s() - self._born_s >= WORD_AFTER_S
+        return True
+
+    async def _renew_epoch(self, word: Commit) -> None:
+        """This journal is a copy, or a backup put back: its next ids are taken. What is ours goes by a new epoch."""
+        own_from = self._window.own_from
+        ranges = RangeSet((first, min(last, own_from - 1)) for first, last in word.ranges if first < own_from)
+        await self._journal.forget(min(word.below, own_from), ranges)
+        await self._journal.begin_epoch(self._new_epoch(), commit.FIRST_RECORD_ID)
+        self._window.renew(self._journal.epoch, 1)
+        self._foreign = self._replay = None
+        self._is_birth_due = True
+        self._health.epochs_renewed += 1
+        log.error("journal_epoch_renewed", epoch=self._journal.epoch, before=word.epoch)
+
+    async def _recall(self, order: Replay) -> None:
+        """The host was put back to an older state: bring back what the journal can still read."""
+        recalled_from = await self._journal.recall(order.first)
+        self._window.replay(recalled_from)
+        self._replay = None
+        log.warning("records_recalled", asked_from=order.first, recalled_from=recalled_from)
+
+    async def _settle(self) -> None:
+        if self._confirmation == "state":
+            delivered = self._window.settle(self._clock.monotonic_s(), after_s=SETTLE_AFTER_S)
+            if len(delivered):
+                await self._journal.forget(commit.FIRST_RECORD_ID, delivered)
 
     def _can_publish(self) -> bool:
         return self._is_connected and self._session.may_birth
 
     async def _give_birth(self) -> None:
-        bounds, counts, oldest_ms = await self._journal.status()
-        if not self._can_publish():
+        _, counts, oldest_ms = await self._journal.status()
+        stands = await self._journal.standing(self._instance)
+        if not self._can_publish() or self._foreign is not None:
             return
         self._is_birth_due = False
         now_ms = self._clock.utc_ms()
         node_metrics = [
             *self._node_properties,
-            Metric(commit.EPOCH, self._journal.epoch, DataType.UUID, timestamp_ms=now_ms),
-            Metric("Journal/First", bounds[0], DataType.UInt64, timestamp_ms=now_ms),
-            Metric("Journal/Next", bounds[1], DataType.UInt64, timestamp_ms=now_ms),
+            *standing.birth_metrics(stands),
             *_health_metrics(self._reporter.metrics(self._clock.monotonic_s(), now_ms, counts, oldest_ms), now_ms),
         ]
         presses = {press: self._aliases.birth_metrics(press, now_ms) for press in self._aliases.presses()}
-        self._window.begin(*bounds)
+        self._window.begin(stands.first, stands.next_id)
+        self._born_s = self._clock.monotonic_s()
         self._born = {press: len(metrics) for press, metrics in presses.items()}
         for message in self._session.birth(node_metrics, presses, now_ms):
             self._publish(message)
-        log.info("node_born", presses=len(presses), journal_first=bounds[0], journal_next=bounds[1])
+        log.info("node_born", presses=len(presses), journal_first=stands.first, journal_next=stands.next_id)
 
     async def _fetch(self, fetch: Fetch) -> None:
         records = await self._journal.read(fetch.first, fetch.last, limit=fetch.limit)
         if not self._can_publish() or self._is_birth_due:
             return  # the world changed while the disk was read: the window's answer is no longer the right one
+        handled = 0
         for record in records:
             if self._window.wants(fetch, record.record_id):
+                if not self._window.has_room(fetch.lane):
+                    break
                 self._send_record(record, fetch)
-        self._window.fetched(fetch, [record.record_id for record in records])
+            handled += 1
+        self._window.fetched(fetch, [record.record_id for record in records], handled)
         await anyio.lowlevel.checkpoint()
 
     def _send_record(self, record: Record, fetch: Fetch) -> None:
         now_ms = self._clock.utc_ms()
         self._ensure_born(record.press_id, now_ms)
         alias_of = self._aliases.of(record.press_id)
-        head = encode_metrics([shot_wire.id_metric(record.record_id, record.ended_ms, alias_of)])
+        head = encode_metrics(shot_wire.head_metrics(self._journal.epoch, record.record_id, record.ended_ms, alias_of))
         body = head + record.body + record.curves
         if fetch.lane != "live" or now_ms - record.ended_ms > HISTORICAL_AFTER_MS:
             body = mark_historical(body)

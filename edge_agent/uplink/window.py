@@ -12,10 +12,19 @@ BYTES_MAX = 16 * 1024 * 1024
 RESEND_AFTER_S = 5.0
 RESEND_AFTER_S_MAX = 60.0
 HISTORY_SHARE = 0.75
+HISTORY_EVERY = 5
+"""At least each fifth fetch is history while there is some, so that a flood of live records cannot starve it."""
 FETCH_MAX = 100
 RESEND_SPAN_MAX = 400
 
 Lane = Literal["live", "resend", "history"]
+
+
+class ForeignCommitError(CommitError):
+    """The host has ids of this epoch that this program never sent: the journal is older than what the host knows.
+
+    It was restored from a backup, or copied to another gateway. New records must go by another epoch.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +51,14 @@ class Window:
     history and re-sending may fill only `history_share` of the window, so that a live record always finds room
     while the host commits. A record that is not committed `resend_after_s` after it was sent goes out again; as
     long as no commit comes at all, that time doubles up to a minute.
+
+    `own_from` is the next id of the journal when this program opened it: nobody else can have sent it or a later one.
     """
 
     def __init__(
         self,
         epoch: str,
+        own_from: int = 1,
         *,
         records_max: int = RECORDS_MAX,
         bytes_max: int = BYTES_MAX,
@@ -55,17 +67,27 @@ class Window:
     ) -> None:
         assert records_max >= 1
         assert 0 < history_share <= 1
-        self._epoch = epoch
         self._records_max = records_max
         self._bytes_max = bytes_max
         self._resend_after_s = resend_after_s
         self._history_share = history_share
+        self._next_id = self._live_next = self._history_next = self._live_start = 1
+        self.renew(epoch, own_from)
+
+    def renew(self, epoch: str, own_from: int) -> None:
+        """The journal goes by another epoch: what the host said of the old one no longer counts."""
+        self._epoch = epoch
+        self._own_from = own_from
+        self._own_sent = RangeSet()
         self._in_flight: OrderedDict[int, _InFlight] = OrderedDict()
         self._in_flight_bytes = 0
         self._durable = RangeSet()
         self._durable_below = 1
-        self._patience_s = resend_after_s
-        self._next_id = self._live_next = self._history_next = self._live_start = 1
+        self._patience_s = self._resend_after_s
+        self._live_in_a_row = 0
+        self.is_heard = False
+        """Whether the host has said once, to this program and of this epoch, what it has: before that, what this
+        program sends could be taken for what another one sent under the same ids."""
 
     def begin(self, first: int, next_id: int) -> None:
         """A new session: whatever was in flight may be lost, and all that is kept is to be sent (again)."""
@@ -81,17 +103,23 @@ class Window:
 
     def next(self, now_s: float) -> Fetch | None:
         """What to read and send now; None when there is nothing, or no room."""
-        if self._live_next < self._next_id and self._has_room(1.0):
-            return Fetch("live", self._live_next, self._next_id - 1, self._limit(1.0))
-        if not self._has_room(self._history_share):
-            return self._overdue(now_s)  # these are in the window already: sending them again takes no more room
-        return self._overdue(now_s) or self._history()
+        is_live_waiting = self._live_next < self._next_id and self.has_room("live")
+        if is_live_waiting and self._live_in_a_row < HISTORY_EVERY - 1:
+            self._live_in_a_row += 1
+            return self._live()
+        self._live_in_a_row = 0
+        # what is overdue is in the window already: sending it again takes no more room
+        other = self._overdue(now_s) or (self._history() if self.has_room("history") else None)
+        return other or (self._live() if is_live_waiting else None)
+
+    def _live(self) -> Fetch:
+        return Fetch("live", self._live_next, self._next_id - 1, self._limit("live"))
 
     def _history(self) -> Fetch | None:
         self._history_next = self._durable.contiguous_from(self._history_next)
         if self._history_next >= self._live_start:
             return None
-        return Fetch("history", self._history_next, self._live_start - 1, self._limit(self._history_share))
+        return Fetch("history", self._history_next, self._live_start - 1, self._limit("history"))
 
     def _overdue(self, now_s: float) -> Fetch | None:
         due: list[int] = []
@@ -106,9 +134,14 @@ class Window:
         near = frozenset(record_id for record_id in due if record_id < lowest + RESEND_SPAN_MAX)
         return Fetch("resend", lowest, max(near), RESEND_SPAN_MAX, near)
 
-    def fetched(self, fetch: Fetch, found: list[int]) -> None:
-        """The journal has answered: go on behind what it gave; what it no longer has is no longer in flight."""
-        end = found[-1] + 1 if len(found) == fetch.limit else fetch.last + 1
+    def fetched(self, fetch: Fetch, found: list[int], handled: int) -> None:
+        """The journal has given `found`, of which the first `handled` were dealt with: go on behind them.
+
+        What the journal no longer has is no longer in flight.
+        """
+        is_all = handled == len(found)
+        behind = found[-1] + 1 if len(found) == fetch.limit else fetch.last + 1
+        end = behind if is_all else found[handled]
         if fetch.lane == "live":
             self._live_next = end
         elif fetch.lane == "history":
@@ -122,6 +155,8 @@ class Window:
         """Whether a record that was read is still to be sent."""
         if fetch.only and record_id not in fetch.only:
             return False
+        if fetch.lane == "history" and record_id in self._in_flight:
+            return False
         return record_id >= self._durable_below and record_id not in self._durable
 
     def sent(self, record_id: int, size_bytes: int, now_s: float) -> None:
@@ -129,28 +164,58 @@ class Window:
         self._drop(record_id)
         self._in_flight[record_id] = _InFlight(now_s, size_bytes)
         self._in_flight_bytes += size_bytes
+        if record_id >= self._own_from:
+            self._own_sent.add(record_id)
 
     def committed(self, commit: Commit) -> bool:
         """Take the host's word; True when it brought something new, which may then be forgotten.
 
         Raises:
-            CommitError: it speaks of another epoch, or of ids that were never given; nothing may be forgotten.
+            ForeignCommitError: it speaks of ids of this epoch that this program has not sent; `renew` must follow.
+            CommitError: it speaks of another epoch; nothing may be forgotten.
         """
         if commit.epoch != self._epoch:
             raise CommitError(f"commit is for epoch {commit.epoch}, this journal is {self._epoch}")
-        highest = max((last for _, last in commit.ranges), default=commit.below - 1)
-        if max(commit.below - 1, highest) >= self._next_id:
-            raise CommitError(f"commit reaches {highest}, but the next id is {self._next_id}")
-        self._patience_s = self._resend_after_s
+        self._refuse_foreign(commit)
+        self.is_heard = True
         is_new = commit.below > self._durable_below
         self._durable_below = max(self._durable_below, commit.below)
         if commit.below > 1:
             self._durable.add(0, commit.below - 1)
         for first, last in commit.ranges:
             is_new |= self._durable.add(first, last)
-        for record_id in [i for i in self._in_flight if i < self._durable_below or i in self._durable]:
+        settled = [i for i in self._in_flight if i < self._durable_below or i in self._durable]
+        for record_id in settled:
             self._drop(record_id)
+        if is_new or settled or not self._in_flight:
+            self._patience_s = self._resend_after_s
         return is_new
+
+    def _refuse_foreign(self, commit: Commit) -> None:
+        spans = [(1, commit.below - 1), *commit.ranges] if commit.below > 1 else list(commit.ranges)
+        for first, last in spans:
+            own_first = max(first, self._own_from)
+            if own_first <= last and self._own_sent.contiguous_from(own_first) <= last:
+                raise ForeignCommitError(f"commit has {own_first}..{last}, which were not all sent from here")
+
+    def settle(self, now_s: float, *, after_s: float) -> RangeSet:
+        """For a host that never commits: what was sent `after_s` ago on this connection counts as delivered."""
+        delivered = RangeSet()
+        for record_id, flight in list(self._in_flight.items()):
+            if now_s - flight.sent_s < after_s:
+                break
+            delivered.add(record_id)
+            self._durable.add(record_id)
+            self._drop(record_id)
+        return delivered
+
+    def replay(self, recalled_from: int) -> None:
+        """The host has lost what it had from this id on: it is history again."""
+        kept = [(first, min(last, recalled_from - 1)) for first, last in self._durable if first < recalled_from]
+        self._durable = RangeSet(kept)
+        self._durable_below = min(self._durable_below, recalled_from)
+        self._history_next = min(self._history_next, recalled_from)
+        self._live_start = self._live_next
 
     def _drop(self, record_id: int) -> None:
         flight = self._in_flight.pop(record_id, None)
@@ -158,12 +223,29 @@ class Window:
             self._in_flight_bytes -= flight.size_bytes
 
     @property
+    def own_from(self) -> int:
+        """The first id that only this program can have sent."""
+        return self._own_from
+
+    @property
     def in_flight(self) -> int:
         """How many records are sent and not committed."""
         return len(self._in_flight)
 
-    def _has_room(self, share: float) -> bool:
+    @property
+    def in_flight_bytes(self) -> int:
+        """How many bytes are sent and not committed; at most `bytes_max` and one record."""
+        return self._in_flight_bytes
+
+    def has_room(self, lane: Lane) -> bool:
+        """Whether one more record of this lane may be sent."""
+        if lane == "resend":
+            return True
+        share = self._share(lane)
         return len(self._in_flight) < self._records_max * share and self._in_flight_bytes < self._bytes_max * share
 
-    def _limit(self, share: float) -> int:
-        return max(1, min(FETCH_MAX, int(self._records_max * share) - len(self._in_flight)))
+    def _limit(self, lane: Lane) -> int:
+        return max(1, min(FETCH_MAX, int(self._records_max * self._share(lane)) - len(self._in_flight)))
+
+    def _share(self, lane: Lane) -> float:
+        return self._history_share if lane == "history" else 1.0

@@ -233,7 +233,7 @@ async def test_every_answer_carries_the_security_headers(client: httpx.AsyncClie
         assert {name: headers[name] for name in DEFAULTS} == DEFAULTS
     page = (await client.get("/")).headers
     assert "script-src" not in page["content-security-policy"]
-    assert "default-src 'self'" in page["content-security-policy"]
+    assert "script-src 'self'" in page["content-security-policy"]
     assert "unsafe" not in page["content-security-policy"]
 
 

@@ -1,53 +1,121 @@
-"""Requests made from the OpenAPI description, sensible and not, against a served cloud: none breaks it."""
+"""Requests made from the OpenAPI description, sensible and not, by an administrator and by nobody: none breaks it.
 
+What is answered is what the description says: status, content type, and body.
+"""
+
+import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import httpx
 import pytest
 import schemathesis
 import uvicorn
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cloud.app import create_app
+from cloud.core.access import RIGHTS, SCOPE_KEY, Principal, Role
+from cloud.core.tenants import DEFAULT_TENANT
 from cloud.settings import CloudSettings
 from deploy.local.processes import free_port
 
+EVERYBODY = Principal("api_key", "schema", "schema", DEFAULT_TENANT, RIGHTS[Role.PLATFORM_ADMIN])
+UNREADY = "/readyz"
+"""There is no broker here."""
+CONFORMING = [status_code_conformance, content_type_conformance, response_schema_conformance]
+CASES, CASES_SLOW = 150, 6_000
+MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One application on two ports: asked by an administrator, and by nobody."""
+
+    admin_url: str
+    nobody_url: str
+
+
+class SignedIn:
+    """Stands before the application and says that an administrator asks, at one of its ports."""
+
+    def __init__(self, app: ASGIApp, port: int) -> None:
+        self._app = app
+        self._port = port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_admin = scope["type"] == "http" and scope["server"][1] == self._port
+        await self._app({**scope, SCOPE_KEY: EVERYBODY} if is_admin else scope, receive, send)
+
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder, port = tmp_path_factory.mktemp("cloud"), free_port()
-    raw = {"storage": {"dir": str(folder)}, "telemetry": {"store": "memory"}, "broker": {"port": free_port()}}
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    raw = {
+        "storage": {"dir": str(tmp_path_factory.mktemp("cloud"))},
+        "telemetry": {"store": "memory"},
+        "broker": {"port": free_port()},
+        "limits": dict.fromkeys(("requests_burst", "stranger_requests_burst"), 1000000),
+    }
     app = create_app(CloudSettings.model_validate(raw), environ={})
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="on"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    url = f"http://127.0.0.1:{port}"
-    with httpx.Client(transport=httpx.HTTPTransport(retries=20)) as client:
-        client.get(f"{url}/healthz")
-    yield url
-    server.should_exit = True
-    thread.join(20)
+    with socket.create_server(("127.0.0.1", 0)) as admin, socket.create_server(("127.0.0.1", 0)) as nobody:
+        served = Served(*(f"http://127.0.0.1:{end.getsockname()[1]}" for end in (admin, nobody)))
+        signed_in = SignedIn(app, admin.getsockname()[1])
+        server = uvicorn.Server(uvicorn.Config(signed_in, log_config=None, lifespan="on"))
+        thread = threading.Thread(target=server.run, args=([admin, nobody],))
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            thread.join(0.02)
+        yield served
+        server.should_exit = True
+        thread.join(20)
 
 
-def test_no_request_that_the_description_allows_or_forbids_breaks_the_cloud(url: str) -> None:
+def ask_all(url: str, count: int) -> Counter[int]:
+    """Make `count` requests from the description at `url`; what was answered, by status."""
     schema = schemathesis.openapi.from_url(f"{url}/api/v1/openapi.json")
     operations = [result.ok() for result in schema.get_all_operations()]
-    cases = st.one_of(
-        operation.as_strategy(generation_mode=mode)
-        for operation in operations
-        for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
-    )
-    statuses: set[int] = set()
+    assert len(operations) >= 16
+    cases = st.one_of(operation.as_strategy(generation_mode=mode) for operation in operations for mode in MODES)
+    statuses: Counter[int] = Counter()
 
-    @settings(max_examples=150, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @seed(20260101)
+    @settings(max_examples=count, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(cases)
     def ask(case: schemathesis.Case) -> None:
         response = case.call()
-        statuses.add(response.status_code)
-        assert response.status_code < 500 or case.path == "/readyz", (case.method, case.path, response.text)
+        statuses[response.status_code] += 1
+        where = (case.method, case.path, response.status_code, response.text[:500])
+        assert response.status_code < 500 or case.path == UNREADY, where
+        case.validate_response(response, checks=CONFORMING)
 
     ask()
-    assert len(operations) >= 13
-    assert {200, 422} <= statuses
+    return statuses
+
+
+@pytest.mark.parametrize("count", [CASES, pytest.param(CASES_SLOW, marks=pytest.mark.slow)])
+def test_whatever_an_administrator_asks_is_answered_as_described(served: Served, count: int) -> None:
+    statuses = ask_all(served.admin_url, count)
+    assert {200, 422} <= statuses.keys()
+    assert not {401, 403} & statuses.keys()
+
+
+@pytest.mark.parametrize("count", [CASES // 2, pytest.param(CASES_SLOW, marks=pytest.mark.slow)])
+def test_whatever_nobody_asks_is_refused_as_described(served: Served, count: int) -> None:
+    statuses = ask_all(served.nobody_url, count)
+    assert statuses[401] > count / 4
+    assert statuses[200] < count / 4, "only what launchers ask is public"
+
+
+def test_the_description_names_every_route_of_the_api_and_no_other(served: Served) -> None:
+    with httpx.Client(base_url=served.nobody_url) as client:
+        description = client.get("/api/v1/openapi.json").json()
+    assert all(path.startswith("/api/v1/") or path in ("/healthz", "/readyz") for path in description["paths"])

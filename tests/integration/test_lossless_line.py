@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import anyio
 import numpy as np
@@ -15,7 +15,9 @@ from cloud.core.live import Live
 from cloud.core.tables import Base
 from cloud.fleet.domain import FleetRules
 from cloud.fleet.service import FleetService
+from cloud.ingest.gate import Gate
 from cloud.ingest.presence import Presence
+from cloud.ingest.registry import FleetRegistry
 from cloud.ingest.service import Ingest
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, PressKey
@@ -86,9 +88,11 @@ class Gateway:
             session,
             self.thread,
             self.aliases,
-            Window(str(EPOCH), **window),  # type: ignore[arg-type]
+            Window(str(EPOCH), journal.bounds()[1], **window),  # type: ignore[arg-type]
             self.health,
             SystemClock(),
+            instance=str(uuid4()),
+            new_epoch=uuid4,
             health_every_s=1.0,
             node_properties=[],
         )
@@ -99,7 +103,7 @@ class Gateway:
         records = []
         for number in range(first, first + count):
             item = scored(number)
-            body = encode_metrics(shot_wire.body_metrics(item, str(EPOCH), alias_of))
+            body = encode_metrics(shot_wire.body_metrics(item, alias_of))
             curves = encode_metrics(shot_wire.curve_metrics(item.shot, alias_of))
             records.append(NewRecord(PRESS.press_id, item.shot.ended_ms, body, curves))
         await self.thread.save_aliases(self.aliases.take_unsaved())
@@ -123,8 +127,8 @@ async def cloud(broker: BrokerSettings, store: MemoryStore, folder: Path) -> Asy
         await connection.run_sync(Base.metadata.create_all)
     link = PahoLink(broker, "ingest", lambda: None)
     fleet = FleetService(EventLog(live), live, FleetRules())
-    ingest = Ingest(link, HostSession("zhisan"), store, database, fleet, live, clock)
-    presence = Presence(broker, "zhisan", ingest.listening, clock)
+    ingest = Ingest(link, HostSession("zhisan"), store, FleetRegistry(database, fleet, live), Gate(), clock)
+    presence = Presence(lambda make_will: PahoLink(broker, "state", make_will), "zhisan", ingest.listening, clock)
     async with link, anyio.create_task_group() as tasks:
         tasks.start_soon(ingest.run)
         tasks.start_soon(presence.run)

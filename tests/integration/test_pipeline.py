@@ -1,5 +1,6 @@
 """The pipeline without room in the journal: a file waits, a press's shot is refused and counted, none taken is lost."""
 
+import errno
 from pathlib import Path
 from uuid import UUID
 
@@ -12,13 +13,25 @@ from contract.shot import Shot
 from edge_agent import pipeline as pipeline_module
 from edge_agent.aliases import AliasTable
 from edge_agent.health import Health
+from edge_agent.journal.disk import Disk
 from edge_agent.journal.memory_journal import MemoryJournal
-from edge_agent.journal.sqlite_journal import SqliteJournal
+from edge_agent.journal.segment_journal import SegmentJournal
 from edge_agent.journal.thread import JournalThread
 from edge_agent.pipeline import QUEUE_SHOTS_MAX, Pipeline
 from edge_agent.sources.source import Delivery
 
 pytestmark = pytest.mark.anyio
+
+
+class FullDisk(Disk):
+    """The machine's disk, which has no room for a record while `is_full`; an alias still fits."""
+
+    is_full = False
+
+    def write(self, file: int, data: bytes, offset: int) -> None:
+        if self.is_full and len(data) > 3_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write(file, data, offset)
 
 
 def delivery(number: int) -> Delivery:
@@ -71,12 +84,17 @@ async def test_a_full_journal_holds_shots_back_and_takes_them_when_there_is_room
 async def test_new_aliases_are_saved_once_however_often_the_append_is_tried(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """On the real journal a second save of the same aliases would be refused and end the gateway."""
+    """What is saved again is a synced write more for each second of a full disk."""
     monkeypatch.setattr(pipeline_module, "JOURNAL_RETRY_S", 0.01)
-    journal = SqliteJournal(
-        tmp_path / "j.sqlite", size_bytes_max=2**20, new_epoch=UUID(int=1), make_gap=lambda _record: b""
+    journal = SegmentJournal(
+        tmp_path / "journal",
+        size_bytes_max=2**20,
+        new_epoch=UUID(int=1),
+        make_gap=lambda _record, _reason: b"",
+        mark_curves=lambda _record, _reason: b"",
+        disk=(disk := FullDisk()),
     )
-    monkeypatch.setattr("edge_agent.journal.sqlite_journal.PAGES_RESERVED", 255)  # one page for appends: no room
+    disk.is_full = True
     health = Health()
     pipeline = Pipeline(
         JournalThread(journal), AliasTable(()), None, health, int, curve_interval_s=0.005, curve_samples_max=1_000
@@ -87,7 +105,7 @@ async def test_new_aliases_are_saved_once_however_often_the_append_is_tried(
         for _ in range(3):
             await pipeline.deliver(Delivery(big, "", ""), can_wait=False)
         await until(lambda: health.journal_errors >= 3)
-        monkeypatch.setattr("edge_agent.journal.sqlite_journal.PAGES_RESERVED", 32)
+        disk.is_full = False
         await until(lambda: journal.bounds()[1] == 4)
         tasks.cancel_scope.cancel()
     metrics = [alias.metric for alias in journal.aliases()]

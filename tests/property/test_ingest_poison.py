@@ -6,14 +6,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from cloud.ingest.digest import UNREADABLE, digest
+from cloud.ingest.gate import Gate
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, IncomingGap, PressKey
-from contract import commit, shot_wire
+from contract import commit, shot_wire, standing
 from contract.shot import ScoredShot, Scores, Shot
 from contract.sparkplug.codec import Metric, encode_metrics
 from contract.sparkplug.datatypes import DataType
 from contract.sparkplug.edge_node import EdgeNodeSession
 from contract.sparkplug.host import HostSession
+from contract.standing import Standing
 from edge_agent.aliases import AliasTable
 
 EPOCH = "00000000-0000-0000-0000-000000000005"
@@ -33,7 +35,7 @@ class Sender:
         self.body(0)  # gives all aliases
 
     def births(self) -> list[tuple[str, bytes]]:
-        node = [Metric(commit.EPOCH, EPOCH, DataType.UUID)]
+        node = standing.birth_metrics(Standing("instance", EPOCH, 1, 1, 1, 1))
         messages = self.session.birth(node, {"m": self.aliases.birth_metrics("m", NOW_MS)}, NOW_MS)
         return [(message.topic, message.payload) for message in messages]
 
@@ -42,10 +44,10 @@ class Sender:
         scored = ScoredShot(shot, np.ones(5, np.float32), "h", Scores("b", {"Novelty/T2": 1.0}))
         alias_of = self.aliases.of("m")
         curves = shot_wire.curve_metrics(shot, alias_of)
-        return encode_metrics([*shot_wire.body_metrics(scored, EPOCH, alias_of), *curves])
+        return encode_metrics([*shot_wire.body_metrics(scored, alias_of), *curves])
 
     def data(self, number: int, body: bytes | None = None) -> tuple[str, bytes]:
-        head = encode_metrics([shot_wire.id_metric(number, NOW_MS, self.aliases.of("m"))])
+        head = encode_metrics(shot_wire.head_metrics(EPOCH, number, NOW_MS, self.aliases.of("m")))
         message = self.session.device_data("m", head + (self.body(number) if body is None else body), NOW_MS)
         return message.topic, message.payload
 
@@ -86,7 +88,7 @@ def test_ten_thousand_malformed_messages_are_set_aside_and_no_good_one_is_lost()
     messages = list(stream(seed=1, count=10_000))
     bad, letters = 0, 0
     for start in range(0, len(messages), 500):
-        result = digest(host, messages[start : start + 500], NOW_MS)
+        result = digest(host, Gate(), messages[start : start + 500], NOW_MS, 0.0)
         store.write(result.records)
         letters += len(result.letters)
         bad += sum(1 for record in result.records if record.gateway != GATEWAY)
@@ -98,10 +100,10 @@ def test_ten_thousand_malformed_messages_are_set_aside_and_no_good_one_is_lost()
 
 def test_poison_on_a_gateway_s_own_topic_never_raises_and_the_session_goes_on() -> None:
     rng, sender, host, store = random.Random(2), Sender(), HostSession("zhisan"), MemoryStore()
-    store.write(digest(host, sender.births(), NOW_MS).records)
+    store.write(digest(host, Gate(), sender.births(), NOW_MS, 0.0).records)
     for number in range(1, 3_001):
         good = sender.data(number)
-        result = digest(host, [poison(rng, good), good], NOW_MS)
+        result = digest(host, Gate(), [poison(rng, good), good], NOW_MS, 0.0)
         store.write(result.records)
     # A flipped byte can turn one id into another; what was sent whole afterwards must all be there.
     assert all(number in store.committed(GATEWAY, EPOCH) for number in range(1, 3_001))
@@ -112,12 +114,11 @@ def test_an_unreadable_record_with_a_readable_id_is_spent_so_that_its_gateway_go
     alias_of = sender.aliases.of("m")
     body = encode_metrics(
         [
-            Metric(None, EPOCH, DataType.UUID, alias=alias_of(commit.EPOCH, DataType.UUID), timestamp_ms=NOW_MS),
             Metric(None, 7, DataType.Int64, alias=alias_of("Shot/JobName", DataType.String), timestamp_ms=NOW_MS),
         ]
     )
     messages = [*sender.births(), sender.data(1), sender.data(2, body), sender.data(3)]
-    result = digest(host, messages, NOW_MS)
+    result = digest(host, Gate(), messages, NOW_MS, 0.0)
     assert [type(record) is IncomingGap for record in result.records] == [False, True, False]
     gap = result.records[1]
     assert isinstance(gap, IncomingGap)

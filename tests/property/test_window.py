@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from contract.commit import Commit, CommitError, commit_of
 from contract.ranges import RangeSet
-from edge_agent.uplink.window import FETCH_MAX, Window
+from edge_agent.uplink.window import HISTORY_EVERY, ForeignCommitError, Window
 
 EPOCH = "e"
 SIZE = 100
@@ -35,11 +35,15 @@ class Gateway:
         assert fetch.limit <= 400
         found = sorted(i for i in self.kept if fetch.first <= i <= fetch.last)[: fetch.limit]
         sent = []
+        handled = 0
         for record_id in found:
             if self.window.wants(fetch, record_id):
+                if not self.window.has_room(fetch.lane):
+                    break
                 self.window.sent(record_id, SIZE, self.now_s)
                 sent.append((fetch.lane, record_id))
-        self.window.fetched(fetch, found)
+            handled += 1
+        self.window.fetched(fetch, found, handled)
         return sent
 
     def commit(self, stored: set[int]) -> None:
@@ -68,7 +72,7 @@ def test_everything_is_committed_although_the_network_loses(
                 lost.remove(record_id)
             else:
                 stored.add(record_id)
-            assert gateway.window.in_flight <= records_max + FETCH_MAX
+            assert gateway.window.in_flight <= records_max
         gateway.commit(stored)
         gateway.now_s += 0.5
         if step >= len(appended) and not gateway.kept:
@@ -89,10 +93,10 @@ def test_live_records_overtake_history() -> None:
 
 def test_nothing_more_is_sent_when_the_window_is_full_by_count_or_by_bytes() -> None:
     by_count, by_bytes = Gateway(0, records_max=10), Gateway(0, bytes_max=5 * SIZE)
-    for gateway, most in ((by_count, 10), (by_bytes, FETCH_MAX)):
+    for gateway, most in ((by_count, 10), (by_bytes, 5)):
         gateway.append(1_000)
         sent = [sent for _ in range(5) for sent in gateway.send()]
-        assert len(sent) <= most
+        assert len(sent) == most
 
 
 def test_what_is_not_committed_goes_out_again_oldest_first_with_growing_patience() -> None:
@@ -122,3 +126,51 @@ def test_a_commit_that_cannot_be_true_forgets_nothing(commit: Commit) -> None:
     with pytest.raises(CommitError):
         gateway.window.committed(commit)
     assert gateway.window.in_flight == 3
+
+
+def test_a_flood_of_live_records_does_not_starve_history() -> None:
+    gateway, sent_of_history = Gateway(500, records_max=100), 0
+    for _ in range(20 * HISTORY_EVERY):
+        gateway.append(100)
+        sent = gateway.send()
+        sent_of_history += sum(lane == "history" for lane, _ in sent)
+        gateway.window.committed(commit_of(EPOCH, RangeSet([(i, i) for _, i in sent])))
+    assert sent_of_history == 500
+
+
+def test_a_commit_of_ids_that_were_never_sent_from_here_tells_that_the_journal_is_an_old_copy() -> None:
+    window = Window(EPOCH, own_from=11)
+    window.begin(8, 11)
+    assert window.committed(Commit(EPOCH, 11)), "what was there before this program started may be anybody's"
+    window.appended(14)
+    window.sent(11, SIZE, 0.0)
+    assert window.committed(Commit(EPOCH, 12))
+    with pytest.raises(ForeignCommitError):
+        window.committed(Commit(EPOCH, 13))
+    with pytest.raises(ForeignCommitError):
+        window.committed(Commit(EPOCH, 12, ((40, 60),)))
+    window.renew("e2", 1)
+    assert not window.committed(Commit("e2", 1)), "the new epoch begins with nothing durable"
+
+
+def test_without_a_commit_what_was_sent_long_enough_ago_settles_in_order() -> None:
+    gateway = Gateway(0, resend_after_s=float("inf"))
+    gateway.append(2)
+    gateway.send()
+    gateway.now_s = 20.0
+    gateway.append(1)
+    gateway.send()
+    gateway.now_s = 30.0
+    assert list(gateway.window.settle(gateway.now_s, after_s=30.0)) == [(1, 2)]
+    assert gateway.window.in_flight == 1
+    assert gateway.send() == [], "nothing is sent again while the connection holds"
+
+
+def test_a_host_that_lost_records_gets_them_again() -> None:
+    gateway = Gateway(0)
+    gateway.append(10)
+    gateway.send()
+    gateway.commit(set(range(1, 9)))
+    gateway.kept |= set(range(4, 9))
+    gateway.window.replay(4)
+    assert gateway.send() == [("history", 4), ("history", 5), ("history", 6), ("history", 7), ("history", 8)]

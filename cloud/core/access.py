@@ -1,0 +1,129 @@
+"""Who asks, and what they may do: identity finds it out for each request, every route demands it here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Depends, Request
+
+from kit.errors import ZhisanError
+
+SCOPE_KEY: Final = "principal"
+"""Where the identity middleware leaves the request's `Principal`."""
+
+
+class Right(StrEnum):
+    """One thing that one may do, in one's own tenant."""
+
+    READ = "read"
+    ACKNOWLEDGE = "acknowledge"
+    CONFIGURE = "configure"
+    MANAGE_GATEWAYS = "manage_gateways"
+    MANAGE_PEOPLE = "manage_people"
+    READ_AUDIT = "read_audit"
+    TIERING = "tiering"
+    INSIGHT = "insight"
+    COMMUNITY = "community"
+    PACKS = "packs"
+    EFFICIENCY = "efficiency"
+    REPORTS = "reports"
+
+
+class Role(StrEnum):
+    """A job in a plant, or one in the company that runs the platform."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ENGINEER = "engineer"
+    PLANT_MANAGER = "plant_manager"
+    TENANT_ADMIN = "tenant_admin"
+    CUSTOMER_SUCCESS = "customer_success"
+    ANALYST = "analyst"
+    COMMUNITY_OPERATOR = "community_operator"
+    PACK_DELIVERY = "pack_delivery"
+    DEPARTMENT_HEAD = "department_head"
+    MANAGEMENT = "management"
+    PLATFORM_ADMIN = "platform_admin"
+
+
+PLANT_ROLES: Final = (Role.VIEWER, Role.OPERATOR, Role.ENGINEER, Role.PLANT_MANAGER, Role.TENANT_ADMIN)
+"""Each may do all that the one before it may."""
+PLANT_RIGHTS: Final = frozenset(
+    {Right.READ, Right.ACKNOWLEDGE, Right.CONFIGURE, Right.MANAGE_GATEWAYS, Right.MANAGE_PEOPLE, Right.READ_AUDIT}
+)
+RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
+    Role.VIEWER: frozenset({Right.READ}),
+    Role.OPERATOR: frozenset({Right.READ, Right.ACKNOWLEDGE}),
+    Role.ENGINEER: frozenset({Right.READ, Right.ACKNOWLEDGE, Right.CONFIGURE}),
+    Role.PLANT_MANAGER: PLANT_RIGHTS - {Right.MANAGE_PEOPLE},
+    Role.TENANT_ADMIN: PLANT_RIGHTS,
+    Role.CUSTOMER_SUCCESS: frozenset({Right.TIERING, Right.INSIGHT}),
+    Role.ANALYST: frozenset({Right.INSIGHT}),
+    Role.COMMUNITY_OPERATOR: frozenset({Right.COMMUNITY}),
+    Role.PACK_DELIVERY: frozenset({Right.PACKS}),
+    Role.DEPARTMENT_HEAD: frozenset({Right.EFFICIENCY}),
+    Role.MANAGEMENT: frozenset({Right.EFFICIENCY, Right.REPORTS, Right.TIERING}),
+    Role.PLATFORM_ADMIN: frozenset(Right),
+}
+
+
+class NotAuthenticatedError(ZhisanError):
+    """The request does not say who asks, or not in a way that can be believed: 401, or the way to the login page."""
+
+    def __init__(self) -> None:
+        super().__init__("Sign in, or send an API key as `Authorization: Bearer`.")
+
+
+class ForbiddenError(ZhisanError):
+    """Who asks may not do this: 403."""
+
+    def __init__(self, right: Right) -> None:
+        super().__init__(f"This needs the right {right.value!r}, which you do not have.")
+        self.right = right
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: a person in a session, or a program with an API key; always in exactly one tenant."""
+
+    kind: Literal["user", "api_key"]
+    id: str
+    name: str
+    tenant_id: str
+    rights: frozenset[Right]
+    csrf_token: str = ""
+    """What this session's forms must send back; empty for an API key, which no browser sends by itself."""
+
+
+def principal_of(request: Request) -> Principal | None:
+    """Who asks, or None."""
+    found = request.scope.get(SCOPE_KEY)
+    assert found is None or isinstance(found, Principal)
+    return found
+
+
+def current_principal(request: Request) -> Principal:
+    """Who asks.
+
+    Raises:
+        NotAuthenticatedError: nobody that we know.
+    """
+    principal = principal_of(request)
+    if principal is None:
+        raise NotAuthenticatedError
+    return principal
+
+
+def requires(right: Right) -> Any:
+    """The dependency of a route that demands `right`; it gives the `Principal`."""
+    return Depends(_demand(right))
+
+
+def _demand(right: Right) -> Callable[[Principal], Principal]:
+    def demand(principal: Annotated[Principal, Depends(current_principal)]) -> Principal:
+        if right not in principal.rights:
+            raise ForbiddenError(right)
+        return principal
+
+    return demand

@@ -1,0 +1,1 @@
+"""Mosquitto with certificates: its configuration, and a watcher for a broker on another machine than the cloud."""

@@ -1,0 +1,258 @@
+"""Whatever one fault does to one file of a journal: it opens, and all but the bytes that were hit comes back.
+
+One fault is a flipped bit, a zeroed block, a file that ends too early or too late, or a file that is gone. `-s` prints
+how many cases of each class were run.
+"""
+
+import random
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contract.ranges import RangeSet
+from edge_agent.journal.disk import Disk
+from edge_agent.journal.frames import HEADER_BYTES, Frame, Kind, scan
+from edge_agent.journal.journal import Alias, NewRecord, Record
+from edge_agent.journal.segment_journal import SegmentJournal
+
+EPOCH, NEVER = UUID(int=7), UUID(int=999)
+ALL = 1 << 40
+CASES: Counter[str] = Counter()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tell_cases() -> Iterator[None]:
+    yield
+    print(f"\ncases: {sum(CASES.values())}: {dict(sorted(CASES.items()))}")
+
+
+class QuickDisk(Disk):
+    """Leaves the syncing out: the power is never cut here."""
+
+    def sync(self, file: int) -> None:
+        pass
+
+    def sync_folder(self, folder: Path) -> None:
+        pass
+
+
+def opened(folder: Path, epoch: UUID = NEVER, *, size_mb: int = 1) -> SegmentJournal:
+    return SegmentJournal(
+        folder,
+        size_bytes_max=size_mb * 2**20,
+        new_epoch=epoch,
+        make_gap=lambda record, reason: b"gap %d " % record.record_id + reason.encode(),
+        mark_curves=lambda _record, reason: b"curves: " + reason.encode(),
+        disk=QuickDisk(),
+    )
+
+
+def read_all(journal: SegmentJournal) -> dict[int, Record]:
+    return {record.record_id: record for record in journal.read(1, ALL, limit=1 << 30)}
+
+
+def said(records: dict[int, Record]) -> dict[int, Record | bytes]:
+    """The records, of gaps only the body: the press and time of a damaged one are a neighbour's, when it has one."""
+    return {record_id: record.body if record.is_gap else record for record_id, record in records.items()}
+
+
+@dataclass
+class Written:
+    """A journal as it was closed, and where each record's bytes lie."""
+
+    kept: dict[int, Record]
+    originals: dict[int, NewRecord]
+    aliases: list[Alias]
+    next_id: int
+    bd_seq: int
+    places: dict[int, tuple[str, int, int]] = field(default_factory=dict)
+    edges: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+
+
+Step = tuple[str, int, int]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(1, 12), st.integers(0, 3_000)),
+        st.tuples(st.just("append"), st.integers(1, 30), st.integers(0, 40)),
+        st.tuples(st.just("curves"), st.integers(1, 6), st.integers(1, 12_000)),
+        st.tuples(st.just("fill"), st.integers(1, 20), st.just(25_000)),
+        st.tuples(st.just("forget"), st.integers(1, 99), st.integers(1, 99)),
+        st.tuples(st.just("aliases"), st.integers(1, 5), st.just(0)),
+        st.tuples(st.just("bd_seq"), st.just(1), st.just(0)),
+        st.tuples(st.just("roll"), st.just(0), st.just(0)),
+        st.tuples(st.just("reopen"), st.just(0), st.just(0)),
+    ),
+    min_size=1,
+    max_size=10,
+)
+
+
+def write(folder: Path, steps: list[Step], seed: int) -> Written:
+    chance = random.Random(seed)
+    journal = opened(folder, EPOCH)
+    originals: dict[int, NewRecord] = {}
+    bd_seq = 255
+    for what, number, size in steps:
+        if what in ("append", "curves", "fill"):
+            curves = size if what != "append" else 0
+            records = [
+                NewRecord(
+                    f"press-{chance.randrange(3)}",
+                    chance.randrange(1 << 40),
+                    chance.randbytes(chance.randint(0, size if not curves else 300)),
+                    chance.randbytes(curves),
+                    "source",
+                    str(len(originals) + i + 1),
+                )
+                for i in range(number)
+            ]
+            first = journal.append(records)
+            originals |= dict(enumerate(records, first))
+        elif what == "forget":
+            next_id = journal.bounds()[1]
+            low, high = sorted((number * next_id // 99, size * next_id // 99))
+            journal.forget(low // 2, RangeSet([(low, high)]))
+        elif what == "aliases":
+            count = len(journal.aliases())
+            journal.save_aliases([Alias("press-1", f"m{count + i}", count + i + 1, 10) for i in range(number)])
+        elif what == "bd_seq":
+            bd_seq = journal.next_bd_seq()
+        elif what == "roll":
+            journal.begin_epoch(EPOCH, 1)
+        else:
+            journal.close()
+            journal = opened(folder)
+    written = Written(read_all(journal), originals, journal.aliases(), journal.bounds()[1], bd_seq)
+    journal.close()
+    for path in folder.glob("*.seg"):
+        for item in scan(path.read_bytes()):
+            assert isinstance(item, Frame), "nothing is damaged yet"
+            header = item.header
+            end = item.offset + HEADER_BYTES + header.length
+            written.edges.setdefault(path.name, []).append((Kind(header.kind).name.lower(), item.offset))
+            if header.kind == Kind.RECORD:
+                written.places[header.record_id] = path.name, item.offset, end
+    return written
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to which file; shares of its length keep it meaningful for files of any length."""
+
+    kind: str
+    file: float
+    frame: float
+    inside: int
+    length: int
+
+
+KINDS = ("flip", "flip_anywhere", "zero", "cut", "cut_tail", "zeros_after", "garbage_after", "again_after", "gone")
+FAULTS = st.builds(
+    Fault,
+    st.sampled_from(KINDS),
+    st.floats(0, 1, exclude_max=True),
+    st.floats(0, 1, exclude_max=True),
+    st.integers(0, 60),
+    st.integers(1, 5_000),
+)
+
+
+def strike(folder: Path, written: Written, fault: Fault) -> tuple[str, int, int]:
+    """Damage one file; gives its name and the span of its old bytes that is not what it was."""
+    names = sorted(written.edges)
+    names = [*names, names[-1], names[-1], "snapshot"]  # the last segment is the one that is read at each start
+    path = folder / names[int(fault.file * len(names))]
+    data = bytearray(path.read_bytes())
+    edges = written.edges.get(path.name, [("snapshot", 0)])
+    what, edge = edges[int(fault.frame * len(edges))]
+    if fault.kind == "flip_anywhere":
+        edge = int(fault.frame * len(data))
+        what = "any"
+    at = min(edge + fault.inside, len(data) - 1)
+    span = (at, at + 1)
+    if fault.kind.startswith("flip"):
+        data[at] ^= 1 << fault.length % 8
+    elif fault.kind == "zero":
+        at = at // 4096 * 4096 if fault.length % 2 else at
+        span = (at, min(at + 4096, len(data)))
+        data[at : span[1]] = bytes(span[1] - at)
+    elif fault.kind in ("cut", "cut_tail"):
+        at = max(0, len(data) - fault.length) if fault.kind == "cut_tail" else at
+        span = (at, len(data))
+        del data[at:]
+    elif fault.kind.endswith("_after"):
+        span = (len(data), len(data))
+        more = {
+            "zeros_after": bytes(fault.length),
+            "garbage_after": random.Random(fault.length).randbytes(fault.length),
+        }
+        data += more.get(fault.kind, bytes(data[edge:][: fault.length * 4]))  # a part of the file, from a frame's begin
+    else:
+        span = (0, len(data))
+    path.write_bytes(data)
+    if fault.kind == "gone":
+        path.unlink()
+    where = "snapshot" if path.name == "snapshot" else ("last segment" if path.name == names[-2] else "sealed segment")
+    CASES[f"{fault.kind} {what if fault.kind in ('flip', 'zero', 'cut') else ''} in {where}".replace("  ", " ")] += 1
+    return path.name, *span
+
+
+def judge(folder: Path, written: Written, fault: Fault, hit: tuple[str, int, int]) -> None:
+    name, begin, end = hit
+    touched = {i for i, (file, at, to) in written.places.items() if file == name and at < end and begin < to}
+    is_cut_tail = fault.kind.startswith("cut") and name == max(written.edges)
+    journal = opened(folder, size_mb=4)  # with room, so that nothing is given up from here on
+    found = read_all(journal)
+    assert journal.epoch == str(EPOCH)
+    assert journal.aliases() == written.aliases
+    next_id = journal.bounds()[1]
+    for record_id, record in written.kept.items():
+        back = found.get(record_id)
+        if record_id not in touched:
+            assert back == record, f"record {record_id} was not hit"
+        elif back is None:
+            assert is_cut_tail
+            assert record_id >= next_id
+        else:
+            assert back == record or (back.is_gap and back.body == b"gap %d damaged" % record_id)
+    for record_id in found.keys() - written.kept.keys():
+        original, back = written.originals.get(record_id), found[record_id]
+        if back.is_gap:
+            assert back.body in (b"gap %d damaged" % record_id, b"gap %d thinned" % record_id)
+            continue
+        assert original is not None
+        assert (back.press_id, back.ended_ms, back.body) == (original.press_id, original.ended_ms, original.body)
+        assert back.curves in (original.curves, b"curves: full")
+    given = [i for i in written.originals if i in written.places and i not in touched] if is_cut_tail else []
+    assert next_id > max(given, default=0)
+    if not is_cut_tail:
+        assert next_id >= written.next_id, "no id is given twice"
+    assert journal.next_bd_seq() != written.bd_seq or is_cut_tail
+    fresh = NewRecord("press-new", 5, b"fresh", b"")
+    assert journal.append([fresh]) == next_id
+    journal.close()
+    again = opened(folder, size_mb=4)
+    assert said(read_all(again)) == said(found | {next_id: Record(next_id, "press-new", 5, b"fresh", b"")})
+    assert again.aliases() == written.aliases
+    again.close()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(steps=STEPS, seed=st.integers(0, 1 << 30), faults=st.lists(FAULTS, min_size=4, max_size=4))
+def test_one_fault_costs_no_more_than_the_records_it_hits(
+    steps: list[Step], seed: int, faults: list[Fault], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("journal")
+    written = write(folder / "whole", steps, seed)
+    for number, fault in enumerate(faults):
+        copy = folder / str(number)
+        shutil.copytree(folder / "whole", copy, ignore=shutil.ignore_patterns("reserve"))
+        judge(copy, written, fault, strike(copy, written, fault))
+    shutil.rmtree(folder)
