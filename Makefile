@@ -10,9 +10,10 @@ WEB := cloud/web/static/dist/app.js
 BUNDLE := build/bundle/default.zip
 PYTEST_ARGS ?=
 SEEDS ?= 200
+SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv web train demo test check fix e2e bench lock proto clean
+.PHONY: help venv web train demo test check fix sim e2e bench lock proto clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -58,6 +59,9 @@ check: $(STAMP)  ## Format, lint, types, import rules.
 fix: $(STAMP)  ## Repair what can be repaired by itself.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+sim: $(STAMP)  ## Run SEEDS seeds of the deterministic simulation, from SEED on; a seed that breaks a law is printed.
+	@$(PY) -m tests.simulation.run --seeds $(SEEDS) --seed $(SEED)
 
 e2e: $(STAMP) $(WEB) $(BUNDLE)  ## Only the tests that start the real programs.
 	@$(PY) -m pytest tests/e2e $(PYTEST_ARGS)

@@ -303,14 +303,14 @@ class SegmentJournal:
                 reason = error
                 if error.errno not in SPACE_ERRORS:
                     raise JournalError(f"journal {self._folder}: {error}") from error
-            if not self._space.make(self._state.forgotten, self._roll):
+            if not self._space.make(self._state.forgotten, self._sync, self._roll):
                 break
         raise JournalFullError(f"journal {self._folder}: {reason}") from reason
 
     def _write_once(self, data: bytes, *, records: int = 0, sync: bool = True) -> int:
         active = self._segments[-1]
         is_full = active.records + records > RECORDS_MAX or active.size + len(data) > self._segment_bytes
-        if self._is_suspect or (is_full and active.records):
+        if self._is_suspect or (is_full and (active.records or active.size > self._segment_bytes)):
             self._roll()
             active = self._segments[-1]
         self._space.check(len(data))

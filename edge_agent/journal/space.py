@@ -96,11 +96,7 @@ class Space:
             gone.append(segment)
             excess -= segment.size
         if gone:
-            try:
-                sync()  # that they are forgotten, before they are missing
-            except OSError as error:
-                log.debug("forgetting_not_synced", error=str(error))
-            self._delete(gone)
+            self._delete(gone, sync)
 
     def _forgotten_whole(self, forgotten: RangeSet) -> list[Segment]:
         """The oldest segments that nothing is kept of, without the last one, which is being written."""
@@ -112,17 +108,21 @@ class Space:
             whole.append(segment)
         return whole
 
-    def _delete(self, gone: list[Segment]) -> None:
+    def _delete(self, gone: list[Segment], sync: Callable[[], None]) -> None:
+        try:
+            sync()  # that they are forgotten, before they are missing
+        except OSError as error:
+            log.debug("forgetting_not_synced", error=str(error))
         del self._segments[: len(gone)]
         for segment in gone:
             self._disk.unlink(segment.path)
         self._disk.sync_folder(self._folder)
 
-    def make(self, forgotten: RangeSet, roll: Callable[[], None]) -> bool:
+    def make(self, forgotten: RangeSet, sync: Callable[[], None], roll: Callable[[], None]) -> bool:
         """One step of giving up; False when nothing is left to give, or the disk has no room even for that."""
         whole = self._forgotten_whole(forgotten)
         if whole:
-            self._delete(whole[:1])
+            self._delete(whole[:1], sync)
             return True
         try:
             self._disk.unlink(self._folder / RESERVE_FILE)

@@ -119,3 +119,13 @@ def test_the_description_names_every_route_of_the_api_and_no_other(served: Serve
     with httpx.Client(base_url=served.nobody_url) as client:
         description = client.get("/api/v1/openapi.json").json()
     assert all(path.startswith("/api/v1/") or path in ("/healthz", "/readyz") for path in description["paths"])
+
+
+def test_the_start_is_in_the_audit_log_and_a_job_follows_its_chain(served: Served) -> None:
+    with httpx.Client(base_url=served.admin_url) as client:
+        (line,) = client.get("/api/v1/audit", params={"action": "cloud_started"}).json()["items"]
+        assert (line["actor_kind"], line["target"]) == ("system", "host:zhisan")
+        assert len(line["after"]["settings_sha256"]) == 64
+        chain = client.get("/api/v1/audit/chain").json()
+    assert chain["broken_audit_id"] is None
+    assert chain["verified_audit_id"] >= line["audit_id"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import httpx
 import pytest
@@ -71,7 +72,7 @@ def application() -> FastAPI:
     async def endless() -> StreamingResponse:
         async def words() -> object:
             while True:
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
                 yield b"x" * 65_536
 
         return StreamingResponse(words())

@@ -27,6 +27,16 @@ class PowerCutError(Exception):
     """The operation that did not happen any more."""
 
 
+class QuickDisk(Disk):
+    """Leaves the syncing out: here the power stays on."""
+
+    def sync(self, file: int) -> None:
+        pass
+
+    def sync_folder(self, folder: Path) -> None:
+        pass
+
+
 class FragileDisk(Disk):
     """The machine's disk, which loses power at the operation number `cut_at`."""
 
@@ -157,7 +167,7 @@ class Story:
                 journal.recall(self.chance.randint(1, journal.bounds()[1]))
 
     def judge(self, folder: Path) -> None:
-        journal = opened(folder, Disk())
+        journal = opened(folder, QuickDisk())
         found = {record.record_id: record for record in journal.read(1, 1 << 40, limit=1 << 30)}
         for record_id, body in self.acknowledged.items():
             if record_id not in self.forgotten:
@@ -173,11 +183,11 @@ class Story:
         journal.close()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_power_cut_after_any_operation_loses_nothing_acknowledged(seed: int, tmp_path: Path) -> None:
     whole = FragileDisk(tmp_path / "whole", 0, random.Random(seed))
     Story(seed).live(tmp_path / "whole", whole)
-    for cut_at in range(1, whole.operations + 1, 2):
+    for cut_at in range(1, whole.operations + 1):
         _cut(seed, cut_at, tmp_path / f"{cut_at}")
     print(f"\n{sum(CUTS.values())} power cuts so far: {dict(CUTS)}")
 

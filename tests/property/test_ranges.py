@@ -36,3 +36,13 @@ def test_contiguous_from_is_the_first_hole(added: list[tuple[int, int]], start: 
 def test_above_gives_the_lowest_ranges_that_begin_above(added: list[tuple[int, int]], number: int, limit: int) -> None:
     ranges = RangeSet(added)
     assert ranges.above(number, limit) == [r for r in ranges if r[0] > number][:limit]
+
+
+@given(spans, st.integers(0, 60), st.integers(0, 60))
+def test_what_is_missing_between_two_ids_is_what_a_set_says(
+    added: list[tuple[int, int]], first: int, last: int
+) -> None:
+    ranges, holes = RangeSet(added), RangeSet(added).missing(first, last)
+    found = [n for low, high in holes for n in range(low, high + 1)]
+    assert found == [n for n in range(first, last + 1) if n not in ranges]
+    assert all(a[1] + 1 < b[0] for a, b in pairwise(holes))

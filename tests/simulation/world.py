@@ -1,6 +1,7 @@
 """The system under simulation: a gateway and a host that run unmodified, each on a machine that can fail."""
 
 import copy
+import math
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -23,7 +24,7 @@ from edge_agent.health import Health
 from edge_agent.journal.thread import JournalThread
 from edge_agent.pipeline import Pipeline
 from edge_agent.sources.source import Delivery
-from edge_agent.uplink.uplink import Uplink
+from edge_agent.uplink.uplink import Confirmation, Uplink
 from edge_agent.uplink.window import Window
 from kit.ids import uuid7
 from kit.mqtt import Will
@@ -112,6 +113,7 @@ class Gateway(Node):
 
     uplink_type: type[Uplink] = Uplink
     window_type: type[Window] = Window
+    confirmation: Confirmation = "commit"
 
     def __init__(self, world: "World", name: str, sources: list[Source]) -> None:
         super().__init__(world.machine(name))
@@ -137,7 +139,7 @@ class Gateway(Node):
             self.journal.bounds()[1],
             records_max=RECORDS_MAX,
             bytes_max=BYTES_MAX,
-            resend_after_s=5.0,
+            resend_after_s=5.0 if self.confirmation == "commit" else math.inf,
         )
         link = SimLink(world.loop, world.broker, f"{PLANT}:gw", make_will)
         self.links = [link]
@@ -153,6 +155,7 @@ class Gateway(Node):
             new_epoch=world.new_id,
             health_every_s=HEALTH_EVERY_S,
             node_properties=[],
+            confirmation=self.confirmation,
         )
         pipeline = Pipeline(
             thread, aliases, None, self.health, uplink.appended, curve_interval_s=0.1, curve_samples_max=100
