@@ -13,7 +13,7 @@ SEEDS ?= 200
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv web train demo test check fix sim e2e bench lock proto clean
+.PHONY: help venv web train demo test test-long check fix sim e2e bench lock proto clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -49,6 +49,10 @@ test: $(STAMP) $(WEB) $(BUNDLE)  ## Prove it: checks, unit, property, adapter, i
 	@$(PY) -m deploy.test_packages
 	@$(MAKE) --no-print-directory check
 	@$(PY) -m pytest $(PYTEST_ARGS)
+
+test-long: $(STAMP) $(WEB) $(BUNDLE)  ## The deeper runs of what `make test` does in small: 200 kills, 6,000 requests, big files.
+	@$(PY) -m deploy.test_packages
+	@ZHISAN_KILLS=200 $(PY) -m pytest -m slow --timeout 3600 $(PYTEST_ARGS)
 
 check: $(STAMP)  ## Format, lint, types, import rules.
 	@$(BIN)/ruff format --check .

@@ -30,6 +30,12 @@ from cloud.fleet.service import FleetService
 from cloud.gateways import api as gateways_api
 from cloud.gateways.jobs import Reload
 from cloud.gateways.parts import GatewayParts
+from cloud.identity import api as identity_api
+from cloud.identity import repository as identities
+from cloud.identity.middleware import Identify
+from cloud.identity.parts import offer_setup
+from cloud.identity.parts import parts as identity_parts
+from cloud.identity.passwords import Passwords
 from cloud.ingest.gate import Gate
 from cloud.ingest.presence import Presence
 from cloud.ingest.registry import FleetRegistry
@@ -39,9 +45,11 @@ from cloud.settings import CloudSettings
 from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, TelemetryStore
+from cloud.web.account_pages import include as include_account_pages
 from cloud.web.audit_page import include as include_audit_page
 from cloud.web.facts import PageFacts
 from cloud.web.gateways_page import include as include_gateways_page
+from cloud.web.people_pages import include as include_people_pages
 from cloud.web.routes import include as include_pages
 from cloud.webhooks import api as webhooks_api
 from cloud.webhooks.jobs import WebhookSender
@@ -67,7 +75,9 @@ Job = Callable[[], Awaitable[None]]
 class Cloud:
     """All parts, wired; it opens the stores when it is made and closes them with `running`."""
 
-    def __init__(self, settings: CloudSettings, clock: Clock, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: CloudSettings, clock: Clock, environ: Mapping[str, str], hasher: Passwords | None
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self.endpoints = [endpoint.endpoint(environ) for endpoint in settings.webhooks.endpoints]
@@ -77,6 +87,7 @@ class Cloud:
         self.live = Live()
         self.supervisor = Supervisor(clock)
         self.audit = AuditVerifier(self.database, clock)
+        self.identity = identity_parts(self.database, clock, settings.accounts.rules(), hasher)
         log_of_events = events.EventLog(self.live)
         self.fleet = FleetService(log_of_events, self.live, settings.fleet.rules())
         self.alarms = AlarmService(log_of_events, self.live, settings.alarms.rules())
@@ -136,6 +147,8 @@ class Cloud:
                 now_ms=self.clock.utc_ms(),
                 after={"version": version("zhisan"), "settings_sha256": self.settings.fingerprint()},
             )
+        folder, web_url = self.settings.storage.dir, self.settings.web.url()
+        await offer_setup(self.database, self.identity.people, self.clock, folder, web_url)
         await self.gateways.follower.load()
         if self.settings.telemetry.store == "memory":
             await self.alarm_consumer.begin_again()
@@ -162,22 +175,29 @@ class Cloud:
         return PahoLink(self.settings.broker, client_id("zhisan", self.settings.host.id, "state"), make_will)
 
     async def _keep_house(self) -> None:
-        """Forget old events and deliveries every hour."""
+        """Forget old events, deliveries, sessions and links every hour."""
         while True:
             async with self.database.transaction() as session:
                 await events.prune(session, self.clock.utc_ms())
                 await self.webhooks.prune(session)
+                await identities.prune(session, self.clock.utc_ms())
             await anyio.sleep(HOUSEKEEPING_EVERY_S)
 
 
-def create_app(settings: CloudSettings, clock: Clock | None = None, environ: Mapping[str, str] = os.environ) -> FastAPI:
-    """The application; its lifespan runs everything.
+def create_app(
+    settings: CloudSettings,
+    clock: Clock | None = None,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    hasher: Passwords | None = None,
+) -> FastAPI:
+    """The application; its lifespan runs everything. Tests give a clock, an environment and a faster hasher.
 
     Raises:
         SecretError: a webhook endpoint has no usable secret.
         TelemetryError: the telemetry store cannot be opened.
     """
-    cloud = Cloud(settings, clock or SystemClock(), environ)
+    cloud = Cloud(settings, clock or SystemClock(), environ, hasher)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -196,6 +216,7 @@ def create_app(settings: CloudSettings, clock: Clock | None = None, environ: Map
     problems.install(app)
     limits = settings.limits.limits()
     app.add_middleware(RequestRates, limits=limits, clock=cloud.clock)  # the last added is the outermost
+    app.add_middleware(Identify, database=cloud.database, clock=cloud.clock, rules=cloud.identity.rules)
     app.add_middleware(RequestLimits, limits=limits)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestIds)
@@ -204,9 +225,26 @@ def create_app(settings: CloudSettings, clock: Clock | None = None, environ: Map
     facts = PageFacts(cloud.database, cloud.store, cloud.alarms, cloud.live, cloud.clock)
     app.state.cloud = cloud
     app.state.pages = include_pages(app, facts, live=cloud.live, clock=cloud.clock)
+    _include_identity_pages(app, cloud)
     include_gateways_page(app, app.state.pages.shell, cloud.database, cloud.gateways.identities, cloud.clock)
     include_audit_page(app, app.state.pages.shell, cloud.database, cloud.audit)
     return app
+
+
+def _include_identity_pages(app: FastAPI, cloud: Cloud) -> None:
+    shell, identity, database = app.state.pages.shell, cloud.identity, cloud.database
+    folder = cloud.settings.storage.dir
+    include_account_pages(
+        app,
+        shell,
+        database,
+        identity.desk,
+        identity.people,
+        rules=identity.rules,
+        folder=folder,
+        clock=cloud.clock,
+    )
+    include_people_pages(app, shell, database, identity.people, identity.keys, clock=cloud.clock)
 
 
 def _api(cloud: Cloud) -> APIRouter:
@@ -218,6 +256,8 @@ def _api(cloud: Cloud) -> APIRouter:
     gateways = cloud.gateways
     api.include_router(gateways_api.router(cloud.database, gateways.identities, gateways.keeper, cloud.clock))
     api.include_router(audit_api.router(cloud.database, cloud.audit))
+    people, keys = cloud.identity.people, cloud.identity.keys
+    api.include_router(identity_api.router(cloud.database, people, keys, cloud.clock))
     return api
 
 

@@ -12,9 +12,10 @@ from types import FrameType
 import anyio
 import uvicorn
 
-from cloud import check
+from cloud import check, cli_accounts
 from cloud.app import create_app
 from cloud.core.connections import PatientUntil
+from cloud.identity.offline import InUseError, exclusive
 from cloud.settings import ENVIRONMENT_PREFIX, CloudSettings
 from cloud.web.routes import Pages
 from kit import logging
@@ -31,12 +32,15 @@ def main(argv: Sequence[str]) -> int:
     """Run the command; 0 when all is well, 1 when something is wrong, 2 when the settings cannot be used."""
     parser = argparse.ArgumentParser(prog="zhisan cloud", description="Ingest, alarms, webhooks, pages and API.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, what in (
-        ("run", "run the cloud until it is told to stop"),
-        ("check", "say what is wrong, and run nothing"),
-    ):
+
+    def add(name: str, what: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=what, description=what)
         command.add_argument("--config", type=Path, required=True, metavar="FILE", help="the cloud's TOML file")
+        return command
+
+    add("run", "run the cloud until it is told to stop")
+    add("check", "say what is wrong, and run nothing")
+    cli_accounts.add_commands(add)
     arguments = parser.parse_args(argv)
     try:
         settings = load(CloudSettings, arguments.config, prefix=ENVIRONMENT_PREFIX)
@@ -46,8 +50,15 @@ def main(argv: Sequence[str]) -> int:
         return 2
     if arguments.command == "check":
         return anyio.run(_check, settings)
+    if arguments.command != "run":
+        return cli_accounts.run(arguments, settings)
     logging.configure(settings.log.style, settings.log.level)
-    return _run(settings)
+    try:
+        with exclusive(settings.storage.dir):
+            return _run(settings)
+    except InUseError as error:
+        print(f"{SIGNS['error']} {error}", file=sys.stderr)
+        return 1
 
 
 async def _check(settings: CloudSettings) -> int:

@@ -14,6 +14,7 @@ from cloud.alarms.domain import AlarmRules
 from cloud.core.limits import Limits
 from cloud.fleet.domain import FleetRules
 from cloud.gateways.domain import DAY_MS, GatewayRules
+from cloud.identity.domain import HOUR_MS, SessionRules
 from cloud.webhooks.domain import FIRST_RETRY_S
 from cloud.webhooks.service import Endpoint
 from kit.errors import ZhisanError
@@ -42,6 +43,10 @@ class WebSettings(Settings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
     port: int = Field(8000, ge=1, le=65_535, description="TCP port to listen on.")
+
+    def url(self) -> str:
+        """Where a browser on this machine finds the pages."""
+        return f"http://{'127.0.0.1' if self.host in ('0.0.0.0', '::') else self.host}:{self.port}"  # noqa: S104
 
 
 class StorageSettings(Settings):
@@ -241,6 +246,17 @@ class LogSettings(Settings):
     )
 
 
+class AccountSettings(Settings):
+    """How long people stay signed in."""
+
+    idle_h_max: float = Field(12.0, gt=0, le=24 * 31, description="Hours without a request after which a session ends.")
+    session_days_max: float = Field(7.0, gt=0, le=90, description="Days after which a session ends in any case.")
+
+    def rules(self) -> SessionRules:
+        """As the identity module takes it."""
+        return SessionRules(round(self.idle_h_max * HOUR_MS), round(self.session_days_max * DAY_MS))
+
+
 class CloudSettings(Settings):
     """The whole file."""
 
@@ -253,6 +269,7 @@ class CloudSettings(Settings):
     alarms: AlarmSettings = AlarmSettings()
     webhooks: WebhookSettings = WebhookSettings()
     gateways: GatewaySettings = GatewaySettings()
+    accounts: AccountSettings = AccountSettings()
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
 

@@ -1,9 +1,10 @@
 """`zhisan replay`: push a recorded file through a running gateway and watch it arrive in the cloud."""
 
 import argparse
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,8 @@ from edge_agent.sources.replay import JobStatus, inbox_of, read_status, submit
 from kit.clock import SystemClock
 from kit.ids import uuid7
 
+KEY_VARIABLE = "ZHISAN_API_KEY"
+"""An API key with the right to read, for a cloud that is not the demo's."""
 POLL_S = 0.2
 SILENCE_S_MAX = 60.0
 """Nothing moves for so long: the gateway is not running, or cannot reach the cloud."""
@@ -38,15 +41,17 @@ def main(argv: Sequence[str]) -> int:
         mapping = read_mapping(arguments.mapping)
         url = arguments.cloud or (current.web_url if current else None)
         press_url = f"{url}/api/v1/plants/{current.plant_id}/presses/{mapping.press}" if url and current else None
-        stored_before = _stored(press_url) if press_url else 0
+        api_key = os.environ.get(KEY_VARIABLE) or (current.api_key if current else "")
+        headers = {"Authorization": f"Bearer {api_key}"}
+        stored_before = _stored(press_url, headers) if press_url else 0
         job = submit(inbox_of(state_dir), uuid7(SystemClock().utc_ms()), arguments.file, arguments.mapping)
     except (MappingError, OSError) as error:
         print(f"cannot replay: {error}", file=sys.stderr)
         return 2
-    return _follow(job, press_url, stored_before)
+    return _follow(job, press_url, headers, stored_before)
 
 
-def _follow(job: Path, press_url: str | None, stored_before: int) -> int:
+def _follow(job: Path, press_url: str | None, headers: Mapping[str, str], stored_before: int) -> int:
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
@@ -55,7 +60,7 @@ def _follow(job: Path, press_url: str | None, stored_before: int) -> int:
         last, moved_s = (-1, -1), time.monotonic()
         while True:
             status = read_status(job)
-            count = _stored(press_url) - stored_before if press_url else 0
+            count = _stored(press_url, headers) - stored_before if press_url else 0
             progress.update(taken, total=status.rows_total or None, completed=status.rows_taken)
             progress.update(stored, total=status.rows_total or None, completed=count)
             if status.state == "failed" or (status.state == "done" and (not press_url or count >= status.rows_total)):
@@ -82,10 +87,10 @@ def _verdict(console: Console, status: JobStatus, press_url: str | None, count: 
     return 0 if count == status.rows_total else 1
 
 
-def _stored(press_url: str) -> int:
+def _stored(press_url: str, headers: Mapping[str, str]) -> int:
     """How many shots of the press the cloud holds; none while it does not know the press."""
     try:
-        response = httpx.get(press_url, timeout=10)
+        response = httpx.get(press_url, headers=dict(headers), timeout=10)
         response.raise_for_status()
     except httpx.HTTPError:
         return 0

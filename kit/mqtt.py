@@ -107,6 +107,7 @@ class PahoLink:
         self._inbox: list[LinkEvent] = []
         self._dropped = 0
         self._wake = anyio.Event()
+        self._changing = anyio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client = self._new_client(name)
 
@@ -166,10 +167,11 @@ class PahoLink:
 
     async def reconnect(self, *, after_s: float = 0.0) -> None:
         """Disconnect cleanly and connect again (the caller has published its own farewell)."""
-        await self._stop()
-        await anyio.sleep(after_s)
-        self._client = self._new_client(self._name)  # a used one leaks its inner sockets when it is started again
-        self._start()
+        async with self._changing:  # two at once would leave a second client under the same name
+            await self._stop()
+            await anyio.sleep(after_s)
+            self._client = self._new_client(self._name)  # a used one leaks its inner sockets when it is started again
+            self._start()
 
     @property
     def dropped(self) -> int:

@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.alarms import service
 from cloud.alarms.domain import State
+from cloud.core.access import Principal, Right, requires
 from cloud.core.audit import actor_of
 from cloud.core.database import Database
 from cloud.core.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode_uuid, page_of
 from cloud.core.problems import responses
-from cloud.core.tenants import Tenant
+from cloud.core.tenants import Tenant, TenantId
 from kit.clock import Clock
 
 PlantFilter = Annotated[str | None, Query(max_length=128, description="Only this plant.")]
@@ -20,6 +21,7 @@ PressFilter = Annotated[str | None, Query(max_length=128, description="Only this
 StateFilter = Annotated[
     list[State] | None, Query(max_length=4, description="Only alarms in this state; may be given several times.")
 ]
+Acknowledger = Annotated[Principal, requires(Right.ACKNOWLEDGE)]
 AlarmId = Annotated[UUID, Path(description="Alarm id.")]
 
 
@@ -60,11 +62,10 @@ class AlarmOut(BaseModel):
 
 
 class Acknowledgement(BaseModel):
-    """Who has seen an alarm."""
+    """Somebody has seen an alarm: whoever sends this."""
 
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field(min_length=1, max_length=service.PERSON_CHARACTERS_MAX, description="Who acknowledges.")
     comment: str | None = Field(None, max_length=service.COMMENT_CHARACTERS_MAX)
 
 
@@ -95,17 +96,23 @@ def router(database: Database, alarms: service.AlarmService, clock: Clock) -> AP
 
     @routes.post(
         "/{alarm_id}/acknowledge",
-        responses=responses(404, 422),
+        responses=responses(403, 404, 422),
         summary="Acknowledge an alarm",
         description="The first acknowledgement counts; a second one changes nothing and answers the same.",
     )
     async def acknowledge(
-        request: Request, tenant: Tenant, alarm_id: AlarmId, body: Annotated[Acknowledgement, Body()]
+        request: Request, principal: Acknowledger, alarm_id: AlarmId, body: Annotated[Acknowledgement, Body()]
     ) -> AlarmOut:
         actor = actor_of(request)
         async with database.transaction() as session:
             alarm = await alarms.acknowledge(
-                session, tenant, alarm_id, by=body.by, comment=body.comment, actor=actor, now_ms=clock.utc_ms()
+                session,
+                TenantId(principal.tenant_id),
+                alarm_id,
+                by=actor.name[: service.PERSON_CHARACTERS_MAX],
+                comment=body.comment,
+                actor=actor,
+                now_ms=clock.utc_ms(),
             )
         return AlarmOut.model_validate(alarm)
 

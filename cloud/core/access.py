@@ -93,7 +93,7 @@ class Principal:
     tenant_id: str
     rights: frozenset[Right]
     csrf_token: str = ""
-    """What this session's forms must send back; empty for an API key, which no browser sends by itself."""
+    """What the forms of this session send back; empty for an API key, which no browser sends by itself."""
 
 
 def principal_of(request: Request) -> Principal | None:

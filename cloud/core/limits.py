@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cloud.core.access import SCOPE_KEY, Principal
 from cloud.core.problems import answer
 from cloud.core.rate_limit import RateLimit
+from cloud.core.request_ids import path_for_log
 from kit.clock import Clock
 
 FREE_PATHS: Final = ("/static/", "/healthz")
@@ -86,7 +87,7 @@ class RequestLimits:
             self._look_at_head(scope)
             await self._app(scope, _Body(scope, receive, self._limits).receive, watched_send)
         except RefusedError as error:
-            log.warning("request_refused", status=error.status_code, path=scope["path"][:200])
+            log.warning("request_refused", status=error.status_code, path=path_for_log(scope["path"]))
             if is_begun:
                 raise
             await answer(error.status_code, error.detail, headers=error.headers)(scope, receive, send)
@@ -165,7 +166,7 @@ class RequestRates:
             await self._app(scope, receive, send)
             return
         if self._told.take(key, now_s) == 0.0:
-            log.warning("requests_too_many", key=key, path=scope["path"][:200])
+            log.warning("requests_too_many", key=key, path=path_for_log(scope["path"]))
         detail = "Too many requests; come again after the seconds in Retry-After."
         await answer(429, detail, headers={"Retry-After": str(math.ceil(wait_s))})(scope, receive, send)
 

@@ -3,20 +3,23 @@
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from cloud.core.access import ForbiddenError, NotAuthenticatedError, principal_of
 from cloud.core.headers import DEFAULTS
-from cloud.core.request_ids import HEADER, SCOPE_KEY, current_request_id
+from cloud.core.request_ids import HEADER, SCOPE_KEY, current_request_id, path_for_log
 from kit.errors import ZhisanError
 
 MEDIA_TYPE = "application/problem+json"
+LOGIN = "/login"
+"""The page where a person signs in."""
 OF_EVERY_REQUEST = (414, 431)
 """What every operation may answer: the URL or the headers are too long."""
 OF_EVERY_BODY = (400, 408, 413)
@@ -114,16 +117,26 @@ def install(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend it
 
 
-async def _not_authenticated(request: Request, error: Exception) -> JSONResponse:
+async def _not_authenticated(request: Request, error: Exception) -> Response:
+    """401 for programs; a person who opens a page is led to the sign-in page, and back after it."""
+    if request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", ""):
+        behind = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        target = LOGIN if behind == "/" else f"{LOGIN}?{urlencode({'next': behind})}"
+        return RedirectResponse(target, status_code=303)
     address = request.client.host if request.client else ""
-    log.info("access_refused", status=401, method=request.method, path=request.url.path, address=address)
-    return answer(401, str(error), headers={"WWW-Authenticate": "Bearer"})
+    log.info("access_refused", status=401, method=request.method, path=path_for_log(request.url.path), address=address)
+    is_htmx = request.headers.get("hx-request") == "true"
+    return answer(
+        401, str(error), headers={"WWW-Authenticate": "Bearer", **({"HX-Redirect": LOGIN} if is_htmx else {})}
+    )
 
 
 async def _forbidden(request: Request, error: Exception) -> JSONResponse:
     principal = principal_of(request)
     who = principal.id if principal else ""
-    log.warning("access_refused", status=403, method=request.method, path=request.url.path, principal_id=who)
+    log.warning(
+        "access_refused", status=403, method=request.method, path=path_for_log(request.url.path), principal_id=who
+    )
     return answer(403, str(error))
 
 
@@ -152,6 +165,12 @@ async def _http_error(_request: Request, error: Exception) -> JSONResponse:
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     """A bug: its detail goes to the log, not to the caller. This runs outside of all middleware."""
     request_id = request.scope.get(SCOPE_KEY)
-    log.error("request_failed", method=request.method, path=request.url.path, request_id=request_id, exc_info=error)
+    log.error(
+        "request_failed",
+        method=request.method,
+        path=path_for_log(request.url.path),
+        request_id=request_id,
+        exc_info=error,
+    )
     headers = {**DEFAULTS, **({HEADER: request_id} if request_id else {})}
     return answer(500, headers=headers, request_id=request_id)

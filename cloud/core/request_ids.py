@@ -1,4 +1,4 @@
-"""One id for each request: in its answer, in every log line it causes, in its problem document."""
+"""How the log names a request: by an id that its answer has too, and by a path in which no secret can stand."""
 
 import re
 import secrets
@@ -14,6 +14,10 @@ SCOPE_KEY: Final = "request_id"
 ID_BYTES: Final = 12
 GIVEN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 """An id that a proxy before us may have given; whatever else stands in the header is not repeated."""
+
+SEGMENT_CHARACTERS_MAX: Final = 24
+UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PATH_CHARACTERS_MAX: Final = 200
 
 
 class RequestIds:
@@ -43,6 +47,12 @@ def current_request_id() -> str | None:
     """The id of the request that is being served; None outside of one."""
     found = structlog.contextvars.get_contextvars().get(LOG_KEY)
     return found if isinstance(found, str) else None
+
+
+def path_for_log(path: str) -> str:
+    """The path without its long parts, which may be one-time tokens; UUIDs are names, and stay."""
+    parts = path[:PATH_CHARACTERS_MAX].split("/")
+    return "/".join(part if len(part) <= SEGMENT_CHARACTERS_MAX or UUID.fullmatch(part) else "…" for part in parts)
 
 
 def _given(text: str | None) -> str | None:

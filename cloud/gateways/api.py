@@ -199,7 +199,12 @@ def _add_management(routes: APIRouter, database: Database, identities: GatewayId
 
 
 def _add_broker_lists(routes: APIRouter, keeper: BrokerKeeper) -> None:
-    @routes.get("/broker/{name}", responses=responses(401, 403, 404), summary="What a distant broker reads again")
+    @routes.get(
+        "/broker/{name}",
+        responses=responses(401, 403, 404, 422),
+        response_class=PlainTextResponse,
+        summary="A list for a distant broker",
+    )
     async def broker_list(principal: Manager, name: str) -> Response:
         if principal.tenant_id != DEFAULT_TENANT:  # the lists name every tenant's gateways
             raise NotFoundError("list", name)

@@ -17,7 +17,7 @@ from cloud.core.tenants import TenantId
 from cloud.gateways import service
 from cloud.gateways.domain import REASON_CHARACTERS_MAX, ClaimsClosedError, NewClaim, PlantTakenError
 from cloud.gateways.service import GatewayIdentities
-from cloud.web.lists import is_own_site
+from cloud.identity.middleware import is_own_site
 from cloud.web.shell import Shell
 from kit.clock import Clock
 
@@ -132,7 +132,11 @@ class GatewaysPage:
 
 def _is_trusted(request: Request, principal: Principal, token: object) -> bool:
     """Whether a form comes from our own page in the session that it was made for."""
-    is_theirs = isinstance(token, str) and secrets.compare_digest(token.encode(), principal.csrf_token.encode())
+    is_theirs = (
+        isinstance(token, str)
+        and principal.csrf_token != ""
+        and secrets.compare_digest(token.encode(), principal.csrf_token.encode())
+    )
     return is_own_site(request.headers) and (principal.kind == "api_key" or is_theirs)
 
 

@@ -15,6 +15,8 @@ class Current:
     web_url: str
     plant_id: str
     gateway_state_dir: str
+    api_key: str
+    """Of the launcher: it reads, for a day."""
 
 
 def home() -> Path:
@@ -25,7 +27,10 @@ def home() -> Path:
 def write_current(current: Current) -> None:
     """Leave word."""
     home().mkdir(parents=True, exist_ok=True)
-    (home() / FILE).write_text(json.dumps(asdict(current)), encoding="utf-8")
+    path = home() / FILE
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(asdict(current)), encoding="utf-8")
 
 
 def read_current() -> Current | None:

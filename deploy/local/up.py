@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import signal
+import subprocess
 import sys
 import sysconfig
 import threading
@@ -32,6 +33,7 @@ from kit.errors import ZhisanError
 WEB_PORT = 8000
 CLOUD_START_S, PLANT_START_S, FIRST_SHOT_S = 60.0, 60.0, 60.0
 BUNDLE = Path("build/bundle/default.zip")
+SETUP_LINK_FILE = "setup-link.txt"
 ZHISAN = [sys.executable, "-m", "deploy.cli"]
 
 
@@ -97,6 +99,7 @@ def _run(options: Options, console: Console, running: contextlib.ExitStack) -> N
     web_url = f"http://{options.host}:{options.port}"
     with _step(console, "cloud"):
         config = configs.cloud(folder, options.host, options.port, mqtt_port, receiver.url)
+        headers = {"Authorization": f"Bearer {_new_key(config)}"}
         environ = {configs.WEBHOOK_SECRET_VARIABLE: secret}
         cloud = Child.start(
             "cloud", [*ZHISAN, "cloud", "run", "--config", config], folder / "cloud.log", environ=environ
@@ -114,11 +117,12 @@ def _run(options: Options, console: Console, running: contextlib.ExitStack) -> N
         running.callback(gateway.stop)
         parts.append(("gateway", f"{configs.PLANT_ID}/{configs.GATEWAY_ID}, journal in {folder / 'gateway'}"))
     parts.append(("webhook receiver", receiver.url))
-    write_current(Current(web_url, configs.PLANT_ID, str(folder / "gateway")))
+    key = headers["Authorization"].removeprefix("Bearer ")
+    write_current(Current(web_url, configs.PLANT_ID, str(folder / "gateway"), key))
     running.callback(remove_current)
     children = [broker, cloud, plant, gateway]
     with _step(console, "first shot"):
-        _wait_for_shots(children, f"{web_url}/api/v1/presses")
+        _wait_for_shots(children, f"{web_url}/api/v1/presses", headers)
     _show(console, web_url, parts, folder)
     _watch(console, children, calls)
 
@@ -154,6 +158,15 @@ def _start_plant(options: Options, folder: Path) -> tuple[Child, list[tuple[str,
     return plant, [(press["press_id"], press["url"]) for press in listed]
 
 
+def _new_key(config: Path) -> str:
+    """The launcher's own API key: made before the cloud runs, since only one program may use its folder."""
+    command = [*ZHISAN, "cloud", "key", "--config", str(config), "--name", "launcher", "--days", "1"]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=CLOUD_START_S, check=False)
+    if made.returncode:
+        raise ProcessError(f"no API key could be made: {made.stderr.strip()}")
+    return made.stdout.strip()
+
+
 def _wait_until_ready(cloud: Child, url: str) -> None:
     deadline_s = time.monotonic() + CLOUD_START_S
     answer = "no answer"
@@ -168,13 +181,13 @@ def _wait_until_ready(cloud: Child, url: str) -> None:
     raise ProcessError(f"the cloud is not ready after {CLOUD_START_S:g} s ({answer}):\n{cloud.log_tail()}")
 
 
-def _wait_for_shots(children: Sequence[Child], url: str) -> None:
+def _wait_for_shots(children: Sequence[Child], url: str, headers: Mapping[str, str]) -> None:
     deadline_s = time.monotonic() + FIRST_SHOT_S
     while time.monotonic() < deadline_s:
         for child in children:
             child.check()
         with contextlib.suppress(httpx.HTTPError):
-            presses = httpx.get(url, timeout=2).json()["items"]
+            presses = httpx.get(url, headers=dict(headers), timeout=2).json()["items"]
             if any(press["last_shot_ms"] is not None for press in presses):
                 return
         time.sleep(0.2)
@@ -188,7 +201,13 @@ def _show(console: Console, web_url: str, parts: Sequence[tuple[str, str]], fold
         table.add_row(name, what)
     table.add_row("logs and data", str(folder))
     console.print(table)
-    console.print(f"open [bold]{web_url}[/]   Ctrl-C stops everything")
+    setup_link = folder / "cloud" / SETUP_LINK_FILE
+    if setup_link.exists():
+        link = setup_link.read_text(encoding="utf-8").strip()
+        console.print(f"open [bold]{link}[/] to make the first account; the link works once", soft_wrap=True)
+    else:
+        console.print(f"open [bold]{web_url}[/]")
+    console.print("Ctrl-C stops everything")
     console.print(
         "press-03's check ring begins to wear half a minute after the start; its alarm calls the receiver here"
     )

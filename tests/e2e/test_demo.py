@@ -41,12 +41,20 @@ def wait(child: Child, condition: Callable[[], bool], timeout_s: float, what: st
         time.sleep(0.25)
 
 
-def items(url: str) -> list[dict[str, object]]:
+def access(home: Path) -> dict[str, str]:
+    """The launcher's API key, from the file that only its owner can read."""
+    path = home / "current.json"
+    assert path.stat().st_mode & 0o077 == 0
+    return {"Authorization": f"Bearer {json.loads(path.read_text(encoding='utf-8'))['api_key']}"}
+
+
+def items(url: str, home: Path) -> list[dict[str, object]]:
     """All items of a list endpoint, page by page."""
     found: list[dict[str, object]] = []
     cursor = None
     for _ in range(50):
-        page = httpx.get(url, params={"limit": 200, **({"cursor": cursor} if cursor else {})}, timeout=10).json()
+        query = {"limit": 200, **({"cursor": cursor} if cursor else {})}
+        page = httpx.get(url, params=query, headers=access(home), timeout=10).json()
         found += page["items"]
         cursor = page.get("next_cursor")
         if not cursor:
@@ -60,14 +68,29 @@ def test_shots_of_six_presses_are_live_within_a_minute(demo: tuple[Child, str, P
     wait(child, lambda: "is running" in log.read_text(encoding="utf-8"), FIRST_SHOT_S + 60, "the table of what runs")
 
     def all_live() -> bool:
-        presses = items(f"{url}/api/v1/presses")
+        presses = items(f"{url}/api/v1/presses", home)
         return len(presses) == 6 and all(p["state"] == "online" and p["last_shot_ms"] for p in presses)
 
     wait(child, all_live, FIRST_SHOT_S, "six presses with shots")
-    [shot, *_] = items(f"{url}/api/v1/plants/demo/presses/press-01/shots")
+    [shot, *_] = items(f"{url}/api/v1/plants/demo/presses/press-01/shots", home)
     assert shot["parameters"]["CycleTime"] > 10  # type: ignore[index]
     assert "FailureProbability/check_ring_wear" in shot["scores"]["values"]  # type: ignore[index]
-    assert "press-01" in httpx.get(url, timeout=10).text
+
+
+def test_nobody_gets_in_before_the_printed_link_has_made_the_first_account(demo: tuple[Child, str, Path]) -> None:
+    _, url, home = demo
+    log = (home / "up.log").read_text(encoding="utf-8")
+    link = next(word for word in log.split() if "/setup?token=" in word)
+    person = {"login": "li", "name": "Li Na", "password": "a calm grey press", "again": "a calm grey press"}
+    with httpx.Client(base_url=url, timeout=10) as browser:
+        assert browser.get("/", headers={"Accept": "text/html"}).headers["location"] == "/login"
+        assert browser.get("/api/v1/presses").status_code == 401
+        form = browser.get(link)
+        assert form.status_code == 200
+        made = browser.post("/setup", data={**person, "token": link.partition("token=")[2]})
+        assert (made.status_code, made.headers["location"]) == (303, "/")
+        assert "press-01" in browser.get("/").text
+        assert browser.get(link).status_code == 403, "the link works once"
 
 
 def test_a_second_demo_on_the_same_port_is_refused_clearly(demo: tuple[Child, str, Path], tmp_path: Path) -> None:
@@ -85,13 +108,13 @@ def test_the_real_file_is_stored_once_each_shot_with_a_quality_class(
     command = [*ZHISAN, "replay", shared_data / "polenta/data.csv", "--mapping", root / "deploy/mappings/polenta.toml"]
     replay = Child.start("replay", command, home / "replay.log", environ={"ZHISAN_HOME": str(home), "COLUMNS": "200"})
     assert replay.process.wait(90) == 0, replay.log_tail()
-    shots = items(f"{url}/api/v1/plants/demo/presses/road-lens/shots")
+    shots = items(f"{url}/api/v1/plants/demo/presses/road-lens/shots", home)
     assert len(shots) == 1_451
     assert len({shot["cycle_counter"] for shot in shots}) == 1_451
     classes = {shot["scores"]["quality_class"] for shot in shots}  # type: ignore[index]
     assert classes == {"waste", "acceptable", "target", "inefficient"}
     assert "1451 rows replayed, 1451 shots stored" in replay.log_tail()
-    page = httpx.get(f"{url}/plants/demo/presses/road-lens?lang=en", timeout=10)
+    page = httpx.get(f"{url}/plants/demo/presses/road-lens?lang=en", headers=access(home), timeout=10)
     assert page.status_code == 200
     assert "road-lens" in page.text
 
@@ -106,7 +129,7 @@ def test_the_worn_check_ring_raises_one_alarm_that_names_it_and_calls_the_webhoo
     call = json.loads(line.partition("webhook received")[2])
     assert call["type"] == "alarm.raised"
     assert (call["data"]["press_id"], call["data"]["mode"]) == ("press-03", "check_ring_wear")
-    alarms = items(f"{url}/api/v1/alarms")
+    alarms = items(f"{url}/api/v1/alarms", home)
     assert [(a["press_id"], a["mode"]) for a in alarms] == [("press-03", "check_ring_wear")], "and no healthy press"
 
 

@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cloud.app import create_app
@@ -45,7 +46,7 @@ class Served:
 
 
 class SignedIn:
-    """Stands before the application and says that an administrator asks, at one of its ports."""
+    """Stands inside of what finds out who asks, and says that at one port it is always an administrator."""
 
     def __init__(self, app: ASGIApp, port: int) -> None:
         self._app = app
@@ -67,8 +68,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     app = create_app(CloudSettings.model_validate(raw), environ={})
     with socket.create_server(("127.0.0.1", 0)) as admin, socket.create_server(("127.0.0.1", 0)) as nobody:
         served = Served(*(f"http://127.0.0.1:{end.getsockname()[1]}" for end in (admin, nobody)))
-        signed_in = SignedIn(app, admin.getsockname()[1])
-        server = uvicorn.Server(uvicorn.Config(signed_in, log_config=None, lifespan="on"))
+        app.user_middleware.append(Middleware(SignedIn, port=admin.getsockname()[1]))  # the last is the innermost
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
         thread = threading.Thread(target=server.run, args=([admin, nobody],))
         thread.start()
         while not server.started:

@@ -77,7 +77,7 @@ async def test_a_viewer_sees_the_list_and_no_forms(made: World) -> None:
     page = await made.client.get("/gateways", headers=ENGLISH)
     assert page.status_code == 200
     assert "gw-1" in page.text
-    assert "<form" not in page.text
+    assert 'action="/gateways' not in page.text
     made.who.who = principal(tenant_id="other")
     assert "gw-1" not in (await made.client.get("/gateways", headers=ENGLISH)).text
 
@@ -100,4 +100,4 @@ async def test_without_a_broker_the_page_says_so(tmp_path: Path) -> None:
         gateways_page.include(made.app, Shell(made.clock), made.database, made.parts.identities, made.clock)
         page = await made.client.get("/gateways", headers=ENGLISH)
         assert "broker_host" in page.text
-        assert "<form" not in page.text
+        assert 'action="/gateways' not in page.text

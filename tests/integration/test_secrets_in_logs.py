@@ -31,6 +31,7 @@ class Secrets:
     press: str
     api_key: str
     session: str
+    link: str
     password: str
 
     def forms(self) -> dict[str, str]:
@@ -52,7 +53,7 @@ class Plant:
 
 def new_secrets() -> Secrets:
     webhook = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    return Secrets(webhook, *(secrets.token_urlsafe(24) for _ in range(6)))
+    return Secrets(webhook, *(secrets.token_urlsafe(24) for _ in range(7)))
 
 
 def start_broker(folder: Path, port: int, password: str) -> Child:
@@ -135,6 +136,7 @@ def ask_with_secrets(url: str, found: Secrets) -> None:
         for path in ("/api/v1/alarms", "/api/v1/audit", "/api/v1/alarms?limit=x", "/", "/nothing"):
             client.get(path, headers=bearer)
             client.get(path, headers={"Cookie": cookies})
+            client.get(f"{path.partition('?')[0]}/{found.link}")
         form = {"name": "anna", "login": "anna", "password": found.password}
         client.post("/login", data=form)
         client.post("/login", json=form, headers=bearer)

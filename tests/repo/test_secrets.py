@@ -12,6 +12,7 @@ FILE_BYTES_MAX = 5_000_000
 FORMS = {
     "private key": re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{40}"),
     "cloud access key": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    "API key of ours": re.compile(r"\bzsk_[0-9a-f]{32}_[A-Za-z0-9_-]{43}"),
     "code host token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{22,}|glpat-[\w-]{20,})"),
     "chat token": re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
     "web service key": re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b|\bsk-[A-Za-z0-9_-]{32,}|\b[sr]k_live_[0-9A-Za-z]{20,}"),
@@ -69,6 +70,7 @@ def test_no_file_is_a_key_store_or_a_database(files: list[Path]) -> None:
         ("private key", "-----BEGIN RSA " + "PRIVATE KEY-----\n" + "MIIEpAIBAAKCAQEA" * 3),
         ("private key", "-----BEGIN " + "PRIVATE KEY-----\n" + "MC4CAQAwBQYDK2Vw" * 3),
         ("cloud access key", "AKIA" + "IOSFODNN7EXAMPLE"),
+        ("API key of ours", "zsk_" + "0a" * 16 + "_" + "x" * 43),
         ("code host token", "ghp_" + "a1" * 18),
         ("chat token", "xoxb-" + "1234567890-abc"),
         ("registry token", "pypi-" + "Ag" * 30),

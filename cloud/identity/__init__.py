@@ -1,0 +1,1 @@
+"""People, sessions and API keys: who asks, and how we know."""

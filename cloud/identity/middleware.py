@@ -1,0 +1,166 @@
+"""Finds out for each request who asks: by the session's cookie or an API key; and refuses forged ones."""
+
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cloud.core.access import SCOPE_KEY, Principal
+from cloud.core.database import Database
+from cloud.core.problems import answer
+from cloud.identity import repository, tokens
+from cloud.identity.domain import MINUTE_MS, SessionRules, rights_of
+from cloud.identity.tables import ApiKeyRow, SessionRow
+from kit.clock import Clock
+
+COOKIE: Final = "zhisan_session"
+CSRF_FIELD: Final = "csrf_token"
+CSRF_HEADER: Final = "x-csrf-token"
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+OPEN_PREFIXES: Final = ("/static/", "/healthz", "/readyz")
+"""Answered without asking who it is: no database for a load balancer's question."""
+FORM_BYTES_MAX: Final = 64 * 1024
+SEEN_EVERY_MS: Final = MINUTE_MS
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+class Identify:
+    """Leaves the `Principal` in the scope; a changing request by a cookie must come from our own pages.
+
+    Browsers say where a request comes from (Fetch Metadata, else Origin). From one that does not, the session's own
+    token must come back, in a header or a field of the form. An API key is sent by no browser of itself.
+    """
+
+    def __init__(self, app: ASGIApp, *, database: Database, clock: Clock, rules: SessionRules) -> None:
+        self._app = app
+        self._database = database
+        self._clock = clock
+        self._rules = rules
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["path"].startswith(OPEN_PREFIXES):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        bearer = _bearer(headers)
+        if bearer is not None:
+            scope[SCOPE_KEY] = await self._by_key(bearer)
+            await self._app(scope, receive, send)
+            return
+        token = session_token(headers)
+        principal = scope[SCOPE_KEY] = await self._by_session(token) if token else None
+        if scope["method"] not in SAFE_METHODS:
+            is_ours = is_own_site(headers)
+            if is_ours and principal is not None and not _is_told(headers):
+                is_ours, receive = await _has_token(headers, principal.csrf_token, receive)
+            if not is_ours:
+                refusal = answer(
+                    403, "This request does not come from a page of this site. Reload the page, try again."
+                )
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    async def _by_session(self, token: str) -> Principal | None:
+        now_ms, token_hash = self._clock.utc_ms(), tokens.hash_of(token)
+        async with self._database.reading() as session:
+            row = await repository.session_by_hash(session, token_hash)
+            if row is None or not self._is_open(row, now_ms):
+                return None
+            user = await repository.user(session, row.user_id)
+            roles = await repository.roles_of(session, row.tenant_id, [row.user_id])
+        if user is None or user.is_disabled or not roles:
+            return None
+        if now_ms - row.seen_ms >= SEEN_EVERY_MS:
+            async with self._database.transaction() as session:
+                await repository.mark_seen(session, token_hash, now_ms)
+        rights = rights_of(role.role for role in roles)
+        return Principal("user", user.user_id, user.login, row.tenant_id, rights, tokens.csrf_token_of(token))
+
+    def _is_open(self, row: SessionRow, now_ms: int) -> bool:
+        return now_ms < row.expires_ms and now_ms - row.seen_ms < self._rules.idle_ms
+
+    async def _by_key(self, text: str) -> Principal | None:
+        parsed = tokens.parse_api_key(text)
+        if parsed is None:
+            return None
+        key_id, secret = parsed
+        now_ms = self._clock.utc_ms()
+        async with self._database.reading() as session:
+            row = await repository.key(session, key_id)
+        if row is None or not _is_good(row, secret, now_ms):
+            return None
+        if row.used_ms is None or now_ms - row.used_ms >= SEEN_EVERY_MS:
+            async with self._database.transaction() as session:
+                await repository.mark_used(session, key_id, now_ms)
+        rights = frozenset(right for right in rights_of(["platform_admin"]) if right in row.rights)
+        return Principal("api_key", row.key_id, row.name, row.tenant_id, rights)
+
+
+def session_token(headers: Mapping[str, str]) -> str | None:
+    """The session's secret in a request's cookies."""
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return found.value if found and found.value else None
+
+
+def is_own_site(headers: Mapping[str, str]) -> bool:
+    """Whether a changing request comes from our own pages, not from a foreign one in the same browser.
+
+    Browsers say so themselves (Fetch Metadata, else Origin); a program that sends neither is no browser.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == headers.get("host")
+
+
+def _is_told(headers: Mapping[str, str]) -> bool:
+    """Whether the browser says at all where the request comes from."""
+    return headers.get("sec-fetch-site") is not None or headers.get("origin") is not None
+
+
+def _bearer(headers: Mapping[str, str]) -> str | None:
+    scheme, _, text = headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else None
+
+
+def _is_good(row: ApiKeyRow, secret: str, now_ms: int) -> bool:
+    is_known = tokens.is_same(tokens.hash_of(secret), row.secret_hash)
+    return is_known and row.revoked_ms is None and now_ms < row.expires_ms
+
+
+async def _has_token(headers: Mapping[str, str], wanted: str, receive: Receive) -> tuple[bool, Receive]:
+    """Whether the request brings the session's token, in a header or in a field of its form."""
+    told = headers.get(CSRF_HEADER)
+    if told is not None:
+        return tokens.is_same(told, wanted), receive
+    if not headers.get("content-type", "").startswith(FORM):
+        return False, receive
+    body, again = await _read(receive)
+    fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=1_000)
+    return tokens.is_same(fields.get(CSRF_FIELD, [""])[0], wanted), again
+
+
+async def _read(receive: Receive) -> tuple[bytes, Receive]:
+    """The whole body, at most FORM_BYTES_MAX of it, and a `receive` that gives it once more."""
+    messages: list[Message] = []
+    body = b""
+    while len(body) <= FORM_BYTES_MAX:
+        message = await receive()
+        messages.append(message)
+        body += message.get("body", b"")
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            break
+
+    async def again() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return body, again

@@ -1,0 +1,143 @@
+"""All SQL of people, sessions, links and keys."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.identity.tables import ApiKeyRow, LinkRow, MembershipRow, SessionRow, TenantRow, UserRow
+
+
+async def user(session: AsyncSession, user_id: str) -> UserRow | None:
+    """One person."""
+    return await session.get(UserRow, user_id)
+
+
+async def user_by_login(session: AsyncSession, login: str) -> UserRow | None:
+    """One person by login, which is kept in lower case."""
+    found: UserRow | None = await session.scalar(select(UserRow).where(UserRow.login == login))
+    return found
+
+
+async def users_count(session: AsyncSession) -> int:
+    """How many people there are, in all tenants."""
+    return await session.scalar(select(func.count()).select_from(UserRow)) or 0
+
+
+async def people(session: AsyncSession, tenant_id: str, *, after: str, limit: int) -> list[UserRow]:
+    """The people of a tenant by login, behind `after`."""
+    members = select(MembershipRow.user_id).where(MembershipRow.tenant_id == tenant_id)
+    statement = select(UserRow).where(UserRow.user_id.in_(members), UserRow.login > after)
+    return list(await session.scalars(statement.order_by(UserRow.login).limit(limit)))
+
+
+async def memberships(session: AsyncSession, user_id: str) -> list[MembershipRow]:
+    """Every role of a person, by tenant."""
+    statement = select(MembershipRow).where(MembershipRow.user_id == user_id)
+    return list(await session.scalars(statement.order_by(MembershipRow.tenant_id, MembershipRow.role)))
+
+
+async def roles_of(session: AsyncSession, tenant_id: str, user_ids: Sequence[str]) -> list[MembershipRow]:
+    """The roles of these people in one tenant."""
+    statement = select(MembershipRow).where(
+        MembershipRow.tenant_id == tenant_id, MembershipRow.user_id.in_(list(user_ids))
+    )
+    return list(await session.scalars(statement.order_by(MembershipRow.role)))
+
+
+async def drop_roles(session: AsyncSession, tenant_id: str, user_id: str) -> None:
+    """Take every role in one tenant."""
+    await session.execute(
+        delete(MembershipRow).where(MembershipRow.tenant_id == tenant_id, MembershipRow.user_id == user_id)
+    )
+
+
+async def active_with_role(session: AsyncSession, tenant_id: str, role: str) -> list[str]:
+    """Who has a role in a tenant and is not disabled, by user id."""
+    statement = select(UserRow.user_id).join(MembershipRow, MembershipRow.user_id == UserRow.user_id)
+    where = (MembershipRow.tenant_id == tenant_id, MembershipRow.role == role, UserRow.is_disabled.is_(False))
+    return list(await session.scalars(statement.where(*where)))
+
+
+async def session_by_hash(session: AsyncSession, token_hash: str) -> SessionRow | None:
+    """One session."""
+    return await session.get(SessionRow, token_hash)
+
+
+async def sessions_of(session: AsyncSession, user_id: str, now_ms: int) -> list[SessionRow]:
+    """The open sessions of a person, newest first."""
+    statement = select(SessionRow).where(SessionRow.user_id == user_id, SessionRow.expires_ms > now_ms)
+    return list(await session.scalars(statement.order_by(SessionRow.created_ms.desc())))
+
+
+async def end_sessions(
+    session: AsyncSession, user_id: str, *, tenant_id: str | None = None, but: str | None = None
+) -> None:
+    """End the sessions of a person: all, or those in one tenant, or all but one."""
+    where = [SessionRow.user_id == user_id]
+    if tenant_id is not None:
+        where.append(SessionRow.tenant_id == tenant_id)
+    if but is not None:
+        where.append(SessionRow.session_id != but)
+    await session.execute(delete(SessionRow).where(*where))
+
+
+async def end_session(session: AsyncSession, user_id: str, session_id: str) -> bool:
+    """End one session of a person; whether there was such a one."""
+    statement = delete(SessionRow).where(SessionRow.user_id == user_id, SessionRow.session_id == session_id)
+    return bool((await session.execute(statement.returning(SessionRow.session_id))).first())
+
+
+async def prune(session: AsyncSession, now_ms: int) -> None:
+    """Forget sessions and links that have expired."""
+    await session.execute(delete(SessionRow).where(SessionRow.expires_ms <= now_ms))
+    await session.execute(delete(LinkRow).where(LinkRow.expires_ms <= now_ms))
+
+
+async def take_link(session: AsyncSession, token_hash: str) -> LinkRow | None:
+    """Take a one-time link away; None when it was taken before, or never was."""
+    row = await session.get(LinkRow, token_hash)
+    if row is not None:
+        await session.delete(row)
+        await session.flush()
+    return row
+
+
+async def link(session: AsyncSession, token_hash: str) -> LinkRow | None:
+    """Look at a one-time link."""
+    return await session.get(LinkRow, token_hash)
+
+
+async def drop_links(session: AsyncSession, user_id: str | None) -> None:
+    """Void the links of a person, or those that set this installation up."""
+    await session.execute(
+        delete(LinkRow).where(LinkRow.user_id.is_(None) if user_id is None else LinkRow.user_id == user_id)
+    )
+
+
+async def key(session: AsyncSession, key_id: str) -> ApiKeyRow | None:
+    """One API key."""
+    return await session.get(ApiKeyRow, key_id)
+
+
+async def keys(session: AsyncSession, tenant_id: str, *, before: str, limit: int) -> list[ApiKeyRow]:
+    """The keys of a tenant, newest first, older than key id `before` (empty: all)."""
+    statement = select(ApiKeyRow).where(ApiKeyRow.tenant_id == tenant_id)
+    if before:
+        statement = statement.where(ApiKeyRow.key_id < before)
+    return list(await session.scalars(statement.order_by(ApiKeyRow.key_id.desc()).limit(limit)))
+
+
+async def mark_used(session: AsyncSession, key_id: str, now_ms: int) -> None:
+    """Note when a key was last used."""
+    await session.execute(update(ApiKeyRow).where(ApiKeyRow.key_id == key_id).values(used_ms=now_ms))
+
+
+async def mark_seen(session: AsyncSession, token_hash: str, now_ms: int) -> None:
+    """Note when a session was last heard of."""
+    await session.execute(update(SessionRow).where(SessionRow.token_hash == token_hash).values(seen_ms=now_ms))
+
+
+async def tenant(session: AsyncSession, tenant_id: str) -> TenantRow | None:
+    """One tenant."""
+    return await session.get(TenantRow, tenant_id)

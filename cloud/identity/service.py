@@ -1,0 +1,365 @@
+"""People and their sessions: set up, invite, sign in and out, roles; every change goes into the audit log.
+
+Every method works in the caller's transaction and commits nothing. Nothing here hashes a password: that is slow, and
+the one writer must not wait for it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.core import audit
+from cloud.core.access import RIGHTS, Principal, Role
+from cloud.core.audit import Actor
+from cloud.core.problems import NotFoundError
+from cloud.core.tenants import DEFAULT_TENANT
+from cloud.identity import domain, repository, tokens
+from cloud.identity.domain import LinkError, LoginTakenError, SessionRules, SignInRefusedError
+from cloud.identity.tables import LinkRow, MembershipRow, SessionRow, TenantRow, UserRow
+
+SEEN_EVERY_MS = domain.MINUTE_MS
+NewId = Callable[[], UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person as the people page shows one."""
+
+    user_id: str
+    login: str
+    name: str
+    roles: tuple[Role, ...]
+    has_password: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A signed-in browser of a person."""
+
+    session_id: str
+    created_ms: int
+    seen_ms: int
+    address: str
+
+
+class IdentityService:
+    """See the module."""
+
+    def __init__(self, new_id: NewId, rules: SessionRules) -> None:
+        self._new_id = new_id
+        self._rules = rules
+
+    # the first person
+
+    async def offer_setup(self, session: AsyncSession, now_ms: int) -> str | None:
+        """A fresh token to set this installation up; None when somebody has."""
+        if await repository.users_count(session):
+            return None
+        await repository.drop_links(session, None)
+        token = tokens.new_token()
+        session.add(LinkRow(token_hash=tokens.hash_of(token), user_id=None, expires_ms=now_ms + domain.SETUP_LINK_MS))
+        return token
+
+    async def set_up(
+        self, session: AsyncSession, token: str, *, login: str, name: str, password_hash: str, address: str, now_ms: int
+    ) -> str:
+        """Make the first admin, of the tenant and of the platform; the token of a session.
+
+        Raises:
+            LinkError: the link is not good (any more).
+        """
+        row = await repository.take_link(session, tokens.hash_of(token))
+        if row is None or row.user_id is not None or row.expires_ms <= now_ms or await repository.users_count(session):
+            raise LinkError("the setup link is not good")
+        user = self._new_user(session, login, name, now_ms)
+        user.password_hash = password_hash
+        await session.flush()
+        for role in (Role.TENANT_ADMIN, Role.PLATFORM_ADMIN):
+            session.add(MembershipRow(user_id=user.user_id, tenant_id=DEFAULT_TENANT, role=role))
+        actor = Actor("user", user.user_id, user.login, address)
+        audit.record(session, DEFAULT_TENANT, actor, "installation_set_up", _user(user), now_ms=now_ms)
+        return self.open_session(session, user.user_id, DEFAULT_TENANT, address=address, now_ms=now_ms)
+
+    # links and passwords
+
+    async def link_login(self, session: AsyncSession, token: str, now_ms: int) -> str:
+        """Whose link it is, by login; empty for the one that sets this installation up.
+
+        Raises:
+            LinkError: the link is not good (any more).
+        """
+        row = await repository.link(session, tokens.hash_of(token))
+        if row is None or row.expires_ms <= now_ms:
+            raise LinkError("the link is not good")
+        user = await repository.user(session, row.user_id) if row.user_id else None
+        return user.login if user else ""
+
+    async def take_link(
+        self, session: AsyncSession, token: str, *, password_hash: str, address: str, now_ms: int
+    ) -> str:
+        """Set the password that the link is for, end all sessions of old, and open one.
+
+        Raises:
+            LinkError: the link is not good (any more).
+        """
+        row = await repository.take_link(session, tokens.hash_of(token))
+        user = await repository.user(session, row.user_id) if row and row.user_id else None
+        if row is None or user is None or row.expires_ms <= now_ms:
+            raise LinkError("the link is not good")
+        await self._set_password(session, user, password_hash)
+        tenant_id = await self._home(session, user)
+        actor = Actor("user", user.user_id, user.login, address)
+        audit.record(session, tenant_id, actor, "password_set", _user(user), now_ms=now_ms)
+        return self.open_session(session, user.user_id, tenant_id, address=address, now_ms=now_ms)
+
+    async def change_password(
+        self, session: AsyncSession, principal: Principal, password_hash: str, actor: Actor, now_ms: int
+    ) -> str:
+        """Set one's own password, end all sessions, and open a new one here."""
+        user = await self._member(session, principal.tenant_id, principal.id)
+        await self._set_password(session, user, password_hash)
+        audit.record(session, principal.tenant_id, actor, "password_changed", _user(user), now_ms=now_ms)
+        return self.open_session(session, user.user_id, principal.tenant_id, address=actor.address, now_ms=now_ms)
+
+    async def reset_link(self, session: AsyncSession, login: str, now_ms: int, *, actor: Actor) -> str:
+        """A one-time link with which this person sets a new password; earlier links are void.
+
+        Raises:
+            NotFoundError: nobody has this login.
+        """
+        user = await repository.user_by_login(session, domain.tidy_login(login))
+        if user is None:
+            raise NotFoundError("person", login)
+        tenant_id = await self._home(session, user)
+        audit.record(session, tenant_id, actor, "password_link_made", _user(user), now_ms=now_ms)
+        return await self._new_link(session, user, now_ms)
+
+    # sign in and out
+
+    async def sign_in(
+        self, session: AsyncSession, user_id: str, *, is_right: bool, address: str, now_ms: int
+    ) -> str | None:
+        """What comes of one try with a password; the token of a session, or None, and then it is counted."""
+        user = await repository.user(session, user_id)
+        assert user is not None
+        actor = Actor("user", user.user_id, user.login, address)
+        tenant_id = await self._home(session, user)
+        if user.locked_until_ms > now_ms:
+            audit.record(session, tenant_id, actor, "sign_in_locked", _user(user), now_ms=now_ms)
+            return None
+        if not is_right or user.is_disabled:
+            user.failures += 1
+            user.locked_until_ms = now_ms + domain.locked_for_ms(user.failures)
+            after = {"failures": user.failures}
+            audit.record(session, tenant_id, actor, "sign_in_failed", _user(user), now_ms=now_ms, after=after)
+            return None
+        user.failures = user.locked_until_ms = 0
+        audit.record(session, tenant_id, actor, "signed_in", _user(user), now_ms=now_ms)
+        return self.open_session(session, user.user_id, tenant_id, address=address, now_ms=now_ms)
+
+    async def sign_in_external(self, session: AsyncSession, user_id: str, *, address: str, now_ms: int) -> str:
+        """Open a session for somebody whom another provider vouches for.
+
+        Raises:
+            SignInRefusedError: the account is disabled.
+        """
+        user = await repository.user(session, user_id)
+        if user is None or user.is_disabled:
+            raise SignInRefusedError("the account is disabled")
+        tenant_id = await self._home(session, user)
+        actor = Actor("user", user.user_id, user.login, address)
+        audit.record(session, tenant_id, actor, "signed_in", _user(user), now_ms=now_ms)
+        return self.open_session(session, user_id, tenant_id, address=address, now_ms=now_ms)
+
+    def open_session(self, session: AsyncSession, user_id: str, tenant_id: str, *, address: str, now_ms: int) -> str:
+        """A new session; its token is told here and never again."""
+        token = tokens.new_token()
+        session.add(
+            SessionRow(
+                token_hash=tokens.hash_of(token),
+                session_id=str(self._new_id()),
+                user_id=user_id,
+                tenant_id=tenant_id,
+                created_ms=now_ms,
+                seen_ms=now_ms,
+                expires_ms=now_ms + self._rules.lasts_ms,
+                address=address,
+            )
+        )
+        return token
+
+    async def sign_out(self, session: AsyncSession, token: str, actor: Actor, now_ms: int) -> None:
+        """End the session of this token."""
+        row = await repository.session_by_hash(session, tokens.hash_of(token))
+        if row is not None:
+            audit.record(session, row.tenant_id, actor, "signed_out", f"user:{row.user_id}", now_ms=now_ms)
+            await session.delete(row)
+
+    async def end_other_sessions(
+        self, session: AsyncSession, principal: Principal, token: str, actor: Actor, now_ms: int
+    ) -> None:
+        """Sign out everywhere but here."""
+        row = await repository.session_by_hash(session, tokens.hash_of(token))
+        await repository.end_sessions(session, principal.id, but=row.session_id if row else None)
+        audit.record(session, principal.tenant_id, actor, "sessions_ended", f"user:{principal.id}", now_ms=now_ms)
+
+    async def sessions(self, session: AsyncSession, user_id: str, now_ms: int) -> list[OpenSession]:
+        """The open sessions of a person, newest first."""
+        rows = await repository.sessions_of(session, user_id, now_ms)
+        return [OpenSession(r.session_id, r.created_ms, r.seen_ms, r.address) for r in rows]
+
+    # people of a tenant
+
+    async def people(self, session: AsyncSession, tenant_id: str, *, after: str = "", limit: int) -> list[Person]:
+        """The people of a tenant, by login."""
+        rows = await repository.people(session, tenant_id, after=after, limit=limit)
+        roles = await repository.roles_of(session, tenant_id, [row.user_id for row in rows])
+        return [_person(row, [role.role for role in roles if role.user_id == row.user_id]) for row in rows]
+
+    async def invite(
+        self,
+        session: AsyncSession,
+        principal: Principal,
+        actor: Actor,
+        *,
+        login: str,
+        name: str,
+        roles: Sequence[Role],
+        now_ms: int,
+    ) -> tuple[Person, str | None]:
+        """Add somebody to one's tenant; with a one-time link for those who have no password yet.
+
+        Raises:
+            LoginTakenError: somebody here has this login.
+            RoleError: the roles may not be given.
+        """
+        tenant_id = principal.tenant_id
+        user = await repository.user_by_login(session, domain.tidy_login(login))
+        if user is not None and await repository.roles_of(session, tenant_id, [user.user_id]):
+            raise LoginTakenError(f"{user.login} is here already")
+        domain.check_roles(roles, (), principal.rights, tenant_id, other_admins=1)
+        if user is None:
+            user = self._new_user(session, login, name, now_ms)
+            await session.flush()
+        user.is_disabled = False
+        await self._give(session, tenant_id, user.user_id, roles)
+        after = {"login": user.login, "roles": sorted(roles)}
+        audit.record(session, tenant_id, actor, "person_invited", _user(user), now_ms=now_ms, after=after)
+        link = await self._new_link(session, user, now_ms) if user.password_hash is None else None
+        return _person(user, roles), link
+
+    async def set_roles(
+        self,
+        session: AsyncSession,
+        principal: Principal,
+        actor: Actor,
+        user_id: str,
+        roles: Sequence[Role],
+        *,
+        now_ms: int,
+    ) -> Person:
+        """Change what somebody may do; their sessions here see it with the next request.
+
+        Raises:
+            NotFoundError: nobody of this tenant has this id.
+            RoleError: the roles may not be given.
+        """
+        tenant_id = principal.tenant_id
+        user = await self._member(session, tenant_id, user_id)
+        held = await self._held(session, tenant_id, user_id)
+        others = await self._other_admins(session, tenant_id, user_id)
+        domain.check_roles(roles, held, principal.rights, tenant_id, other_admins=others)
+        await repository.drop_roles(session, tenant_id, user_id)
+        await self._give(session, tenant_id, user_id, roles)
+        before, after = {"roles": sorted(held)}, {"roles": sorted(roles)}
+        audit.record(session, tenant_id, actor, "roles_changed", _user(user), now_ms=now_ms, before=before, after=after)
+        return _person(user, roles)
+
+    async def remove(
+        self, session: AsyncSession, principal: Principal, actor: Actor, user_id: str, *, now_ms: int
+    ) -> None:
+        """Take somebody out of one's tenant; who is in none any more is disabled.
+
+        Raises:
+            NotFoundError: nobody of this tenant has this id.
+            RoleError: it is the last admin, or somebody with more rights than one's own.
+        """
+        tenant_id = principal.tenant_id
+        user = await self._member(session, tenant_id, user_id)
+        held = await self._held(session, tenant_id, user_id)
+        if any(not RIGHTS[role] <= principal.rights for role in held):
+            raise domain.RoleError("beyond")
+        domain.check_admin_left(held, (), other_admins=await self._other_admins(session, tenant_id, user_id))
+        await repository.drop_roles(session, tenant_id, user_id)
+        await repository.end_sessions(session, user_id, tenant_id=tenant_id)
+        if not await repository.memberships(session, user_id):
+            user.is_disabled = True
+            await repository.end_sessions(session, user_id)
+            await repository.drop_links(session, user_id)
+        before = {"login": user.login, "roles": sorted(held)}
+        audit.record(session, tenant_id, actor, "person_removed", _user(user), now_ms=now_ms, before=before)
+
+    # below
+
+    def _new_user(self, session: AsyncSession, login: str, name: str, now_ms: int) -> UserRow:
+        user = UserRow(
+            user_id=str(self._new_id()),
+            login=domain.tidy_login(login),
+            name=name.strip()[: domain.NAME_CHARACTERS_MAX] or domain.tidy_login(login),
+            password_hash=None,
+            is_disabled=False,
+            failures=0,
+            locked_until_ms=0,
+            created_ms=now_ms,
+        )
+        session.add(user)
+        return user
+
+    async def _set_password(self, session: AsyncSession, user: UserRow, password_hash: str) -> None:
+        user.password_hash = password_hash
+        user.failures = user.locked_until_ms = 0
+        await repository.end_sessions(session, user.user_id)
+        await repository.drop_links(session, user.user_id)
+
+    async def _new_link(self, session: AsyncSession, user: UserRow, now_ms: int) -> str:
+        await repository.drop_links(session, user.user_id)
+        token = tokens.new_token()
+        row = LinkRow(token_hash=tokens.hash_of(token), user_id=user.user_id, expires_ms=now_ms + domain.LINK_MS)
+        session.add(row)
+        return token
+
+    async def _home(self, session: AsyncSession, user: UserRow) -> str:
+        """The tenant in which a person's new session begins: the first that they are in."""
+        found = await repository.memberships(session, user.user_id)
+        return found[0].tenant_id if found else DEFAULT_TENANT
+
+    async def _member(self, session: AsyncSession, tenant_id: str, user_id: str) -> UserRow:
+        user = await repository.user(session, user_id)
+        if user is None or not await repository.roles_of(session, tenant_id, [user_id]):
+            raise NotFoundError("person", user_id)
+        return user
+
+    async def _held(self, session: AsyncSession, tenant_id: str, user_id: str) -> list[Role]:
+        return [Role(row.role) for row in await repository.roles_of(session, tenant_id, [user_id])]
+
+    async def _other_admins(self, session: AsyncSession, tenant_id: str, user_id: str) -> int:
+        admins = await repository.active_with_role(session, tenant_id, Role.TENANT_ADMIN)
+        return sum(admin != user_id for admin in admins)
+
+    async def _give(self, session: AsyncSession, tenant_id: str, user_id: str, roles: Sequence[Role]) -> None:
+        if await repository.tenant(session, tenant_id) is None:
+            session.add(TenantRow(tenant_id=tenant_id, name=tenant_id, created_ms=0))
+            await session.flush()
+        session.add_all(MembershipRow(user_id=user_id, tenant_id=tenant_id, role=role) for role in sorted(set(roles)))
+        await session.flush()
+
+
+def _person(user: UserRow, roles: Sequence[str]) -> Person:
+    known = tuple(Role(role) for role in sorted(roles))
+    return Person(user.user_id, user.login, user.name, known, user.password_hash is not None)
+
+
+def _user(user: UserRow) -> str:
+    return f"user:{user.user_id}"
