@@ -11,7 +11,7 @@ import anyio.to_thread
 import structlog
 from fastapi import APIRouter, FastAPI
 
-from cloud import audit_api, readiness, shots_api
+from cloud import audit_api, gaps_api, readiness, shots_api
 from cloud.alarms import api as alarms_api
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.service import AlarmService
@@ -48,6 +48,7 @@ from cloud.telemetry.store import GatewayKey, TelemetryStore
 from cloud.web.account_pages import include as include_account_pages
 from cloud.web.audit_page import include as include_audit_page
 from cloud.web.facts import PageFacts
+from cloud.web.gaps_page import include as include_gaps_page
 from cloud.web.gateways_page import include as include_gateways_page
 from cloud.web.people_pages import include as include_people_pages
 from cloud.web.routes import include as include_pages
@@ -84,6 +85,7 @@ class Cloud:
         settings.storage.dir.mkdir(parents=True, exist_ok=True)
         self.store = _open_store(settings)
         self.database = Database(sqlite_url(settings.storage.dir / DATABASE_FILE))
+        self.gap_ledger = gaps_api.GapLedger(self.database, self.store)
         self.live = Live()
         self.supervisor = Supervisor(clock)
         self.audit = AuditVerifier(self.database, clock)
@@ -228,6 +230,7 @@ def create_app(
     _include_identity_pages(app, cloud)
     include_gateways_page(app, app.state.pages.shell, cloud.database, cloud.gateways.identities, cloud.clock)
     include_audit_page(app, app.state.pages.shell, cloud.database, cloud.audit)
+    include_gaps_page(app, app.state.pages.shell, cloud.gap_ledger)
     return app
 
 
@@ -251,6 +254,7 @@ def _api(cloud: Cloud) -> APIRouter:
     api = APIRouter(prefix=API, responses=problems.responses(401, 403, 429))
     api.include_router(fleet_api.router(cloud.database))
     api.include_router(shots_api.router(cloud.database, cloud.store))
+    api.include_router(gaps_api.router(cloud.gap_ledger))
     api.include_router(alarms_api.router(cloud.database, cloud.alarms, cloud.clock))
     api.include_router(webhooks_api.router(cloud.database))
     gateways = cloud.gateways

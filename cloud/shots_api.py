@@ -5,18 +5,18 @@ from typing import Annotated, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from cloud.core.database import Database
 from cloud.core.numbers import Number, finite_or_none
-from cloud.core.paging import LIMIT_DEFAULT, Cursor, Limit, Page, Slice, decode_cursor, page_of, slice_of
+from cloud.core.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode_cursor, page_of, slice_of
 from cloud.core.problems import NotFoundError, responses
 from cloud.core.tenants import Tenant, TenantId
 from cloud.fleet import reading
 from cloud.fleet.api import PressOut
 from cloud.fleet.domain import Press
-from cloud.telemetry.store import PressKey, StoredGap, StoredShot, TelemetryStore
+from cloud.telemetry.store import PressKey, StoredShot, TelemetryStore
 from contract.shot import FloatArray
 
 READ_THREADS_MAX = 4
@@ -82,18 +82,6 @@ class PressDetailOut(PressOut):
     last_shot: ShotOut | None = Field(description="The newest by the press's own clock.")
 
 
-class GapOut(BaseModel):
-    """Records of a press that its gateway had to give up for one reason, as one line."""
-
-    plant_id: str
-    press_id: str
-    gateway_id: str
-    reason: str
-    count: int
-    from_ended_ms: int
-    to_ended_ms: int
-
-
 def router(database: Database, store: TelemetryStore) -> APIRouter:
     """The routes, reading from `database` and, in a few threads, from `store`."""
     routes = APIRouter(tags=["shots"])
@@ -141,16 +129,6 @@ def router(database: Database, store: TelemetryStore) -> APIRouter:
             raise NotFoundError("shot", f"{plant_id}/{press_id}/{row_id}")
         return shot_detail_out(row)
 
-    @routes.get("/gaps", responses=responses(422), summary="What gateways had to give up, newest first")
-    async def gaps(
-        tenant: Tenant, limit: Annotated[int, Query(ge=1, le=200, description="Most lines.")] = LIMIT_DEFAULT
-    ) -> Page[GapOut]:
-        lines = await blocking(store.gaps, limit=limit)
-        async with database.reading() as session:
-            owners = await reading.tenants_of_plants(session, sorted({line.press.plant_id for line in lines}))
-        own = [line for line in lines if owners.get(line.press.plant_id) == tenant]
-        return page_of(Slice(own, has_more=False), gap_out, lambda line: (line.to_ended_ms,))
-
     return routes
 
 
@@ -168,19 +146,6 @@ def shot_detail_out(row: StoredShot) -> ShotDetailOut:
         features=_numbers(scored.features),
         sample_interval_s=scored.shot.sample_interval_s,
         curves={name: _numbers(curve) for name, curve in scored.shot.curves.items()},
-    )
-
-
-def gap_out(line: StoredGap) -> GapOut:
-    """A line of the gap ledger as an answer."""
-    return GapOut(
-        plant_id=line.press.plant_id,
-        press_id=line.press.press_id,
-        gateway_id=line.gateway_id,
-        reason=line.reason,
-        count=line.count,
-        from_ended_ms=line.from_ended_ms,
-        to_ended_ms=line.to_ended_ms,
     )
 
 

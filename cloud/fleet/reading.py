@@ -65,6 +65,11 @@ async def press(session: AsyncSession, tenant_id: TenantId, plant_id: str, press
     return _press(row)
 
 
+async def plant_ids(session: AsyncSession, tenant_id: TenantId) -> frozenset[str]:
+    """The ids of a tenant's plants, at most FLEET_MAX."""
+    return frozenset(row.plant_id for row in await repository.plants(session, tenant_id, after=None, limit=FLEET_MAX))
+
+
 async def tenants_of_plants(session: AsyncSession, plant_ids: Sequence[str]) -> dict[str, TenantId]:
     """Whose plants these are; a plant that has not introduced itself yet is left out."""
     rows = [await repository.plant(session, plant_id) for plant_id in plant_ids]

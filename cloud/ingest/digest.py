@@ -181,8 +181,17 @@ def _record(result: Digest, event: DeviceData, topic: str, payload: bytes, now_m
         result.records.append(gap)
     elif record is not None:
         is_historical = any(metric.is_historical for metric in event.metrics)
-        shot = IncomingShot(gateway, record.epoch, record.record_id, now_ms, is_historical, record.scored)
-        result.records.append(shot)
+        result.records.append(
+            IncomingShot(
+                gateway,
+                record.epoch,
+                record.record_id,
+                now_ms,
+                is_historical,
+                record.scored,
+                curves_dropped=record.curves_dropped,
+            )
+        )
 
 
 def _identity(metrics: Sequence[Metric]) -> tuple[str, int] | None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from cloud.telemetry.store import IncomingGap, IncomingShot, PressKey, StoredShot
+from cloud.telemetry.gap_ledger import Drop
+from cloud.telemetry.store import GapFilter, IncomingShot, PressKey, StoredGap, StoredShot
 from contract.shot import Reason, ScoredShot, Scores, Shot
 
 SELECT = """SELECT row_id, plant_id, press_id, gateway_id, ended_ms, received_ms, is_historical, cycle_counter,
@@ -110,10 +111,47 @@ def curve_table(shots: Sequence[IncomingShot], first_row_id: int) -> pa.Table:
     )
 
 
-def gap_row(gap: IncomingGap) -> list[Any]:
-    """The values of one row of the table `gaps`."""
-    key = [gap.gateway.plant_id, gap.gateway.gateway_id, gap.epoch, gap.record_id]
-    return [*key, gap.received_ms, gap.press_id, gap.ended_ms, gap.reason]
+def gap_table(drops: Sequence[Drop]) -> pa.Table:
+    """The drops of a batch in the column order of the table `gaps`."""
+    return pa.table(
+        {
+            "gap_id": pa.array([drop.gap_id for drop in drops], pa.int64()),
+            "kind": pa.array([drop.kind for drop in drops], pa.string()),
+            "plant_id": pa.array([drop.press.plant_id for drop in drops], pa.string()),
+            "press_id": pa.array([drop.press.press_id for drop in drops], pa.string()),
+            "gateway_id": pa.array([drop.gateway_id for drop in drops], pa.string()),
+            "epoch": pa.array([drop.epoch for drop in drops], pa.string()),
+            "first_id": pa.array([drop.first_id for drop in drops], pa.uint64()),
+            "last_id": pa.array([drop.last_id for drop in drops], pa.uint64()),
+            "ended_ms": pa.array([drop.ended_ms for drop in drops], pa.int64()),
+            "received_ms": pa.array([drop.received_ms for drop in drops], pa.int64()),
+            "reason": pa.array([drop.reason for drop in drops], pa.string()),
+        }
+    )
+
+
+def gap_lines(wanted: GapFilter, before: tuple[int, int] | None, limit: int) -> tuple[str, list[Any]]:
+    """The query of the gap ledger, a line a run, newest first; the rows are made lines by `stored_gap`."""
+    parameters: list[Any] = [sorted(wanted.plant_ids)]
+    where = "list_contains(?, plant_id)"
+    for column, text in (("press_id", wanted.press_id), ("reason", wanted.reason)):
+        if text:
+            where, parameters = f"{where} AND {column} = ?", [*parameters, text]
+    having = ""
+    if before is not None:
+        having, parameters = "HAVING (max(ended_ms), max(gap_id)) < (?, ?)", [*parameters, *before]
+    sql = f"""SELECT max(gap_id), kind, plant_id, press_id, gateway_id, reason, sum(last_id - first_id + 1)::BIGINT,
+              min(ended_ms), max(ended_ms) FROM gaps WHERE {where}
+              GROUP BY plant_id, press_id, gateway_id, epoch, reason, kind {having}
+              ORDER BY max(ended_ms) DESC, max(gap_id) DESC LIMIT ?"""  # noqa: S608 - columns of ours, values apart
+    return sql, [*parameters, limit]
+
+
+def stored_gap(row: tuple[Any, ...]) -> StoredGap:
+    """One row of `gap_lines`."""
+    gap_id, kind, plant_id, press_id, gateway_id, reason, count, from_ended_ms, to_ended_ms = row
+    press = PressKey(plant_id, press_id)
+    return StoredGap(gap_id, kind, press, gateway_id, reason, count, from_ended_ms, to_ended_ms)
 
 
 def stored_shot(row: tuple[Any, ...], layouts: Layouts) -> StoredShot:

@@ -10,11 +10,12 @@ import duckdb
 
 from cloud.telemetry import duckdb_rows as rows
 from cloud.telemetry.deduplication import EpochKey, Record, admit
+from cloud.telemetry.gap_ledger import Drop, drops
 from cloud.telemetry.memory_store import as_stored, newest, without_curves
 from cloud.telemetry.store import (
     PAGE_ROWS_MAX,
+    GapFilter,
     GatewayKey,
-    IncomingGap,
     IncomingShot,
     PressKey,
     StoredGap,
@@ -39,8 +40,8 @@ CREATE TABLE IF NOT EXISTS curves(
   samples BLOB USING COMPRESSION UNCOMPRESSED);
 CREATE TABLE IF NOT EXISTS layouts(layout_id INTEGER, names VARCHAR[]);
 CREATE TABLE IF NOT EXISTS gaps(
-  plant_id VARCHAR, gateway_id VARCHAR, epoch VARCHAR, record_id UBIGINT, received_ms BIGINT, press_id VARCHAR,
-  ended_ms BIGINT, reason VARCHAR);
+  gap_id BIGINT, kind VARCHAR, plant_id VARCHAR, press_id VARCHAR, gateway_id VARCHAR, epoch VARCHAR,
+  first_id UBIGINT, last_id UBIGINT, ended_ms BIGINT, received_ms BIGINT, reason VARCHAR);
 CREATE TABLE IF NOT EXISTS durable(
   plant_id VARCHAR, gateway_id VARCHAR, epoch VARCHAR, firsts UBIGINT[], lasts UBIGINT[]);
 """
@@ -64,25 +65,25 @@ class DuckDBStore:
         self._durable: dict[EpochKey, RangeSet] = self._load_durable()
         self._layouts = rows.Layouts(self._all("SELECT layout_id, names FROM layouts"))
         self._next_row_id: int = self._all("SELECT coalesce(max(row_id), 0) + 1 FROM shots")[0][0]
+        self._next_gap_id: int = self._all("SELECT coalesce(max(gap_id), 0) + 1 FROM gaps")[0][0]
         self._counts = self._load_counts()
         self._latest = self._load_latest()
 
     def write(self, records: Sequence[Record]) -> list[int | None]:
         """Store what is new and mark all as durable, in one transaction; see the port."""
         with self._lock:
-            is_new, after = admit(records, self._ranges)
-            fresh = [record for record, new in zip(records, is_new, strict=True) if new]
+            new_ids, after = admit(records, self._ranges)
+            fresh = [record for record, ids in zip(records, new_ids, strict=True) if ids]
             shots = [record for record in fresh if isinstance(record, IncomingShot)]
-            gaps = [record for record in fresh if isinstance(record, IncomingGap)]
             if fresh:
-                self._commit(shots, gaps, after)
-            ids = iter(range(self._next_row_id - len(shots), self._next_row_id))
+                self._commit(shots, drops(records, new_ids, self._next_gap_id), after)
+            row_ids = iter(range(self._next_row_id - len(shots), self._next_row_id))
             return [
-                next(ids) if new and isinstance(record, IncomingShot) else None
-                for record, new in zip(records, is_new, strict=True)
+                next(row_ids) if ids and isinstance(record, IncomingShot) else None
+                for record, ids in zip(records, new_ids, strict=True)
             ]
 
-    def _commit(self, shots: list[IncomingShot], gaps: list[IncomingGap], after: Mapping[EpochKey, RangeSet]) -> None:
+    def _commit(self, shots: list[IncomingShot], dropped: list[Drop], after: Mapping[EpochKey, RangeSet]) -> None:
         connection = self._connection
         try:
             connection.execute("BEGIN")
@@ -96,10 +97,9 @@ class DuckDBStore:
                 curve_table = rows.curve_table(shots, self._next_row_id)
                 connection.register("arrived_curves", curve_table)
                 connection.execute("INSERT INTO curves SELECT * FROM arrived_curves")
-            if gaps:
-                connection.executemany(
-                    "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [rows.gap_row(g) for g in gaps]
-                )
+            if dropped:
+                connection.register("arrived_gaps", rows.gap_table(dropped))
+                connection.execute("INSERT INTO gaps SELECT * FROM arrived_gaps")
             for (gateway, epoch), ranges in after.items():
                 key = [gateway.plant_id, gateway.gateway_id, epoch]
                 connection.execute("DELETE FROM durable WHERE plant_id = ? AND gateway_id = ? AND epoch = ?", key)
@@ -109,6 +109,7 @@ class DuckDBStore:
         except duckdb.Error as error:
             self._roll_back()
             raise TelemetryError(f"{len(shots)} shots were not stored: {error}") from error
+        self._next_gap_id += len(dropped)
         self._remember(shots, after)
 
     def _roll_back(self) -> None:
@@ -158,11 +159,10 @@ class DuckDBStore:
         with self._lock:
             return dict(self._counts)
 
-    def gaps(self, *, limit: int) -> list[StoredGap]:
+    def gaps(self, wanted: GapFilter, *, limit: int, before: tuple[int, int] | None = None) -> list[StoredGap]:
         """The gap ledger, newest first."""
-        sql = """SELECT plant_id, press_id, gateway_id, reason, count(*), min(ended_ms), max(ended_ms) FROM gaps
-                 GROUP BY plant_id, press_id, gateway_id, epoch, reason ORDER BY max(ended_ms) DESC LIMIT ?"""
-        return [StoredGap(PressKey(plant, press), *rest) for plant, press, *rest in self._all(sql, [limit])]
+        assert 0 < limit <= PAGE_ROWS_MAX
+        return [rows.stored_gap(row) for row in self._all(*rows.gap_lines(wanted, before, limit))]
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of it."""

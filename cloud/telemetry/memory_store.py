@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cloud.telemetry.deduplication import EpochKey, Record, admit
-from cloud.telemetry.gap_ledger import ledger
-from cloud.telemetry.store import PAGE_ROWS_MAX, GatewayKey, IncomingGap, IncomingShot, PressKey, StoredGap, StoredShot
+from cloud.telemetry.gap_ledger import Drop, drops, ledger
+from cloud.telemetry.store import PAGE_ROWS_MAX, GapFilter, GatewayKey, IncomingShot, PressKey, StoredGap, StoredShot
 from contract.ranges import RangeSet
 
 
@@ -18,21 +18,22 @@ class MemoryStore:
         self._rows: list[StoredShot] = []
         self._by_press: dict[PressKey, list[int]] = {}
         self._latest: dict[PressKey, StoredShot] = {}
-        self._gaps: list[IncomingGap] = []
+        self._drops: list[Drop] = []
         self._durable: dict[EpochKey, RangeSet] = {}
 
     def write(self, records: Sequence[Record]) -> list[int | None]:
         """Store what is new; see the port."""
         with self._lock:
-            is_new, after = admit(records, self._ranges)
-            row_ids = [self._keep(record) if new else None for record, new in zip(records, is_new, strict=True)]
+            new_ids, after = admit(records, self._ranges)
+            self._drops += drops(records, new_ids, len(self._drops) + 1)
+            row_ids = [
+                self._keep(record) if ids and isinstance(record, IncomingShot) else None
+                for record, ids in zip(records, new_ids, strict=True)
+            ]
             self._durable |= after
             return row_ids
 
-    def _keep(self, record: Record) -> int | None:
-        if isinstance(record, IncomingGap):
-            self._gaps.append(record)
-            return None
+    def _keep(self, record: IncomingShot) -> int:
         row = as_stored(record, len(self._rows) + 1)
         self._rows.append(row)
         self._by_press.setdefault(row.press, []).append(row.row_id)
@@ -75,10 +76,11 @@ class MemoryStore:
         with self._lock:
             return {press: len(ids) for press, ids in self._by_press.items()}
 
-    def gaps(self, *, limit: int) -> list[StoredGap]:
+    def gaps(self, wanted: GapFilter, *, limit: int, before: tuple[int, int] | None = None) -> list[StoredGap]:
         """The gap ledger, newest first."""
+        assert 0 < limit <= PAGE_ROWS_MAX
         with self._lock:
-            return ledger(self._gaps)[:limit]
+            return ledger(self._drops, wanted, limit=limit, before=before)
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from contract.ranges import RangeSet
 from contract.shot import ScoredShot
 from kit.errors import ZhisanError
 
 PAGE_ROWS_MAX = 1_000
+
+GapKind = Literal["shot", "curves"]
+"""What was given up: a whole record, or the curves of a shot that was stored without them."""
 
 
 class TelemetryError(ZhisanError):
@@ -33,7 +36,10 @@ class PressKey:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IncomingShot:
-    """One journal record as it arrived; (gateway, epoch, record_id) is its identity, never time or seq."""
+    """One journal record as it arrived; (gateway, epoch, record_id) is its identity, never time or seq.
+
+    `curves_dropped` says why its gateway gave up the curves; empty when it did not.
+    """
 
     gateway: GatewayKey
     epoch: str
@@ -41,6 +47,7 @@ class IncomingShot:
     received_ms: int
     is_historical: bool
     scored: ScoredShot
+    curves_dropped: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +86,29 @@ class StoredShot:
 
 @dataclass(frozen=True, slots=True)
 class StoredGap:
-    """The records of one press that its gateway gave up for one reason, as one line."""
+    """What a gateway gave up of one press for one reason, as one line; `count` is of records, or of shots' curves.
 
+    `gap_id` is that of the last drop in the line; with `to_ended_ms` it says where the next page begins. The press is
+    empty where nobody knows whose records they were.
+    """
+
+    gap_id: int
+    kind: GapKind
     press: PressKey
     gateway_id: str
     reason: str
     count: int
     from_ended_ms: int
     to_ended_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class GapFilter:
+    """Which lines of the gap ledger are wanted; an empty text does not narrow, no plant at all lets nothing through."""
+
+    plant_ids: frozenset[str]
+    press_id: str = ""
+    reason: str = ""
 
 
 class TelemetryStore(Protocol):
@@ -120,8 +142,8 @@ class TelemetryStore(Protocol):
     def counts(self) -> Mapping[PressKey, int]:
         """How many shots are stored of each press."""
 
-    def gaps(self, *, limit: int) -> list[StoredGap]:
-        """The gap ledger, newest first."""
+    def gaps(self, wanted: GapFilter, *, limit: int, before: tuple[int, int] | None = None) -> list[StoredGap]:
+        """The gap ledger, newest first, behind the (`to_ended_ms`, `gap_id`) `before`; `limit` <= PAGE_ROWS_MAX."""
 
     def close(self) -> None:
         """Flush and let go of the files."""

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import (
+    GapFilter,
     GatewayKey,
     IncomingGap,
     IncomingShot,
@@ -24,6 +26,7 @@ from cloud.telemetry.store import (
 from contract.shot import Reason, ScoredShot, Scores, Shot
 
 GATEWAY = GatewayKey("plant-1", "gw-1")
+EVERYWHERE = GapFilter(frozenset({"plant-1"}))
 Opened = Callable[[], TelemetryStore]
 
 
@@ -93,7 +96,41 @@ def test_a_record_is_stored_once_however_often_it_arrives(store: TelemetryStore)
 def test_a_gap_is_durable_and_stands_in_the_ledger(store: TelemetryStore) -> None:
     assert store.write([arrival(1), gap(2), gap(3), arrival(4), gap(4)]) == [1, None, None, 2, None]
     assert list(store.committed(GATEWAY, "e1")) == [(1, 4)]
-    assert store.gaps(limit=5) == [StoredGap(PressKey("plant-1", "press-01"), "gw-1", "thinned", 2, 2_000, 3_000)]
+    press = PressKey("plant-1", "press-01")
+    assert store.gaps(EVERYWHERE, limit=5) == [StoredGap(2, "shot", press, "gw-1", "thinned", 2, 2_000, 3_000)]
+
+
+def test_a_shot_without_its_curves_is_stored_and_its_curves_stand_in_the_ledger(store: TelemetryStore) -> None:
+    poorer = [replace(arrival(n), curves_dropped="full") for n in (1, 2)]
+    assert store.write([*poorer, arrival(3), poorer[0]]) == [1, 2, 3, None]
+    press = PressKey("plant-1", "press-01")
+    assert store.gaps(EVERYWHERE, limit=5) == [StoredGap(2, "curves", press, "gw-1", "full", 2, 1_000, 2_000)]
+    assert store.counts() == {press: 3}
+
+
+def test_a_range_of_lost_ids_counts_those_that_are_not_stored(store: TelemetryStore) -> None:
+    lost = IncomingGap(GATEWAY, "e1", 1, 9, "", 7_000, "lost_at_host", last_record_id=9)
+    assert store.write([arrival(4), lost, lost, arrival(5)]) == [1, None, None, None]
+    assert list(store.committed(GATEWAY, "e1")) == [(1, 9)]
+    nobodys = PressKey("plant-1", "")
+    assert store.gaps(EVERYWHERE, limit=5) == [StoredGap(2, "shot", nobodys, "gw-1", "lost_at_host", 8, 7_000, 7_000)]
+
+
+def test_the_ledger_is_read_by_plant_press_and_reason_a_page_at_a_time(store: TelemetryStore) -> None:
+    elsewhere = replace(gap(1), gateway=GatewayKey("plant-2", "gw-1"))
+    store.write([gap(1), replace(gap(2, "damaged"), ended_ms=1_000), replace(gap(3), press_id="press-02"), elsewhere])
+    everything = store.gaps(EVERYWHERE, limit=9)
+    assert [(line.to_ended_ms, line.gap_id) for line in everything] == [(3_000, 3), (1_000, 2), (1_000, 1)]
+    paged, before = [], None
+    while page := store.gaps(EVERYWHERE, limit=1, before=before):
+        paged += page
+        before = page[0].to_ended_ms, page[0].gap_id
+    assert paged == everything
+    assert store.gaps(replace(EVERYWHERE, press_id="press-02"), limit=9) == everything[:1]
+    assert store.gaps(replace(EVERYWHERE, reason="damaged"), limit=9) == everything[1:2]
+    assert store.gaps(replace(EVERYWHERE, press_id="press-02", reason="damaged"), limit=9) == []
+    assert store.gaps(GapFilter(frozenset()), limit=9) == []
+    assert len(store.gaps(GapFilter(frozenset({"plant-1", "plant-2"})), limit=9)) == 4
 
 
 def test_readers_page_by_row_id(store: TelemetryStore) -> None:
@@ -113,19 +150,29 @@ def test_latest_goes_by_the_time_of_the_press_not_of_arrival(store: TelemetrySto
 
 
 @settings(max_examples=15, deadline=None)
-@given(batches=st.lists(st.lists(st.integers(1, 25), max_size=8), max_size=8))
-def test_duckdb_agrees_with_its_memory_twin(batches: list[list[int]], tmp_path_factory: pytest.TempPathFactory) -> None:
+@given(batches=st.lists(st.lists(st.tuples(st.integers(1, 25), st.integers(0, 6)), max_size=8), max_size=8))
+def test_duckdb_agrees_with_its_memory_twin_and_accounts_for_every_id(
+    batches: list[list[tuple[int, int]]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.mktemp("twin") / "t.duckdb"
     twin, real = MemoryStore(), DuckDBStore(path)
     for batch in batches:
-        records = [gap(n) if n % 5 == 0 else arrival(n) for n in batch]
+        records = [
+            replace(gap(n), last_record_id=n + more)
+            if n % 5 == 0
+            else replace(arrival(n), curves_dropped="full" if more == 1 else "")
+            for n, more in batch
+        ]
         assert real.write(records) == twin.write(records)
         real.close()
         real = DuckDBStore(path)
     assert real.committed(GATEWAY, "e1") == twin.committed(GATEWAY, "e1")
     assert real.counts() == twin.counts()
     assert {k: v.row_id for k, v in real.latest().items()} == {k: v.row_id for k, v in twin.latest().items()}
-    assert real.gaps(limit=9) == twin.gaps(limit=9)
+    lines = real.gaps(EVERYWHERE, limit=9)
+    assert lines == twin.gaps(EVERYWHERE, limit=9)
+    given_up = sum(line.count for line in lines if line.kind == "shot")
+    assert given_up + sum(real.counts().values()) == real.committed(GATEWAY, "e1").count()
     real.close()
 
 

@@ -112,7 +112,7 @@ def test_data_of_the_unborn_ask_for_a_rebirth_and_keep_what_has_a_name() -> None
     body = encode_header(T, 9) + encode_metrics([named, *MEASURED[:0], Metric(None, 1, DataType.Int8, alias=3)])
     assert host.on_message("spBv1.0/plant/DDATA/gw/press", body, T) == [
         RebirthNeeded(NODE, "it is not born"),
-        DeviceData(NODE, "press", (named,), T, 9),
+        DeviceData(NODE, "press", (named,), T, 9, unnamed=1),
     ]
     assert host.on_message("spBv1.0/plant/NDATA/gw", encode_header(T, 10) + BODY, T) == [
         RebirthNeeded(NODE, "it is not born")
@@ -136,7 +136,7 @@ def test_an_unknown_alias_asks_for_a_rebirth_and_the_rest_is_given() -> None:
     body = BODY + encode_metrics([Metric(None, 1, DataType.Int8, alias=99)])
     assert feed(host, node.device_data("press", body, T)) == [
         RebirthNeeded(NODE, "an alias is in no birth"),
-        DeviceData(NODE, "press", MEASURED, T, 2),
+        DeviceData(NODE, "press", MEASURED, T, 2, unnamed=1),
     ]
 
 
