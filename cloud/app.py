@@ -33,6 +33,8 @@ from cloud.gateways.parts import GatewayParts
 from cloud.identity import api as identity_api
 from cloud.identity import repository as identities
 from cloud.identity.middleware import Identify
+from cloud.identity.oidc_calls import ProviderCalls
+from cloud.identity.oidc_service import SingleSignOn
 from cloud.identity.parts import offer_setup
 from cloud.identity.parts import parts as identity_parts
 from cloud.identity.passwords import Passwords
@@ -45,11 +47,13 @@ from cloud.settings import CloudSettings
 from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, TelemetryStore
+from cloud.web import refusals
 from cloud.web.account_pages import include as include_account_pages
 from cloud.web.audit_page import include as include_audit_page
 from cloud.web.facts import PageFacts
 from cloud.web.gaps_page import include as include_gaps_page
 from cloud.web.gateways_page import include as include_gateways_page
+from cloud.web.oidc_pages import include as include_oidc_pages
 from cloud.web.people_pages import include as include_people_pages
 from cloud.web.routes import include as include_pages
 from cloud.webhooks import api as webhooks_api
@@ -90,6 +94,14 @@ class Cloud:
         self.supervisor = Supervisor(clock)
         self.audit = AuditVerifier(self.database, clock)
         self.identity = identity_parts(self.database, clock, settings.accounts.rules(), hasher)
+        self.sign_on = SingleSignOn(
+            self.database,
+            self.identity.people,
+            [provider.provider(environ) for provider in settings.oidc.providers],
+            ProviderCalls(clock),
+            clock,
+            public_url=settings.oidc.public_url,
+        )
         log_of_events = events.EventLog(self.live)
         self.fleet = FleetService(log_of_events, self.live, settings.fleet.rules())
         self.alarms = AlarmService(log_of_events, self.live, settings.alarms.rules())
@@ -197,6 +209,7 @@ def create_app(
 
     Raises:
         SecretError: a webhook endpoint has no usable secret.
+        ProviderSecretError: a sign-in provider's secret is not set.
         TelemetryError: the telemetry store cannot be opened.
     """
     cloud = Cloud(settings, clock or SystemClock(), environ, hasher)
@@ -218,7 +231,13 @@ def create_app(
     problems.install(app)
     limits = settings.limits.limits()
     app.add_middleware(RequestRates, limits=limits, clock=cloud.clock)  # the last added is the outermost
-    app.add_middleware(Identify, database=cloud.database, clock=cloud.clock, rules=cloud.identity.rules)
+    app.add_middleware(
+        Identify,
+        database=cloud.database,
+        clock=cloud.clock,
+        rules=cloud.identity.rules,
+        refuse=lambda request: refusals.foreign(app.state.pages.shell, request),
+    )
     app.add_middleware(RequestLimits, limits=limits)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestIds)
@@ -227,6 +246,7 @@ def create_app(
     facts = PageFacts(cloud.database, cloud.store, cloud.alarms, cloud.live, cloud.clock)
     app.state.cloud = cloud
     app.state.pages = include_pages(app, facts, live=cloud.live, clock=cloud.clock)
+    refusals.include(app, app.state.pages.shell)
     _include_identity_pages(app, cloud)
     include_gateways_page(app, app.state.pages.shell, cloud.database, cloud.gateways.identities, cloud.clock)
     include_audit_page(app, app.state.pages.shell, cloud.database, cloud.audit)
@@ -246,7 +266,10 @@ def _include_identity_pages(app: FastAPI, cloud: Cloud) -> None:
         rules=identity.rules,
         folder=folder,
         clock=cloud.clock,
+        providers=cloud.sign_on.choices(),
     )
+    if cloud.settings.oidc.providers:
+        include_oidc_pages(app, shell, cloud.sign_on, rules=identity.rules)
     include_people_pages(app, shell, database, identity.people, identity.keys, clock=cloud.clock)
 
 

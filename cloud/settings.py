@@ -15,6 +15,7 @@ from cloud.core.limits import Limits
 from cloud.fleet.domain import FleetRules
 from cloud.gateways.domain import DAY_MS, GatewayRules
 from cloud.identity.domain import HOUR_MS, SessionRules
+from cloud.identity.oidc_settings import OidcSettings
 from cloud.webhooks.domain import FIRST_RETRY_S
 from cloud.webhooks.service import Endpoint
 from kit.errors import ZhisanError
@@ -247,14 +248,19 @@ class LogSettings(Settings):
 
 
 class AccountSettings(Settings):
-    """How long people stay signed in."""
+    """How long people stay signed in, and how their sessions travel."""
 
     idle_h_max: float = Field(12.0, gt=0, le=24 * 31, description="Hours without a request after which a session ends.")
     session_days_max: float = Field(7.0, gt=0, le=90, description="Days after which a session ends in any case.")
 
+    https_only: bool = Field(
+        False, description="Browsers send the session's cookie over https only, also when a proxy does not tell us."
+    )
+
     def rules(self) -> SessionRules:
         """As the identity module takes it."""
-        return SessionRules(round(self.idle_h_max * HOUR_MS), round(self.session_days_max * DAY_MS))
+        lasts_ms = round(self.session_days_max * DAY_MS)
+        return SessionRules(round(self.idle_h_max * HOUR_MS), lasts_ms, is_https_only=self.https_only)
 
 
 class CloudSettings(Settings):
@@ -270,6 +276,7 @@ class CloudSettings(Settings):
     webhooks: WebhookSettings = WebhookSettings()
     gateways: GatewaySettings = GatewaySettings()
     accounts: AccountSettings = AccountSettings()
+    oidc: OidcSettings = OidcSettings()
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
 

@@ -1,6 +1,6 @@
 """Who asks, and what they may do: identity finds it out for each request, every route demands it here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
@@ -11,6 +11,8 @@ from kit.errors import ZhisanError
 
 SCOPE_KEY: Final = "principal"
 """Where the identity middleware leaves the request's `Principal`."""
+ASK_AGAIN_KEY: Final = "principal_now"
+"""Where it leaves how to find out once more: a request that stays open outlives sign-outs and changed roles."""
 
 
 class Right(StrEnum):
@@ -101,6 +103,12 @@ def principal_of(request: Request) -> Principal | None:
     found = request.scope.get(SCOPE_KEY)
     assert found is None or isinstance(found, Principal)
     return found
+
+
+async def is_still_so(request: Request) -> bool:
+    """Whether the one who asked would now be let in as the same, with the same rights."""
+    ask: Callable[[], Awaitable[Principal | None]] | None = request.scope.get(ASK_AGAIN_KEY)
+    return ask is None or await ask() == principal_of(request)
 
 
 def current_principal(request: Request) -> Principal:

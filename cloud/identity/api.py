@@ -12,10 +12,11 @@ from cloud.core.access import Principal, Right, Role, current_principal, require
 from cloud.core.audit import actor_of
 from cloud.core.database import Database
 from cloud.core.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode_cursor, page_of, slice_of
-from cloud.core.problems import InvalidFieldError, responses
+from cloud.core.problems import InvalidFieldError, NotFoundError, responses
 from cloud.identity import domain
 from cloud.identity.domain import LoginTakenError, RoleError
 from cloud.identity.keys import ApiKeys
+from cloud.identity.middleware import session_token
 from cloud.identity.service import IdentityService
 from kit.clock import Clock
 
@@ -35,6 +36,18 @@ class MeOut(BaseModel):
     name: str
     tenant_id: str
     rights: list[Right]
+
+
+class SessionOut(BaseModel):
+    """A browser in which one is signed in."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    session_id: str
+    created_ms: int
+    seen_ms: int
+    address: str
+    is_this: bool = Field(description="The one that asks.")
 
 
 class PersonOut(BaseModel):
@@ -120,6 +133,28 @@ def router(database: Database, people: IdentityService, keys: ApiKeys, clock: Cl
             rights=sorted(principal.rights),
         )
 
+    @routes.get("/sessions", responses=responses(422), summary="Where one is signed in, newest first")
+    async def session_list(
+        request: Request, principal: Me, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT
+    ) -> Page[SessionOut]:
+        before, token = _position(cursor), session_token(request.headers)
+        async with database.reading() as session:
+            now_ms = clock.utc_ms()
+            found = await people.sessions(session, principal.id, token, before=before, limit=limit + 1, now_ms=now_ms)
+        return page_of(slice_of(found, limit), SessionOut.model_validate, lambda row: (row.session_id,))
+
+    @routes.delete("/sessions", status_code=204, responses=responses(404), summary="Sign out everywhere, here too")
+    async def end_all(request: Request, principal: Me) -> None:
+        _check_is_person(principal)
+        async with database.transaction() as session:
+            await people.end_all_sessions(session, principal, actor_of(request), clock.utc_ms())
+
+    @routes.delete("/sessions/{session_id}", status_code=204, responses=responses(404, 422), summary="Sign out there")
+    async def end_one(request: Request, principal: Me, session_id: Id) -> None:
+        _check_is_person(principal)
+        async with database.transaction() as session:
+            await people.end_session(session, principal, session_id, actor_of(request), clock.utc_ms())
+
     @routes.get("/people", responses=responses(422), summary="The people of this tenant")
     async def people_list(
         principal: PeopleManager, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT
@@ -196,6 +231,11 @@ def router(database: Database, people: IdentityService, keys: ApiKeys, clock: Cl
         return KeyOut.model_validate(key)
 
     return routes
+
+
+def _check_is_person(principal: Principal) -> None:
+    if principal.kind != "user":
+        raise NotFoundError("session of API key", principal.name)
 
 
 def _position(cursor: str | None) -> str:

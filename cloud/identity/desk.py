@@ -48,12 +48,16 @@ class FrontDesk:
             user = await repository.user_by_login(session, tidy_login(login))
         kept = user.password_hash if user is not None else None
         is_right = await self._hasher.is_right(password[: passwords.CHARACTERS_MAX + 1], kept)
-        if user is None:
-            raise SignInRefusedError("sign-in refused")
+        now_ms = self._clock.utc_ms()
         async with self._database.transaction() as session:
-            token = await self._people.sign_in(
-                session, user.user_id, is_right=is_right, address=address, now_ms=self._clock.utc_ms()
-            )
+            if user is None:
+                self._people.stranger_refused(session, address, now_ms)  # a commit here too: it takes as long
+                token = None
+            else:
+                right_for = kept if is_right else None
+                token = await self._people.sign_in(
+                    session, user.user_id, right_for=right_for, address=address, now_ms=now_ms
+                )
         if token is None:
             raise SignInRefusedError("sign-in refused")
         return token

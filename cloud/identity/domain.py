@@ -44,10 +44,11 @@ class LoginTakenError(ZhisanError):
 
 @dataclass(frozen=True, slots=True)
 class SessionRules:
-    """How long a session may be idle, and how long it lasts at most."""
+    """How long a session may be idle, how long it lasts at most, and whether its cookie goes over https only."""
 
     idle_ms: int = 12 * HOUR_MS
     lasts_ms: int = 7 * DAY_MS
+    is_https_only: bool = False
 
 
 def locked_for_ms(failures: int) -> int:

@@ -1,16 +1,17 @@
 """Finds out for each request who asks: by the session's cookie or an API key; and refuses forged ones."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cloud.core.access import SCOPE_KEY, Principal
+from cloud.core.access import ASK_AGAIN_KEY, SCOPE_KEY, Principal
 from cloud.core.database import Database
-from cloud.core.problems import answer
 from cloud.identity import repository, tokens
 from cloud.identity.domain import MINUTE_MS, SessionRules, rights_of
 from cloud.identity.tables import ApiKeyRow, SessionRow
@@ -22,6 +23,8 @@ CSRF_HEADER: Final = "x-csrf-token"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PREFIXES: Final = ("/static/", "/healthz", "/readyz")
 """Answered without asking who it is: no database for a load balancer's question."""
+DOORS: Final = frozenset({"/login", "/setup", "/welcome"})
+"""Forms that open a session by a secret of their own: they act by no cookie, and have no token to bring."""
 FORM_BYTES_MAX: Final = 64 * 1024
 SEEN_EVERY_MS: Final = MINUTE_MS
 FORM: Final = "application/x-www-form-urlencoded"
@@ -30,15 +33,25 @@ FORM: Final = "application/x-www-form-urlencoded"
 class Identify:
     """Leaves the `Principal` in the scope; a changing request by a cookie must come from our own pages.
 
-    Browsers say where a request comes from (Fetch Metadata, else Origin). From one that does not, the session's own
-    token must come back, in a header or a field of the form. An API key is sent by no browser of itself.
+    Two proofs are asked for, so that a fault in one opens nothing: browsers say where a request comes from (Fetch
+    Metadata, else Origin), and the session's own token must come back, in a header or a field of the form. An API
+    key is sent by no browser of itself.
     """
 
-    def __init__(self, app: ASGIApp, *, database: Database, clock: Clock, rules: SessionRules) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        database: Database,
+        clock: Clock,
+        rules: SessionRules,
+        refuse: Callable[[Request], ASGIApp],
+    ) -> None:
         self._app = app
         self._database = database
         self._clock = clock
         self._rules = rules
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -49,23 +62,24 @@ class Identify:
         bearer = _bearer(headers)
         if bearer is not None:
             scope[SCOPE_KEY] = await self._by_key(bearer)
+            scope[ASK_AGAIN_KEY] = partial(self._by_key, bearer)
             await self._app(scope, receive, send)
             return
         token = session_token(headers)
         principal = scope[SCOPE_KEY] = await self._by_session(token) if token else None
+        if token:
+            scope[ASK_AGAIN_KEY] = partial(self._by_session, token, is_use=False)
         if scope["method"] not in SAFE_METHODS:
             is_ours = is_own_site(headers)
-            if is_ours and principal is not None and not _is_told(headers):
+            if is_ours and principal is not None and scope["path"] not in DOORS:
                 is_ours, receive = await _has_token(headers, principal.csrf_token, receive)
             if not is_ours:
-                refusal = answer(
-                    403, "This request does not come from a page of this site. Reload the page, try again."
-                )
-                await refusal(scope, receive, send)
+                await self._refuse(Request(scope))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    async def _by_session(self, token: str) -> Principal | None:
+    async def _by_session(self, token: str, *, is_use: bool = True) -> Principal | None:
+        """Whose session it is; only a use of it, not a look at it, keeps it from growing idle."""
         now_ms, token_hash = self._clock.utc_ms(), tokens.hash_of(token)
         async with self._database.reading() as session:
             row = await repository.session_by_hash(session, token_hash)
@@ -75,7 +89,7 @@ class Identify:
             roles = await repository.roles_of(session, row.tenant_id, [row.user_id])
         if user is None or user.is_disabled or not roles:
             return None
-        if now_ms - row.seen_ms >= SEEN_EVERY_MS:
+        if is_use and now_ms - row.seen_ms >= SEEN_EVERY_MS:
             async with self._database.transaction() as session:
                 await repository.mark_seen(session, token_hash, now_ms)
         rights = rights_of(role.role for role in roles)
@@ -120,11 +134,6 @@ def is_own_site(headers: Mapping[str, str]) -> bool:
         return site in ("same-origin", "none")
     origin = headers.get("origin")
     return origin is None or urlsplit(origin).netloc == headers.get("host")
-
-
-def _is_told(headers: Mapping[str, str]) -> bool:
-    """Whether the browser says at all where the request comes from."""
-    return headers.get("sec-fetch-site") is not None or headers.get("origin") is not None
 
 
 def _bearer(headers: Mapping[str, str]) -> str | None:

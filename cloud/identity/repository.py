@@ -64,10 +64,15 @@ async def session_by_hash(session: AsyncSession, token_hash: str) -> SessionRow 
     return await session.get(SessionRow, token_hash)
 
 
-async def sessions_of(session: AsyncSession, user_id: str, now_ms: int) -> list[SessionRow]:
-    """The open sessions of a person, newest first."""
-    statement = select(SessionRow).where(SessionRow.user_id == user_id, SessionRow.expires_ms > now_ms)
-    return list(await session.scalars(statement.order_by(SessionRow.created_ms.desc())))
+async def sessions_of(
+    session: AsyncSession, user_id: str, *, now_ms: int, seen_after_ms: int, before: str, limit: int
+) -> list[SessionRow]:
+    """The open sessions of a person, newest first (ids are in order of time), older than `before` (empty: all)."""
+    is_open = (SessionRow.expires_ms > now_ms, SessionRow.seen_ms > seen_after_ms)
+    statement = select(SessionRow).where(SessionRow.user_id == user_id, *is_open)
+    if before:
+        statement = statement.where(SessionRow.session_id < before)
+    return list(await session.scalars(statement.order_by(SessionRow.session_id.desc()).limit(limit)))
 
 
 async def end_sessions(
@@ -136,6 +141,13 @@ async def mark_used(session: AsyncSession, key_id: str, now_ms: int) -> None:
 async def mark_seen(session: AsyncSession, token_hash: str, now_ms: int) -> None:
     """Note when a session was last heard of."""
     await session.execute(update(SessionRow).where(SessionRow.token_hash == token_hash).values(seen_ms=now_ms))
+
+
+async def tenants_of(session: AsyncSession, user_id: str) -> list[TenantRow]:
+    """The tenants in which a person has a role, by id."""
+    theirs = select(MembershipRow.tenant_id).where(MembershipRow.user_id == user_id)
+    statement = select(TenantRow).where(TenantRow.tenant_id.in_(theirs))
+    return list(await session.scalars(statement.order_by(TenantRow.tenant_id)))
 
 
 async def tenant(session: AsyncSession, tenant_id: str) -> TenantRow | None:

@@ -15,7 +15,7 @@ from cloud.core.access import RIGHTS, Principal, Role
 from cloud.core.audit import Actor
 from cloud.core.problems import NotFoundError
 from cloud.core.tenants import DEFAULT_TENANT
-from cloud.identity import domain, repository, tokens
+from cloud.identity import domain, oidc_repository, repository, tokens
 from cloud.identity.domain import LinkError, LoginTakenError, SessionRules, SignInRefusedError
 from cloud.identity.tables import LinkRow, MembershipRow, SessionRow, TenantRow, UserRow
 
@@ -42,6 +42,16 @@ class OpenSession:
     created_ms: int
     seen_ms: int
     address: str
+    is_this: bool
+    """Whether it is the one that asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """A tenant in which a person has a role."""
+
+    tenant_id: str
+    name: str
 
 
 class IdentityService:
@@ -139,11 +149,16 @@ class IdentityService:
     # sign in and out
 
     async def sign_in(
-        self, session: AsyncSession, user_id: str, *, is_right: bool, address: str, now_ms: int
+        self, session: AsyncSession, user_id: str, *, right_for: str | None, address: str, now_ms: int
     ) -> str | None:
-        """What comes of one try with a password; the token of a session, or None, and then it is counted."""
+        """What comes of one try with a password; the token of a session, or None, and then it is counted.
+
+        `right_for` is the kept hash that the password was found right for: one that was changed meanwhile lets nobody
+        in by the old.
+        """
         user = await repository.user(session, user_id)
         assert user is not None
+        is_right = right_for is not None and right_for == user.password_hash
         actor = Actor("user", user.user_id, user.login, address)
         tenant_id = await self._home(session, user)
         if user.locked_until_ms > now_ms:
@@ -159,21 +174,47 @@ class IdentityService:
         audit.record(session, tenant_id, actor, "signed_in", _user(user), now_ms=now_ms)
         return self.open_session(session, user.user_id, tenant_id, address=address, now_ms=now_ms)
 
-    async def sign_in_external(self, session: AsyncSession, user_id: str, *, address: str, now_ms: int) -> str:
-        """Open a session for somebody whom another provider vouches for.
+    def stranger_refused(self, session: AsyncSession, address: str, now_ms: int) -> None:
+        """Note a try with a login that nobody has, without the login: it may be a password in the wrong field."""
+        actor = Actor("nobody", address=address)
+        audit.record(session, DEFAULT_TENANT, actor, "sign_in_failed", "user:unknown", now_ms=now_ms)
+
+    async def sign_in_external(
+        self, session: AsyncSession, user_id: str, *, tenant_id: str, address: str, now_ms: int
+    ) -> str:
+        """Open a session in `tenant_id`, whose provider vouches for this person.
 
         Raises:
-            SignInRefusedError: the account is disabled.
+            SignInRefusedError: the account is disabled, or has no role in this tenant.
         """
         user = await repository.user(session, user_id)
-        if user is None or user.is_disabled:
+        if user is None or user.is_disabled or not await repository.roles_of(session, tenant_id, [user_id]):
             raise SignInRefusedError("the account is disabled")
-        tenant_id = await self._home(session, user)
         actor = Actor("user", user.user_id, user.login, address)
         audit.record(session, tenant_id, actor, "signed_in", _user(user), now_ms=now_ms)
         return self.open_session(session, user_id, tenant_id, address=address, now_ms=now_ms)
 
-    def open_session(self, session: AsyncSession, user_id: str, tenant_id: str, *, address: str, now_ms: int) -> str:
+    async def admit(
+        self, session: AsyncSession, actor: Actor, *, login: str, name: str, tenant_id: str, role: Role, now_ms: int
+    ) -> str:
+        """Make an account without a password for somebody whom another provider vouches for; its user id."""
+        user = self._new_user(session, login, name, now_ms)
+        await session.flush()
+        await self._give(session, tenant_id, user.user_id, [role])
+        after = {"login": user.login, "roles": [role]}
+        audit.record(session, tenant_id, actor, "person_admitted", _user(user), now_ms=now_ms, after=after)
+        return user.user_id
+
+    def open_session(
+        self,
+        session: AsyncSession,
+        user_id: str,
+        tenant_id: str,
+        *,
+        address: str,
+        now_ms: int,
+        ends_ms: int | None = None,
+    ) -> str:
         """A new session; its token is told here and never again."""
         token = tokens.new_token()
         session.add(
@@ -184,7 +225,7 @@ class IdentityService:
                 tenant_id=tenant_id,
                 created_ms=now_ms,
                 seen_ms=now_ms,
-                expires_ms=now_ms + self._rules.lasts_ms,
+                expires_ms=now_ms + self._rules.lasts_ms if ends_ms is None else ends_ms,
                 address=address,
             )
         )
@@ -205,10 +246,57 @@ class IdentityService:
         await repository.end_sessions(session, principal.id, but=row.session_id if row else None)
         audit.record(session, principal.tenant_id, actor, "sessions_ended", f"user:{principal.id}", now_ms=now_ms)
 
-    async def sessions(self, session: AsyncSession, user_id: str, now_ms: int) -> list[OpenSession]:
-        """The open sessions of a person, newest first."""
-        rows = await repository.sessions_of(session, user_id, now_ms)
-        return [OpenSession(r.session_id, r.created_ms, r.seen_ms, r.address) for r in rows]
+    async def end_all_sessions(self, session: AsyncSession, principal: Principal, actor: Actor, now_ms: int) -> None:
+        """Sign out everywhere, here too."""
+        await repository.end_sessions(session, principal.id)
+        audit.record(session, principal.tenant_id, actor, "sessions_ended", f"user:{principal.id}", now_ms=now_ms)
+
+    async def end_session(
+        self, session: AsyncSession, principal: Principal, session_id: str, actor: Actor, now_ms: int
+    ) -> None:
+        """End one of one's own sessions.
+
+        Raises:
+            NotFoundError: this person has no such session.
+        """
+        if not await repository.end_session(session, principal.id, session_id):
+            raise NotFoundError("session", session_id)
+        audit.record(session, principal.tenant_id, actor, "session_ended", f"session:{session_id}", now_ms=now_ms)
+
+    async def sessions(
+        self, session: AsyncSession, user_id: str, token: str | None, *, before: str = "", limit: int, now_ms: int
+    ) -> list[OpenSession]:
+        """The open sessions of a person, newest first; `token` is of the one that asks."""
+        this = tokens.hash_of(token) if token else ""
+        rows = await repository.sessions_of(
+            session, user_id, now_ms=now_ms, seen_after_ms=now_ms - self._rules.idle_ms, before=before, limit=limit
+        )
+        return [OpenSession(r.session_id, r.created_ms, r.seen_ms, r.address, r.token_hash == this) for r in rows]
+
+    async def workplaces(self, session: AsyncSession, user_id: str) -> list[Workplace]:
+        """The tenants in which a person has a role."""
+        return [Workplace(row.tenant_id, row.name) for row in await repository.tenants_of(session, user_id)]
+
+    async def go_to(
+        self, session: AsyncSession, principal: Principal, token: str, tenant_id: str, actor: Actor, now_ms: int
+    ) -> str:
+        """Go on in another tenant, as a new session that lasts no longer than the old one; its token.
+
+        Raises:
+            NotFoundError: this person has no role in such a tenant.
+        """
+        row = await repository.session_by_hash(session, tokens.hash_of(token))
+        roles = await repository.roles_of(session, tenant_id, [principal.id])
+        if row is None or row.user_id != principal.id or not roles:
+            raise NotFoundError("tenant", tenant_id)
+        ends_ms = row.expires_ms
+        await session.delete(row)
+        before, after = {"tenant": principal.tenant_id}, {"tenant": tenant_id}
+        target = f"user:{principal.id}"
+        audit.record(session, tenant_id, actor, "tenant_entered", target, now_ms=now_ms, before=before, after=after)
+        return self.open_session(
+            session, principal.id, tenant_id, address=actor.address, now_ms=now_ms, ends_ms=ends_ms
+        )
 
     # people of a tenant
 
@@ -229,7 +317,7 @@ class IdentityService:
         roles: Sequence[Role],
         now_ms: int,
     ) -> tuple[Person, str | None]:
-        """Add somebody to one's tenant; with a one-time link for those who have no password yet.
+        """Add somebody to one's tenant; with a one-time link for who has no password and is in no other tenant.
 
         Raises:
             LoginTakenError: somebody here has this login.
@@ -237,7 +325,8 @@ class IdentityService:
         """
         tenant_id = principal.tenant_id
         user = await repository.user_by_login(session, domain.tidy_login(login))
-        if user is not None and await repository.roles_of(session, tenant_id, [user.user_id]):
+        elsewhere = {row.tenant_id for row in await repository.memberships(session, user.user_id)} if user else set()
+        if user is not None and tenant_id in elsewhere:
             raise LoginTakenError(f"{user.login} is here already")
         domain.check_roles(roles, (), principal.rights, tenant_id, other_admins=1)
         if user is None:
@@ -247,7 +336,9 @@ class IdentityService:
         await self._give(session, tenant_id, user.user_id, roles)
         after = {"login": user.login, "roles": sorted(roles)}
         audit.record(session, tenant_id, actor, "person_invited", _user(user), now_ms=now_ms, after=after)
-        link = await self._new_link(session, user, now_ms) if user.password_hash is None else None
+        is_ours_alone = not elsewhere  # else the link would open another company's account to this one
+        has_no_password = user.password_hash is None
+        link = await self._new_link(session, user, now_ms) if is_ours_alone and has_no_password else None
         return _person(user, roles), link
 
     async def set_roles(
@@ -298,6 +389,7 @@ class IdentityService:
             user.is_disabled = True
             await repository.end_sessions(session, user_id)
             await repository.drop_links(session, user_id)
+            await oidc_repository.drop_identities(session, user_id)
         before = {"login": user.login, "roles": sorted(held)}
         audit.record(session, tenant_id, actor, "person_removed", _user(user), now_ms=now_ms, before=before)
 

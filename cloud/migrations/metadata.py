@@ -7,6 +7,7 @@ import cloud.core.audit
 import cloud.core.tables
 import cloud.fleet.tables
 import cloud.gateways.tables
+import cloud.identity.oidc_tables
 import cloud.identity.tables
 import cloud.ingest.tables
 import cloud.webhooks.tables

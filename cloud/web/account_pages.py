@@ -1,6 +1,6 @@
 """The pages of one's own access: sign in and out, set up, follow a one-time link, own password and sessions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -11,16 +11,19 @@ from fastapi.responses import RedirectResponse, Response
 from cloud.core.access import Principal, current_principal, principal_of
 from cloud.core.audit import actor_of
 from cloud.core.database import Database
+from cloud.core.problems import NotFoundError
 from cloud.identity import setup_file
 from cloud.identity.desk import FrontDesk, TooManyTriesError
 from cloud.identity.domain import LinkError, SessionRules, SignInRefusedError
 from cloud.identity.middleware import COOKIE, session_token
+from cloud.identity.oidc_service import Choice
 from cloud.identity.passwords import CHARACTERS_MIN, PasswordError
 from cloud.identity.service import IdentityService
 from cloud.web.shell import Shell
 from kit.clock import Clock
 
 Me = Annotated[Principal, Depends(current_principal)]
+SESSIONS_SHOWN_MAX = 50
 
 
 def include(
@@ -33,9 +36,10 @@ def include(
     rules: SessionRules,
     folder: Path,
     clock: Clock,
+    providers: Sequence[Choice] = (),
 ) -> None:
-    """Add the pages."""
-    pages = AccountPages(shell, database, desk, people, rules, folder, clock)
+    """Add the pages; `providers` are offered on the sign-in page."""
+    pages = AccountPages(shell, database, desk, people, rules, folder, clock, providers)
     routes = APIRouter(include_in_schema=False)
     routes.add_api_route("/login", pages.login, methods=["GET"])
     routes.add_api_route("/login", pages.sign_in, methods=["POST"])
@@ -47,6 +51,8 @@ def include(
     routes.add_api_route("/account", pages.account, methods=["GET"])
     routes.add_api_route("/account/password", pages.change_password, methods=["POST"])
     routes.add_api_route("/account/sessions/end", pages.end_others, methods=["POST"])
+    routes.add_api_route("/account/sessions/{session_id}/end", pages.end_one, methods=["POST"])
+    routes.add_api_route("/account/tenant", pages.go_to, methods=["POST"])
     app.include_router(routes)
 
 
@@ -62,6 +68,7 @@ class AccountPages:
         rules: SessionRules,
         folder: Path,
         clock: Clock,
+        providers: Sequence[Choice],
     ) -> None:
         self._shell = shell
         self._database = database
@@ -70,11 +77,12 @@ class AccountPages:
         self._rules = rules
         self._folder = folder
         self._clock = clock
+        self._providers = providers
 
     async def login(self, request: Request, next: str = "") -> Response:  # noqa: A002 - the word in the URL
         """The sign-in form."""
         if principal_of(request) is not None:
-            return RedirectResponse(_local(next), status_code=303)
+            return RedirectResponse(local_path(next), status_code=303)
         return self._login(request, next)
 
     async def sign_in(self, request: Request) -> Response:
@@ -85,7 +93,7 @@ class AccountPages:
             token = await self._desk.sign_in(login, password, _address(request))
         except (SignInRefusedError, TooManyTriesError) as error:
             return self._login(request, behind, login=login, fault=_fault(error))
-        return self._signed_in(request, token, _local(behind))
+        return self._signed_in(request, token, local_path(behind))
 
     async def sign_out(self, request: Request) -> Response:
         """End this session."""
@@ -164,6 +172,30 @@ class AccountPages:
                 await self._people.end_other_sessions(session, me, token, actor_of(request), now_ms)
         return RedirectResponse("/account", status_code=303)
 
+    async def end_one(self, request: Request, me: Me, session_id: str) -> Response:
+        """Sign out in one other place."""
+        try:
+            async with self._database.transaction() as session:
+                now_ms = self._clock.utc_ms()
+                await self._people.end_session(session, me, session_id, actor_of(request), now_ms)
+        except NotFoundError:
+            return self._unknown(request)
+        return RedirectResponse("/account", status_code=303)
+
+    async def go_to(self, request: Request, me: Me) -> Response:
+        """Go on in another company in which one has a role."""
+        form, token = await request.form(), session_token(request.headers)
+        tenant_id = str(form.get("tenant", ""))
+        try:
+            if token is None:
+                return self._unknown(request)
+            async with self._database.transaction() as session:
+                now_ms = self._clock.utc_ms()
+                made = await self._people.go_to(session, me, token, tenant_id, actor_of(request), now_ms)
+        except NotFoundError:
+            return self._unknown(request)
+        return self._signed_in(request, made, "/")
+
     def _signed_in(self, request: Request, token: str, behind: str) -> Response:
         response = RedirectResponse(behind, status_code=303)
         set_session_cookie(response, token, request, self._rules)
@@ -172,7 +204,14 @@ class AccountPages:
     def _login(self, request: Request, behind: str, *, login: str = "", fault: str = "") -> Response:
         status = {"": 200, "too_many": 429}.get(fault, 401)
         return self._shell.page(
-            request, "login.html", status=status, page_name="login", next=_local(behind), login=login, fault=fault
+            request,
+            "login.html",
+            status=status,
+            page_name="login",
+            next=local_path(behind),
+            login=login,
+            fault=fault,
+            providers=self._providers,
         )
 
     async def _with_link(self, request: Request, token: str, show: Callable[..., Response]) -> Response:
@@ -216,15 +255,27 @@ class AccountPages:
             )
         return self._shell.problem(request, status=403, title=t("setup.bad_link_title"), detail=t("setup.bad_link"))
 
+    def _unknown(self, request: Request) -> Response:
+        t = self._shell.catalogue(request)
+        return self._shell.problem(request, status=404, title=t("account.unknown_title"), detail=t("account.unknown"))
+
     async def _account(self, request: Request, me: Principal, *, fault: str = "") -> Response:
         async with self._database.reading() as session:
-            sessions = await self._people.sessions(session, me.id, self._clock.utc_ms())
+            sessions = await self._people.sessions(
+                session,
+                me.id,
+                session_token(request.headers),
+                limit=SESSIONS_SHOWN_MAX,
+                now_ms=self._clock.utc_ms(),
+            )
+            workplaces = await self._people.workplaces(session, me.id)
         return self._shell.page(
             request,
             "account.html",
             status=422 if fault else 200,
             page_name="account",
             sessions=sessions,
+            workplaces=workplaces,
             is_changed=bool(request.query_params.get("changed")) and not fault,
             fault=fault,
             characters_min=CHARACTERS_MIN,
@@ -232,7 +283,7 @@ class AccountPages:
 
 
 def set_session_cookie(response: Response, token: str, request: Request, rules: SessionRules) -> None:
-    """Give the browser its session; over https only, where this request came by https."""
+    """Give the browser its session; for https only, where this request came by https or the settings say so."""
     response.set_cookie(
         COOKIE,
         token,
@@ -240,11 +291,11 @@ def set_session_cookie(response: Response, token: str, request: Request, rules: 
         path="/",
         httponly=True,
         samesite="lax",
-        secure=request.url.scheme == "https",
+        secure=rules.is_https_only or request.url.scheme == "https",
     )
 
 
-def _local(target: str) -> str:
+def local_path(target: str) -> str:
     """The path of one of our own pages, never another site's."""
     parts = urlsplit(target)
     is_ours = not parts.scheme and not parts.netloc and parts.path.startswith("/") and "\\" not in target

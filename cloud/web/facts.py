@@ -32,8 +32,6 @@ QUALITY_SHOTS = 200
 LIST_ROWS = 50
 CLOCK_OFF_S_MAX = 60.0
 """A gateway whose clock is further off gives its shots times that mislead."""
-PAGE_READER = "page"
-"""Who acknowledges from a page, until people sign in."""
 
 ALARM_STATES: Mapping[str, tuple[State, ...]] = {
     "": (),
@@ -137,15 +135,16 @@ class PageFacts:
             )
         return ListPage(found.items, str(found.items[-1].alarm_id) if found.has_more else None)
 
-    async def acknowledge(self, tenant: TenantId, alarm_id: str, actor: Actor | None = None) -> Alarm | None:
-        """Acknowledge an alarm in the name of the page's reader; None when there is none such."""
+    async def acknowledge(self, tenant: TenantId, alarm_id: str, actor: Actor) -> Alarm | None:
+        """Acknowledge an alarm in the name of `actor`; None when there is none such."""
         known = uuid_of(alarm_id)
         if known is None:
             return None
+        by = actor.name[: alarm_service.PERSON_CHARACTERS_MAX]
         try:
             async with self._database.transaction() as session:
                 return await self._alarms.acknowledge(
-                    session, tenant, known, by=PAGE_READER, actor=actor, now_ms=self._clock.utc_ms()
+                    session, tenant, known, by=by, actor=actor, now_ms=self._clock.utc_ms()
                 )
         except NotFoundError:
             return None

@@ -1,7 +1,7 @@
 """Server-sent events: one rendering of a page's moving parts is shared by all who look at the same thing."""
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -78,7 +78,7 @@ class Feeds(Generic[Key]):
         self._is_closing = True
         self._changes.publish()
 
-    def open(self, key: Key, *, digest: str = "") -> AsyncIterator[bytes]:
+    def open(self, key: Key, *, digest: str = "") -> AsyncGenerator[bytes, None]:
         """Events for one reader who already has the content `digest`; they end when the reader goes or at `close`.
 
         Raises:
@@ -88,7 +88,7 @@ class Feeds(Generic[Key]):
             raise TooManyReadersError(self._readers_max)
         return self._events(key, digest)
 
-    async def _events(self, key: Key, digest: str) -> AsyncIterator[bytes]:
+    async def _events(self, key: Key, digest: str) -> AsyncGenerator[bytes, None]:
         feed = self._feeds.setdefault(key, _Feed())
         self.readers += 1
         feed.readers += 1

@@ -1,5 +1,7 @@
 """The pages' URLs: overview, press, alarms, deliveries, their live streams and chart data."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated, Literal
 from urllib.parse import urlencode
@@ -13,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from markupsafe import Markup
 from starlette.types import Scope
 
+from cloud.core.access import is_still_so
 from cloud.core.live import Live, Topic
 from cloud.core.tenants import Tenant, TenantId
 from cloud.telemetry.store import PressKey
@@ -30,6 +33,8 @@ from kit.clock import Clock
 
 BUSY_RETRY_S = 10
 COMPRESSED_FROM_BYTES = 1_000
+LOOK_EVERY_S = 5.0
+"""How often a live stream looks whether its reader is still signed in, at most one beat late."""
 
 RowId = Annotated[int | None, Query(ge=0, lt=1 << 63)]
 
@@ -118,7 +123,7 @@ class Pages:
     async def live_fleet(self, request: Request, tenant: Tenant) -> Response:
         """The overview's stream of events."""
         key = FleetKey(tenant, self.shell.catalogue(request).language, _fleet_filter(request))
-        return _stream(self._fleet_feeds, key, request)
+        return _stream(self._fleet_feeds, key, request, self.shell.clock)
 
     async def _fleet_snapshot(self, key: FleetKey) -> Snapshot:
         facts = await self._facts.fleet(key.tenant)
@@ -167,7 +172,7 @@ class Pages:
         t, press = self.shell.catalogue(request), PressKey(plant_id, press_id)
         if not await self._facts.knows(tenant, press):
             return self._unknown_press(request, t, press)
-        return _stream(self._press_feeds, LivePressKey(tenant, t.language, press, not still), request)
+        return _stream(self._press_feeds, LivePressKey(tenant, t.language, press, not still), request, self.shell.clock)
 
     async def curves(
         self, request: Request, tenant: Tenant, plant_id: str, press_id: str, shot: RowId = None
@@ -200,13 +205,28 @@ class Pages:
         return self.shell.problem(request, status=404, title=t("press.unknown_title"), detail=detail)
 
 
-def _stream(feeds: Feeds[Key], key: Key, request: Request) -> Response:
+def _stream(feeds: Feeds[Key], key: Key, request: Request, clock: Clock) -> Response:
     try:
         events = feeds.open(key, digest=request.query_params.get("have", ""))
     except TooManyReadersError as error:
         return Response(str(error), status_code=503, headers={"Retry-After": str(BUSY_RETRY_S)})
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+    let_in = _while_let_in(events, request, clock)
+    return StreamingResponse(let_in, media_type="text/event-stream", headers=headers)
+
+
+async def _while_let_in(
+    events: AsyncGenerator[bytes, None], request: Request, clock: Clock
+) -> AsyncGenerator[bytes, None]:
+    """The events, until who reads them is signed out or has other rights: the browser then asks anew."""
+    looked_s = clock.monotonic_s()
+    async with aclosing(events):
+        async for event in events:
+            if clock.monotonic_s() - looked_s >= LOOK_EVERY_S:
+                if not await is_still_so(request):
+                    return
+                looked_s = clock.monotonic_s()
+            yield event
 
 
 def _fleet_filter(request: Request) -> FleetFilter:

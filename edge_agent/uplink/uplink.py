@@ -30,6 +30,7 @@ HISTORICAL_AFTER_MS = 5 * 60 * 1000
 """A shot that ended longer ago (a replayed file, a backlog) is history even where it is new to the journal."""
 REFUSED_PAUSE_S = 120.0
 """How long a gateway that the host refused stays away before it asks again; meanwhile it journals on."""
+STATE_AGAIN_S = 5.0
 WORD_AFTER_S = 5.0
 """A host tells what it has as soon as it has taken a birth: when it does not, the birth was lost."""
 SETTLE_AFTER_S = 30.0
@@ -80,7 +81,7 @@ class Uplink:
         self._wake = anyio.Event()
         self._is_connected = False
         self._is_birth_due = False
-        self._born_s = 0.0
+        self._born_s = self._subscribed_s = 0.0
         self._born: dict[str, int] = {}  # press -> how many aliases its birth declared
 
     def appended(self, next_id: int) -> None:
@@ -110,6 +111,7 @@ class Uplink:
                 self._is_connected = True
                 self._session.connected()
                 self._link.subscribe(self._session.subscriptions())
+                self._subscribed_s = self._clock.monotonic_s()
                 self._is_birth_due = True
                 log.info("broker_connected")
             case Disconnected(reason):
@@ -130,7 +132,8 @@ class Uplink:
                     self._is_birth_due = True
                 case HostOffline(host_id):
                     log.warning("host_offline", host_id=host_id)
-                    await self._leave()
+                    if self._session.is_born:  # each new connection tells once more that the host is away
+                        await self._leave()
                 case NodeCommand(metrics):
                     await self._on_command(metrics)
                 case _:
@@ -186,8 +189,16 @@ class Uplink:
                         self._bury_lost_presses()
                         break
                     await self._fetch(fetch)
+            self._ask_for_state()
             with anyio.move_on_after(TICK_S):
                 await self._wake.wait()
+
+    def _ask_for_state(self) -> None:
+        """A broker may forget to send the retained STATE to who subscribes in its first moments: subscribe again."""
+        now_s = self._clock.monotonic_s()
+        if self._is_connected and not self._session.may_birth and now_s - self._subscribed_s >= STATE_AGAIN_S:
+            self._subscribed_s = now_s
+            self._link.subscribe(self._session.subscriptions())
 
     def _is_unheard(self) -> bool:
         """Whether to hold back until the host has said what it has; births are repeated until it does."""

@@ -1,4 +1,4 @@
-"""The whole application on a clock that moves when told, and browsers that keep their cookies."""
+"""The application without its jobs, on a clock that moves when told, and browsers that keep their cookies."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -57,8 +57,13 @@ class World:
 async def world(folder: Path) -> AsyncIterator[World]:
     clock = ManualClock()
     app = create_app(settings(folder), clock, environ={}, hasher=Passwords(memory_kib=64, passes=1))
-    async with app.router.lifespan_context(app):
-        yield World(app, app.state.cloud, clock, folder / "cloud")
+    cloud: Cloud = app.state.cloud
+    try:
+        await cloud._prepare()  # without the links to a broker, whose end takes a second each
+        yield World(app, cloud, clock, folder / "cloud")
+    finally:
+        cloud.store.close()
+        await cloud.database.close()
 
 
 async def csrf(browser: httpx.AsyncClient) -> dict[str, str]:

@@ -16,11 +16,18 @@ from starlette.routing import Mount
 
 from cloud.app import Cloud, create_app
 from cloud.core.access import RIGHTS, Right, Role
+from cloud.core.tenants import DEFAULT_TENANT
 from cloud.fleet.domain import SeenShot
+from cloud.identity import repository
+from cloud.identity.middleware import COOKIE
+from cloud.identity.oidc_settings import OidcSettings
 from cloud.identity.passwords import Passwords
 from cloud.settings import GatewaySettings
 from cloud.telemetry.store import GatewayKey, IncomingGap, IncomingShot
-from tests.access import key_headers
+from cloud.web import routes
+from deploy.local.processes import free_port
+from kit.clock import ManualClock
+from tests.access import key_headers, session_headers
 from tests.integration.test_cloud_api import scored, settings
 
 pytestmark = pytest.mark.anyio
@@ -35,13 +42,33 @@ PUBLIC = {
     "POST /setup",
     "GET /welcome",
     "POST /welcome",
+    "GET /login/oidc/{provider}",
+    "GET /login/oidc/{provider}/callback",
     "GET /api/v1/openapi.json",
     "POST /api/v1/gateways/claim",
     "POST /api/v1/gateways/renew",
 }
 """Asked by launchers, by people who are not signed in yet, and by gateways that prove themselves otherwise."""
-OWN = {"GET /account", "POST /account/password", "POST /account/sessions/end", "GET /api/v1/me"}
+OWN = {
+    "GET /account",
+    "POST /account/password",
+    "POST /account/sessions/end",
+    "POST /account/sessions/{session_id}/end",
+    "POST /account/tenant",
+    "GET /api/v1/me",
+    "GET /api/v1/sessions",
+    "DELETE /api/v1/sessions",
+    "DELETE /api/v1/sessions/{session_id}",
+}
 """About who asks, whoever it is."""
+OF_ALL = {"GET /api/v1/gateways/broker/{name}"}
+"""The lists for a broker: of all companies, since one broker serves them; a right of its own guards them."""
+BODIES: dict[str, dict[str, object]] = {
+    "POST /api/v1/gateways/{plant_id}/{gateway_id}/revoke": {"reason": "theft"},
+    "PUT /api/v1/people/{user_id}/roles": {"roles": ["viewer"]},
+}
+"""Good ones, so that it is not a missing field that stops a stranger."""
+FORM = {"reason": "theft", "roles": "viewer", "tenant": "default"}
 STREAMS = {"GET /live/fleet", "GET /live/plants/{plant_id}/presses/{press_id}"}
 SECRETS = ("hall-7", "press-of-hall-7", "gateway-of-hall-7", "person-of-hall-7", "key-of-hall-7", "reason-of-hall-7")
 """Names of the first company's things: no answer to anybody else may have one of them."""
@@ -51,6 +78,7 @@ SECRETS = ("hall-7", "press-of-hall-7", "gateway-of-hall-7", "person-of-hall-7",
 class Walk:
     app: FastAPI
     cloud: Cloud
+    clock: ManualClock
     client: httpx.AsyncClient
     ids: dict[str, str]
 
@@ -72,12 +100,29 @@ class Walk:
 @pytest.fixture(scope="module")
 async def walk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Walk]:
     folder: Path = tmp_path_factory.mktemp("walk")
-    given = settings(folder).model_copy(update={"gateways": GatewaySettings(broker_host="broker.example")})
-    app = create_app(given, environ={}, hasher=Passwords(memory_kib=64, passes=1))
+    oidc = OidcSettings.model_validate(
+        {
+            "public_url": "https://cloud",
+            "providers": [
+                {
+                    "name": "company-accounts",
+                    "label_zh": "厂",
+                    "label_en": "plant",
+                    "issuer": f"https://127.0.0.1:{free_port()}",
+                    "client_id": "zhisan",
+                }
+            ],
+        }
+    )  # nobody answers there; it is the routes that are walked
+    given = settings(folder).model_copy(
+        update={"gateways": GatewaySettings(broker_host="broker.example"), "oidc": oidc}
+    )
+    clock = ManualClock()
+    app = create_app(given, clock, environ={}, hasher=Passwords(memory_kib=64, passes=1))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://cloud") as client:
-            yield Walk(app, app.state.cloud, client, await furnished(app.state.cloud, client))
+            yield Walk(app, app.state.cloud, clock, client, await furnished(app.state.cloud, client))
 
 
 async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
@@ -107,6 +152,7 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
             await anyio.sleep(0.05)
     shots = (await client.get(f"/api/v1/plants/{plant}/presses/{press}/shots", headers=admin)).json()["items"]
     return {
+        "provider": "company-accounts",
         "plant_id": plant,
         "press_id": press,
         "gateway_id": gateway,
@@ -114,50 +160,75 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
         "alarm_id": alarms[0]["alarm_id"],
         "user_id": made.json()["person"]["user_id"],
         "key_id": new_key.json()["key"]["key_id"],
+        "session_id": await session_of(cloud, client, "admin-of-hall-7"),
     }
 
 
-async def test_nobody_gets_in(walk: Walk) -> None:
-    checks = 0
+async def session_of(cloud: Cloud, client: httpx.AsyncClient, login: str) -> str:
+    headers = await session_headers(cloud, login, Role.TENANT_ADMIN)
+    return str((await client.get("/api/v1/sessions", headers=headers)).json()["items"][0]["session_id"])
+
+
+async def ask(walk: Walk, method: str, declared: str, path: str, headers: dict[str, str]) -> httpx.Response:
+    """One request with a body that the operation takes."""
+    if method in ("GET", "HEAD"):
+        return await walk.client.request(method, path, headers=headers)
+    if declared.startswith("/api/"):
+        return await walk.client.request(method, path, headers=headers, json=BODIES.get(f"{method} {declared}", {}))
+    form = {**FORM, "csrf_token": headers.get("X-CSRF-Token", "")}
+    return await walk.client.request(method, path, headers=headers, data=form)
+
+
+STRANGERS = {
+    "without anything": {},
+    "with a cookie that is none": {"Cookie": f"{COOKIE}=x"},
+    "with a key that never was": {"Authorization": f"Bearer zsk_{'0' * 32}_{'x' * 43}"},
+}
+
+
+@pytest.mark.parametrize("comes", STRANGERS)
+async def test_nobody_gets_in(walk: Walk, comes: str) -> None:
+    checks, headers = 0, STRANGERS[comes]
     for method, declared, path in walk.operations():
         name = f"{'GET' if method == 'HEAD' else method} {declared}"
-        response = await walk.client.request(method, path)
+        response = await ask(walk, method, declared, path, headers)
         if name in PUBLIC:
             assert not any(secret in response.text for secret in SECRETS), name
         else:
             assert response.status_code == 401, (method, path, response.status_code)
             if method == "GET" and not declared.startswith("/api/"):
-                led = await walk.client.request(method, path, headers=PAGE)
+                led = await walk.client.request(method, path, headers={**headers, **PAGE})
                 assert led.status_code == 303, path
                 assert led.headers["location"].startswith("/login"), path
                 checks += 1
         checks += 1
-    print(f"{checks} checks as nobody")
+    print(f"{checks} checks as nobody, {comes}")
     assert checks > 70
 
 
-async def test_the_administrator_of_another_company_sees_and_changes_nothing(walk: Walk) -> None:
-    foreign = await key_headers(walk.cloud, tenant_id="elsewhere")
+@pytest.mark.parametrize("comes", ["with a key", "in a session"])
+async def test_the_administrator_of_another_company_sees_and_changes_nothing(walk: Walk, comes: str) -> None:
+    """Every right there is, but in the own company only."""
     before = await everything(walk)
     checks = 0
     for method, declared, path in walk.operations():
         name = f"{'GET' if method == 'HEAD' else method} {declared}"
         if name in PUBLIC | STREAMS:
             continue
-        response = await walk.client.request(
-            method, path, headers={**foreign, **PAGE}, json={} if method != "GET" else None
-        )
-        about = declared.partition("{")[2]
-        if about and not declared.endswith("broker/{name}") and name not in OWN:
-            assert response.status_code in (403, 404, 422), (name, response.status_code)
+        if comes == "with a key":
+            headers = await key_headers(walk.cloud, tenant_id="elsewhere")
+        else:  # a new one each time: some operations end it
+            headers = await session_headers(walk.cloud, "stranger", Role.PLATFORM_ADMIN, tenant_id="elsewhere")
+        response = await ask(walk, method, declared, path, {**headers, **PAGE})
+        is_about_a_thing = "{" in declared and name not in OF_ALL
+        assert not is_about_a_thing or response.status_code == 404, (name, response.status_code)
         assert response.status_code < 500, name
-        shown = response.text
         for secret in SECRETS:
-            asked = secret in path
-            assert asked or secret not in shown, (name, secret)
+            assert secret in path or secret not in response.text, (name, secret)
         checks += 1
     assert await everything(walk) == before
-    print(f"{checks} checks as another company's administrator")
+    print(f"{checks} checks as another company's administrator, {comes}")
+    assert checks > 50
 
 
 async def test_a_stream_of_another_company_is_not_opened(walk: Walk) -> None:
@@ -166,20 +237,76 @@ async def test_a_stream_of_another_company_is_not_opened(walk: Walk) -> None:
     assert (await walk.client.get(path, headers=foreign)).status_code == 404
 
 
-async def test_who_may_only_read_changes_nothing(walk: Walk) -> None:
-    viewer = await key_headers(walk.cloud, rights=RIGHTS[Role.VIEWER])
+@pytest.mark.parametrize("comes", ["with a key", "in a session"])
+async def test_who_may_only_read_changes_nothing(walk: Walk, comes: str) -> None:
+    if comes == "with a key":
+        viewer = await key_headers(walk.cloud, rights=RIGHTS[Role.VIEWER])
+    else:
+        viewer = await session_headers(walk.cloud, "viewer-of-the-house", Role.VIEWER)
     before = await everything(walk)
     checks = 0
     for method, declared, path in walk.operations():
         name = f"{method} {declared}"
         if method in ("GET", "HEAD") or name in PUBLIC | OWN:
             continue
-        response = await walk.client.request(method, path, headers=viewer, json={})
+        response = await ask(walk, method, declared, path, viewer)
         assert response.status_code == 403, (name, response.status_code)
+        assert "This needs the right" in response.text, (name, "refused, but for another reason")
         checks += 1
     assert await everything(walk) == before
-    print(f"{checks} checks as a viewer")
+    print(f"{checks} checks as a viewer, {comes}")
     assert checks >= 15
+
+
+async def test_a_page_acknowledges_an_alarm_in_the_name_of_who_is_signed_in(walk: Walk) -> None:
+    operator = await session_headers(walk.cloud, "operator-of-the-house", Role.OPERATOR)
+    page = (await walk.client.get("/alarms", headers={"Cookie": operator["Cookie"]})).text
+    path = f"/alarms/{walk.ids['alarm_id']}/acknowledge"
+    assert f'form="act" formaction="{path}?as=row"' in page
+    token = page.partition('<form id="act"')[2].partition('name="csrf_token" value="')[2].partition('"')[0]
+    assert token == operator.pop("X-CSRF-Token")
+    assert (await walk.client.post(path, headers=operator)).status_code == 403
+    done = await walk.client.post(path, headers=operator, data={"csrf_token": token})
+    assert done.status_code == 303
+    alarm = (await walk.client.get(f"/api/v1{path.removesuffix('/acknowledge')}", headers=operator)).json()
+    assert alarm["acknowledged_by"] == "operator-of-the-house"
+
+
+@pytest.mark.parametrize("change", ["signs out", "has another role"])
+async def test_a_live_page_ends_when_its_reader_may_no_longer_see_it(walk: Walk, change: str) -> None:
+    login = f"reader-who-{change.replace(' ', '-')}"
+    reader = await session_headers(walk.cloud, login, Role.VIEWER)
+    feeds, looked_s = walk.app.state.pages._fleet_feeds, routes.LOOK_EVERY_S
+    ended = anyio.Event()
+
+    async def read() -> None:
+        assert (await walk.client.get("/live/fleet", headers=reader)).status_code == 200
+        ended.set()
+
+    async def look() -> None:
+        """The clock jumps and something changes: the stream has one more thing to say."""
+        walk.clock.advance(looked_s)
+        walk.cloud.live.pages.publish()
+        await anyio.wait_all_tasks_blocked()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        with anyio.fail_after(20):
+            while not feeds.readers:
+                await anyio.sleep(0.01)
+            await look()
+            assert not ended.is_set(), "nothing has changed for this reader"
+            if change == "signs out":
+                assert (await walk.client.delete("/api/v1/sessions", headers=reader)).status_code == 204
+            else:
+                async with walk.cloud.database.transaction() as session:
+                    user = await repository.user_by_login(session, login)
+                    assert user is not None
+                    await repository.drop_roles(session, DEFAULT_TENANT, user.user_id)
+            while not ended.is_set():
+                await look()
+                await anyio.sleep(0.01)
+    assert feeds.readers == 0
 
 
 @pytest.mark.parametrize("right", sorted(Right))

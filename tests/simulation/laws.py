@@ -125,7 +125,7 @@ class JudgedStore(MemoryStore):
         """A copy of the disk as it is now: a backup."""
         twin = copy.copy(self)
         twin._lock = threading.Lock()
-        twin._rows, twin._gaps = list(self._rows), list(self._gaps)
+        twin._rows, twin._drops = list(self._rows), list(self._drops)
         twin._by_press = {press: list(ids) for press, ids in self._by_press.items()}
         twin._latest, twin._durable = dict(self._latest), dict(self._durable)
         return twin

@@ -1,0 +1,38 @@
+"""What somebody sees who may not do what they asked: a page for people, a problem document for programs."""
+
+from collections.abc import Awaitable
+from typing import cast
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+
+from cloud.core import problems
+from cloud.core.access import ForbiddenError
+from cloud.web.shell import Shell
+
+FOREIGN = "This request does not come from a page of this site. Reload the page, try again."
+
+
+def include(app: FastAPI, shell: Shell) -> None:
+    """Let a page that needs a right which its reader has not say so in the reader's language."""
+    tell_program = app.exception_handlers[ForbiddenError]
+
+    async def forbidden(request: Request, error: Exception) -> Response:
+        told = await cast(Awaitable[Response], tell_program(request, error))  # it also writes the log
+        return _page(shell, request, "forbidden") if _is_for_people(request) else told
+
+    app.add_exception_handler(ForbiddenError, forbidden)
+
+
+def foreign(shell: Shell, request: Request) -> Response:
+    """A changing request that does not come from our own page in this session."""
+    return _page(shell, request, "foreign") if _is_for_people(request) else problems.answer(403, FOREIGN)
+
+
+def _page(shell: Shell, request: Request, what: str) -> Response:
+    t = shell.catalogue(request)
+    return shell.problem(request, status=403, title=t(f"refused.{what}_title"), detail=t(f"refused.{what}"))
+
+
+def _is_for_people(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "") and request.headers.get("hx-request") != "true"
