@@ -11,9 +11,10 @@ BUNDLE := build/bundle/default.zip
 PYTEST_ARGS ?=
 SEEDS ?= 200
 SEED ?= 1
+SHOTS ?= 50000
 
 .DEFAULT_GOAL := help
-.PHONY: help venv web train demo test test-long check fix sim e2e bench lock proto clean
+.PHONY: help venv web train demo test test-long check fix sim e2e faults bench-peers bench lock proto clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -69,6 +70,12 @@ sim: $(STAMP)  ## Run SEEDS seeds of the deterministic simulation, from SEED on;
 
 e2e: $(STAMP) $(WEB) $(BUNDLE)  ## Only the tests that start the real programs.
 	@$(PY) -m pytest tests/e2e $(PYTEST_ARGS)
+
+faults: $(STAMP)  ## Break the real programs nine ways and count; SHOTS=5000 is the quick look.
+	@$(PY) -m bench.faults --shots $(SHOTS) --json
+
+bench-peers: $(STAMP)  ## The same faults on other software, where it can be installed.
+	@$(PY) -m bench.peers --json
 
 bench: $(STAMP) $(BUNDLE)  ## Run every script in bench/; each ends with one JSON line.
 	@$(PY) -m bench

@@ -8,7 +8,7 @@ from contract.sparkplug.datatypes import DataType
 from contract.sparkplug.decoding import decode
 from contract.sparkplug.encoding import encode, encode_header, encode_metrics
 from contract.sparkplug.errors import PayloadError, TopicError
-from contract.sparkplug.message import BD_SEQ, REBIRTH, SEQ_MODULO, Births, births_of
+from contract.sparkplug.message import BD_SEQ, REBIRTH, SEQ_MODULO, Births, births_of, by_alias
 from contract.sparkplug.message import Message as Message
 from contract.sparkplug.metrics import Metric, Payload
 from contract.sparkplug.state import State, decode_state
@@ -194,9 +194,9 @@ class EdgeNodeSession:
         return self._message(DeviceTopic(Verb.DDEATH, self._node, device), b"", self._next_seq(), now_ms)
 
     def node_data(self, metrics: Iterable[Metric], now_ms: int) -> Message:
-        """NDATA; a metric without timestamp gets `now_ms`."""
+        """NDATA; a metric with an alias goes by it alone, and one without timestamp gets `now_ms`."""
         assert self.may_publish
-        body = encode_metrics(_timed(metrics, now_ms))
+        body = encode_metrics(_timed(by_alias(metrics), now_ms))
         return self._message(NodeTopic(Verb.NDATA, self._node), body, self._next_seq(), now_ms)
 
     def device_data(self, device: str, body: bytes, now_ms: int) -> Message:

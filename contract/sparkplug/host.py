@@ -8,7 +8,7 @@ from contract.sparkplug.datatypes import DataType
 from contract.sparkplug.decoding import decode
 from contract.sparkplug.encoding import encode
 from contract.sparkplug.errors import PayloadError, TopicError
-from contract.sparkplug.message import BD_SEQ, REBIRTH, SEQ_MODULO, Births, Message, births_of
+from contract.sparkplug.message import BD_SEQ, REBIRTH, SEQ_MODULO, Births, Message, births_of, by_alias
 from contract.sparkplug.metrics import Metric, Payload
 from contract.sparkplug.rebirth_limit import RebirthLimit
 from contract.sparkplug.state import State, decode_state, encode_state
@@ -218,13 +218,13 @@ class HostSession:
         return self.command(node, [Metric(REBIRTH, True, DataType.Boolean)], now_ms)
 
     def command(self, node: NodeKey, metrics: Iterable[Metric], now_ms: int) -> Message:
-        """NCMD that writes metrics to a node."""
-        payload = encode(Payload(now_ms, None, tuple(metrics)))
+        """NCMD that writes metrics to a node; one with an alias goes by it alone."""
+        payload = encode(Payload(now_ms, None, tuple(by_alias(metrics))))
         return Message(str(NodeTopic(Verb.NCMD, node)), payload, qos=0, retain=False)
 
     def device_command(self, node: NodeKey, device: str, metrics: Iterable[Metric], now_ms: int) -> Message:
-        """DCMD that writes metrics to a device."""
-        payload = encode(Payload(now_ms, None, tuple(metrics)))
+        """DCMD that writes metrics to a device; one with an alias goes by it alone."""
+        payload = encode(Payload(now_ms, None, tuple(by_alias(metrics))))
         return Message(str(DeviceTopic(Verb.DCMD, node, check_id(device))), payload, qos=0, retain=False)
 
     def _state(self, state: State) -> Message:

@@ -44,3 +44,8 @@ def births_of(metrics: Iterable[Metric]) -> Births:
                 raise PayloadError(f"a birth with alias {metric.alias} given twice")
             told[metric.alias] = entry
     return told
+
+
+def by_alias(metrics: Iterable[Metric]) -> list[Metric]:
+    """The metrics of a DATA or CMD message: one that has an alias goes by it alone, its name is in the birth."""
+    return [metric if metric.alias is None else metric._replace(name=None) for metric in metrics]

@@ -154,8 +154,8 @@ def _read_indexed(segment: Segment, first: int, last: int, limit: int) -> list[R
                 header = header_at(file.read(HEADER_BYTES))
                 if header is None:
                     return None
-                if header.kind == Kind.FOOTER or (header.kind == Kind.RECORD and header.record_id > last):
-                    break
+                if header.kind == Kind.RECORD and header.record_id > last:
+                    break  # a footer is no end: when the next segment could not be begun, records went on behind it
                 if header.kind != Kind.RECORD or header.record_id < first:
                     file.seek(header.length, 1)
                     continue
