@@ -1,0 +1,647 @@
+"""What the Sparkplug specification asks of whole programs and of single messages: rows of docs/reference/sparkplug.md."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import NamedTuple, Self
+from uuid import UUID
+
+import anyio
+import numpy as np
+import pytest
+from anyio.abc import SocketStream
+
+from cloud.ingest.presence import Presence
+from contract import commit, shot_wire
+from contract.commit import Commit
+from contract.shot import Reason, ScoredShot, Scores, Shot
+from contract.sparkplug.codec import DataSet, Metric, Parameter, Payload, PayloadError, Template, decode, encode_metrics
+from contract.sparkplug.datatypes import DataType
+from contract.sparkplug.edge_node import DeviceCommand, EdgeNodeSession, NodeCommand
+from contract.sparkplug.host import DeviceData, DeviceDied, HostSession, NodeDied
+from contract.sparkplug.message import BD_SEQ, REBIRTH, Message
+from contract.sparkplug.sparkplug_b_pb2 import Payload as Wire
+from contract.sparkplug.state import State, decode_state, encode_state
+from contract.sparkplug.topics import DeviceTopic, NodeKey, Verb, parse
+from contract.vocabulary import PARAMETERS, SIGNALS
+from edge_agent.aliases import AliasTable
+from edge_agent.health import Health
+from edge_agent.journal.journal import NewRecord
+from edge_agent.journal.memory_journal import MemoryJournal
+from edge_agent.journal.thread import JournalThread
+from edge_agent.uplink.uplink import Uplink
+from edge_agent.uplink.window import Window
+from kit.clock import ManualClock
+from kit.mqtt import BrokerSettings, Connected, Disconnected, LinkEvent, PahoLink, Received, Will
+
+T = 1_767_225_600_000
+EPOCH = UUID(int=5)
+NODE = NodeKey("plant", "gw")
+PRESSES = ("press-01", "press-02")
+STATE_TOPIC = "spBv1.0/STATE/zhisan"
+PATIENCE_S = 10.0
+NODE_METRIC = Metric("Journal/Next", 5, DataType.UInt64, alias=1)
+PRESS_METRIC = Metric("CycleTime", None, DataType.Double, alias=2)
+
+Subscriptions = tuple[tuple[str, int], ...]
+RECONNECT, LEFT = "reconnect", "left"
+
+
+class RecordingLink:
+    """A `Link` whose network is the test: what is asked of it is kept in order, and the test says what comes in."""
+
+    def __init__(self, make_will: Callable[[], Will]) -> None:
+        self._make_will = make_will
+        self._inbox: list[LinkEvent] = []
+        self._came, self._done_news = anyio.Event(), anyio.Event()
+        self.done: list[Message | Subscriptions | str] = []
+        self.heard = 0  # how much of `done` the test has looked at
+        self.dropped = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._did(LEFT)
+
+    def connect(self) -> Will:
+        """The broker accepts the next connection; its will."""
+        will = self._make_will()
+        self.put(Connected())
+        return will
+
+    def put(self, *events: LinkEvent) -> None:
+        self._inbox += events
+        self._came.set()
+
+    def put_message(self, message: Message) -> None:
+        self.put(Received(message.topic, message.payload))
+
+    async def next(self) -> Message | Subscriptions | str:
+        """What was done next, sooner or later."""
+        with anyio.fail_after(PATIENCE_S):
+            while len(self.done) == self.heard:
+                self._done_news = anyio.Event()
+                await self._done_news.wait()
+        self.heard += 1
+        return self.done[self.heard - 1]
+
+    async def events(self) -> list[LinkEvent]:
+        while not self._inbox:
+            self._came = anyio.Event()
+            await self._came.wait()
+        taken, self._inbox = self._inbox, []
+        return taken
+
+    def subscribe(self, topics: list[tuple[str, int]]) -> None:
+        self._did(tuple(topics))
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
+        self._did(Message(topic, payload, qos, retain))
+        return True
+
+    async def reconnect(self, *, after_s: float = 0.0) -> None:
+        assert after_s == 0.0
+        self._did(RECONNECT)
+
+    def _did(self, what: Message | Subscriptions | str) -> None:
+        self.done.append(what)
+        self._done_news.set()
+
+
+class Heard(NamedTuple):
+    """A message as a test asks about it."""
+
+    verb: Verb
+    device: str
+    payload: Payload
+    message: Message
+
+
+def scored(press: str, number: int, parameters: tuple[str, ...], signals: tuple[str, ...]) -> ScoredShot:
+    shot = Shot(
+        press_id=press,
+        ended_ms=T - 1_000 + number,
+        parameters=dict.fromkeys(parameters, float(number)),
+        curves={signal: np.full(5, number, np.float32) for signal in signals},
+        sample_interval_s=0.005,
+        cycle_counter=number,
+        job_name="job",
+        mould_id="mould",
+    )
+    scores = Scores("b", {"Novelty/T2": 0.5}, "target", (Reason("CycleTime", 1.0, 2.0),))
+    return ScoredShot(shot, np.arange(3, dtype=np.float32), "hash", scores)
+
+
+class Gateway:
+    """An uplink as `edge_agent.app` makes it, over a recording link and with presses that the host should know."""
+
+    def __init__(self, *, health_every_s: float = 3600.0) -> None:
+        self.journal = MemoryJournal(epoch=EPOCH)
+        self.thread = JournalThread(self.journal)
+        self.aliases = AliasTable([])
+        self.health = Health()
+        self.host = HostSession("zhisan")
+        session = EdgeNodeSession(NODE.group_id, NODE.node_id, primary_host_id="zhisan")
+
+        def make_will() -> Will:
+            will = session.connect(self.thread.next_bd_seq())
+            return Will(will.topic, will.payload, will.qos, will.retain)
+
+        self.link = RecordingLink(make_will)
+        self.uplink = Uplink(
+            self.link,
+            session,
+            self.thread,
+            self.aliases,
+            Window(str(EPOCH), 1),
+            self.health,
+            ManualClock(T),
+            instance=str(UUID(int=7)),
+            new_epoch=lambda: UUID(int=6),
+            health_every_s=health_every_s,
+            node_properties=[Metric("Gateway/Version", "1", DataType.String)],
+        )
+        for press in PRESSES:
+            self.aliases.add_press(press)
+
+    async def append(
+        self,
+        press: str,
+        count: int = 1,
+        *,
+        parameters: tuple[str, ...] = ("CycleTime",),
+        signals: tuple[str, ...] = (),
+    ) -> None:
+        """Shots come in: aliases first, then the records, then the word to the uplink."""
+        alias_of = self.aliases.of(press)
+        first = self.journal.bounds()[1]
+        records = []
+        for number in range(first, first + count):
+            item = scored(press, number, parameters, signals)
+            body = encode_metrics(shot_wire.body_metrics(item, alias_of))
+            curves = encode_metrics(shot_wire.curve_metrics(item.shot, alias_of))
+            records.append(NewRecord(press, item.shot.ended_ms, body, curves))
+        await self.thread.save_aliases(self.aliases.take_unsaved())
+        self.uplink.appended(await self.thread.append(records) + count)
+
+    def put_state(self, *, is_online: bool, timestamp_ms: int = T) -> None:
+        self.link.put(Received(STATE_TOPIC, encode_state(State(is_online, timestamp_ms))))
+
+    def put_commit(self) -> None:
+        """The host says what it has: nothing yet."""
+        self.link.put_message(self.host.command(NODE, commit.to_metrics(Commit(str(EPOCH), 1)), T))
+
+    async def hear(self) -> Heard:
+        message = await self.link.next()
+        assert isinstance(message, Message), message
+        topic = parse(message.topic)
+        assert not isinstance(topic, Received)
+        device = topic.device_id if isinstance(topic, DeviceTopic) else ""
+        return Heard(Verb(message.topic.split("/")[2]), device, decode(message.payload), message)
+
+    async def hear_births(self) -> list[Heard]:
+        births = [await self.hear() for _ in range(1 + len(PRESSES))]
+        assert [(heard.verb, heard.device) for heard in births] == [
+            (Verb.NBIRTH, ""),
+            *((Verb.DBIRTH, press) for press in PRESSES),
+        ]
+        return births
+
+    async def be_born(self) -> list[Heard]:
+        """Connect, see the host, give birth, and hear what the host has."""
+        self.link.connect()
+        assert await self.link.next()
+        self.put_state(is_online=True)
+        births = await self.hear_births()
+        self.put_commit()
+        return births
+
+
+@asynccontextmanager
+async def running(gateway: Gateway) -> AsyncIterator[Gateway]:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(gateway.uplink.run)
+        yield gateway
+        tasks.cancel_scope.cancel()
+
+
+def value_of(heard: Heard, name: str) -> object:
+    (found,) = [metric.value for metric in heard.payload.metrics if metric.name == name]
+    return found
+
+
+@pytest.mark.anyio
+async def test_births_are_the_first_messages_of_a_connection() -> None:
+    """Whatever waits to be sent: subscriptions, then the host's STATE, then all births in a row, then data."""
+    async with running(Gateway(health_every_s=0.005)) as gateway:
+        await gateway.append("press-01", 3)
+        gateway.link.connect()
+        assert await gateway.link.next() == (
+            ("spBv1.0/plant/NCMD/gw", 1),
+            ("spBv1.0/plant/DCMD/gw/+", 1),
+            (STATE_TOPIC, 1),
+        )
+        gateway.put_commit()
+        gateway.link.put(Received("spBv1.0/STATE/other", encode_state(State(True, T))))
+        await anyio.wait_all_tasks_blocked()
+        gateway.put_state(is_online=True)
+        births = await gateway.hear_births()
+        gateway.put_commit()
+        after: list[Heard] = []
+        while {heard.verb for heard in after} < {Verb.DDATA, Verb.NDATA}:
+            after.append(await gateway.hear())
+    assert {heard.verb for heard in after} == {Verb.DDATA, Verb.NDATA}
+    assert [heard.payload.seq for heard in births + after] == list(range(len(births + after)))
+
+
+@pytest.mark.anyio
+async def test_whatever_is_sent_was_named_typed_and_timed_by_a_birth() -> None:
+    """A shot with all that the vocabulary has, and the gateway's figures, against the births before them."""
+    everything = {"parameters": tuple(PARAMETERS), "signals": tuple(SIGNALS)}
+    async with running(Gateway(health_every_s=0.005)) as gateway:
+        await gateway.append("press-01", **everything)
+        births = await gateway.be_born()
+        await gateway.append("press-01", **everything)
+        sent: list[Heard] = []
+        while sum(heard.verb is Verb.DDATA for heard in sent) < 2 or not any(h.verb is Verb.NDATA for h in sent):
+            sent.append(await gateway.hear())
+
+    names: dict[str, dict[str | None, Metric]] = {}
+    for birth in births:
+        told = names[birth.device] = {metric.name: metric for metric in birth.payload.metrics}
+        assert None not in told
+        assert len({str(name).lower() for name in told}) == len(birth.payload.metrics)
+        assert all(metric.datatype is not None and metric.timestamp_ms == T for metric in told.values())
+        for written in Wire.FromString(birth.message.payload).metrics:
+            assert (written.WhichOneof("value") is None) == written.is_null
+    press_metrics = [metric for press in PRESSES for metric in names[press].values()]
+    assert len({metric.alias for metric in press_metrics} - {None}) == len(press_metrics)
+    assert all(metric.alias is None for metric in names[""].values())  # none for a node's: aliases are optional
+    assert all(metric.value is not None for metric in names[""].values())
+
+    by_alias = {metric.alias: metric for metric in press_metrics}
+    for heard in sent:
+        assert heard.payload.timestamp_ms == T
+        times = [metric.timestamp_ms for metric in heard.payload.metrics]
+        assert times == sorted(time for time in times if time is not None)
+        for metric in heard.payload.metrics:
+            known = by_alias[metric.alias] if heard.device else names[""][metric.name]
+            assert metric.datatype == known.datatype
+            assert (metric.name is None) == (metric.alias is not None)
+    assert all(times[0] <= T for times in [[m.timestamp_ms or 0 for m in heard.payload.metrics] for heard in sent])
+
+
+@pytest.mark.anyio
+async def test_a_new_metric_is_born_before_it_is_sent() -> None:
+    async with running(Gateway()) as gateway:
+        await gateway.be_born()
+        await gateway.append("press-02", parameters=("CycleTime", "BackPressure"))
+        birth, data = await gateway.hear(), await gateway.hear()
+    assert (birth.verb, birth.device, birth.payload.seq) == (Verb.DBIRTH, "press-02", 3)
+    (alias,) = [metric.alias for metric in birth.payload.metrics if metric.name == "Parameters/BackPressure"]
+    assert (data.verb, data.device, data.payload.seq) == (Verb.DDATA, "press-02", 4)
+    assert alias in {metric.alias for metric in data.payload.metrics}
+
+
+@pytest.mark.anyio
+async def test_a_rebirth_request_stops_data_until_all_births_are_out() -> None:
+    """The request comes while records are being read for sending: not one of them goes before the births."""
+    async with running(Gateway()) as gateway:
+        (nbirth, *_) = await gateway.be_born()
+        await gateway.append("press-01")
+        assert (await gateway.hear()).verb is Verb.DBIRTH
+        assert (await gateway.hear()).verb is Verb.DDATA
+        await gateway.append("press-01", 20)
+        request = gateway.host.rebirth_request(NODE, T, 0.0)
+        assert request is not None
+        gateway.link.put_message(request)
+        births = await gateway.hear_births()
+        gateway.put_commit()
+        data = await gateway.hear()
+    assert value_of(births[0], BD_SEQ) == value_of(nbirth, BD_SEQ) == 0
+    assert [heard.payload.seq for heard in births] == [0, 1, 2]
+    assert (data.verb, data.payload.seq) == (Verb.DDATA, 3)
+
+
+@pytest.mark.anyio
+async def test_a_press_that_is_lost_is_buried_and_born_again() -> None:
+    """DDEATH comes behind the press's last record, and DBIRTH before its next."""
+    async with running(Gateway()) as gateway:
+        await gateway.be_born()
+        gateway.health.press_lost("press-02", "no answer")
+        await gateway.append("press-02")
+        heard = [await gateway.hear() for _ in range(3)]
+        assert [(each.verb, each.device) for each in heard] == [
+            (Verb.DBIRTH, "press-02"),
+            (Verb.DDATA, "press-02"),
+            (Verb.DDEATH, "press-02"),
+        ]
+        assert (heard[-1].payload.timestamp_ms, heard[-1].payload.seq) == (T, 5)
+        gateway.health.press_connected("press-02")
+        gateway.put_commit()
+        again = await gateway.hear()
+    assert (again.verb, again.device, again.payload.seq) == (Verb.DBIRTH, "press-02", 6)
+
+
+@pytest.mark.anyio
+async def test_a_host_that_goes_ends_the_session_and_another_begins() -> None:
+    """NDEATH of this connection, then the DISCONNECT; the next CONNECT counts on and waits for the host again."""
+    async with running(Gateway()) as gateway:
+        await gateway.be_born()
+        gateway.put_state(is_online=False, timestamp_ms=T)
+        death = await gateway.hear()
+        assert death.verb is Verb.NDEATH
+        assert (death.message.qos, death.message.retain, death.payload.seq) == (1, False, None)
+        assert value_of(death, BD_SEQ) == 0
+        assert await gateway.link.next() == RECONNECT
+        will = gateway.link.connect()
+        assert isinstance(await gateway.link.next(), tuple)
+        gateway.put_state(is_online=True, timestamp_ms=T + 5)
+        (nbirth, *_) = await gateway.hear_births()
+    assert [metric.value for metric in decode(will.payload).metrics] == [1]
+    assert (value_of(nbirth, BD_SEQ), nbirth.payload.seq) == (1, 0)
+
+
+@pytest.mark.anyio
+async def test_an_old_death_of_the_host_ends_nothing() -> None:
+    async with running(Gateway()) as gateway:
+        await gateway.be_born()
+        gateway.put_state(is_online=False, timestamp_ms=T - 1)
+        await gateway.append("press-01")
+        assert [(await gateway.hear()).verb for _ in range(2)] == [Verb.DBIRTH, Verb.DDATA]
+
+
+@pytest.mark.anyio
+async def test_a_gateway_that_stops_says_so() -> None:
+    async with running(Gateway()) as gateway:
+        await gateway.be_born()
+    farewell = await gateway.hear()
+    assert (farewell.verb, value_of(farewell, BD_SEQ), farewell.message.qos) == (Verb.NDEATH, 0, 1)
+    assert gateway.link.heard == len(gateway.link.done)
+
+
+@asynccontextmanager
+async def present(clock: ManualClock) -> AsyncIterator[RecordingLink]:
+    """A host's STATE over a recording link, before its first connection."""
+    links: list[RecordingLink] = []
+
+    def open_link(make_will: Callable[[], Will]) -> RecordingLink:
+        links.append(RecordingLink(make_will))
+        return links[0]
+
+    may_serve = anyio.Event()
+    presence = Presence(open_link, "zhisan", may_serve, clock)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(presence.run)
+        may_serve.set()
+        yield links[0]
+        tasks.cancel_scope.cancel()
+
+
+def state_message(*, is_online: bool, timestamp_ms: int) -> Message:
+    return Message(STATE_TOPIC, encode_state(State(is_online, timestamp_ms)), qos=1, retain=True)
+
+
+@pytest.mark.anyio
+async def test_the_state_is_told_after_the_subscription_and_before_all_else() -> None:
+    async with present(ManualClock(T)) as link:
+        will = link.connect()
+        assert (will.topic, will.qos, will.retain) == (STATE_TOPIC, 1, True)
+        assert await link.next() == ((STATE_TOPIC, 1),)
+        assert await link.next() == state_message(is_online=True, timestamp_ms=T)
+
+
+@pytest.mark.anyio
+async def test_each_connection_of_the_host_has_a_will_of_its_own_time() -> None:
+    clock = ManualClock(T)
+    async with present(clock) as link:
+        for round_number in range(3):
+            now_ms = T + 60_000 * round_number
+            assert decode_state(link.connect().payload) == State(False, now_ms)
+            assert await link.next() == ((STATE_TOPIC, 1),)
+            assert await link.next() == state_message(is_online=True, timestamp_ms=now_ms)
+            link.put(Disconnected("lost"))
+            clock.advance(60.0)
+
+
+@pytest.mark.anyio
+async def test_an_offline_state_of_ours_is_answered_at_once() -> None:
+    """The will of an older connection arrives late: the answer bears the time of the present one."""
+    clock = ManualClock(T)
+    async with present(clock) as link:
+        link.connect()
+        assert await link.next() == ((STATE_TOPIC, 1),)
+        assert await link.next() == state_message(is_online=True, timestamp_ms=T)
+        clock.advance(30.0)
+        link.put_message(state_message(is_online=False, timestamp_ms=T - 9))
+        assert await link.next() == state_message(is_online=True, timestamp_ms=T)
+
+
+@pytest.mark.anyio
+async def test_the_host_says_offline_at_the_present_time_before_it_leaves() -> None:
+    clock = ManualClock(T)
+    async with present(clock) as link:
+        link.connect()
+        await link.next()
+        await link.next()
+        clock.advance(30.0)
+    assert link.done[link.heard :] == [state_message(is_online=False, timestamp_ms=T + 30_000), LEFT]
+
+
+class ConnectPacket(NamedTuple):
+    """What an MQTT 3.1.1 CONNECT with a will says."""
+
+    protocol_level: int
+    is_clean: bool
+    will: Will
+
+
+async def read_connect(stream: SocketStream) -> ConnectPacket:
+    """Read the first packet of a connection (MQTT 3.1.1, 3.1): a CONNECT with a will, of less than 16 KiB."""
+    data = b""
+    while len(data) < 3 or len(data) < 3 + (data[1] & 0x7F | data[2] << 7):
+        data += await stream.receive()
+    assert data[0] == 0x10
+    rest = data[3:] if data[1] & 0x80 else data[2:]
+    fields = []
+
+    def field() -> bytes:
+        nonlocal rest
+        size = int.from_bytes(rest[:2])
+        found, rest = rest[2 : 2 + size], rest[2 + size :]
+        return found
+
+    assert field() == b"MQTT"
+    level, flags = rest[0], rest[1]
+    rest = rest[4:]  # level, flags, keep-alive
+    fields = [field() for _ in range(3)]  # client id, will topic, will payload
+    assert flags & 0x04, "no will"
+    will = Will(fields[1].decode(), fields[2], flags >> 3 & 3, bool(flags & 0x20))
+    return ConnectPacket(level, bool(flags & 0x02), will)
+
+
+async def connect_of_edge(broker: BrokerSettings) -> None:
+    session = EdgeNodeSession("plant", "gw")
+
+    def make_will() -> Will:
+        will = session.connect()
+        return Will(will.topic, will.payload, will.qos, will.retain)
+
+    async with PahoLink(broker, "plant:gw", make_will) as link:
+        await link.events()
+
+
+async def connect_of_host(broker: BrokerSettings) -> None:
+    may_serve = anyio.Event()
+    may_serve.set()
+    await Presence(lambda make: PahoLink(broker, "state", make), "zhisan", may_serve, ManualClock(T)).run()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("who", ["edge", "host"])
+async def test_the_connect_packet_is_clean_and_carries_the_will(who: str) -> None:
+    """The bytes that paho sends, as the server sees them."""
+    listener = (await anyio.create_tcp_listener(local_host="127.0.0.1")).listeners[0]
+    port = int(listener.extra(anyio.abc.SocketAttribute.local_port))
+    program = connect_of_edge if who == "edge" else connect_of_host
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(program, BrokerSettings(port=port))
+        packets: list[ConnectPacket] = []
+
+        async def serve(stream: SocketStream) -> None:
+            async with stream:
+                packets.append(await read_connect(stream))
+                tasks.cancel_scope.cancel()
+
+        with anyio.fail_after(PATIENCE_S):
+            await listener.serve(serve)
+    (packet,) = packets
+    assert (packet.protocol_level, packet.is_clean) == (4, True)
+    if who == "edge":
+        assert packet.will._replace(payload=b"") if False else True
+        assert (packet.will.topic, packet.will.qos, packet.will.retain) == ("spBv1.0/plant/NDEATH/gw", 1, False)
+        assert decode(packet.will.payload) == Payload(None, None, (Metric(BD_SEQ, 0, DataType.Int64),))
+    else:
+        assert (packet.will.topic, packet.will.qos, packet.will.retain) == (STATE_TOPIC, 1, True)
+        assert json.loads(packet.will.payload) == {"online": False, "timestamp": T}
+
+
+def born(node_id: str = "gw") -> tuple[EdgeNodeSession, list[Message]]:
+    session = EdgeNodeSession("plant", node_id)
+    session.connect()
+    session.connected()
+    return session, session.birth([NODE_METRIC], {"press": [PRESS_METRIC]}, T)
+
+
+def feed(host: HostSession, *messages: Message, now_ms: int = T) -> list[object]:
+    return [event for message in messages for event in host.on_message(message.topic, message.payload, now_ms)]
+
+
+def test_each_message_of_a_node_is_stamped_numbered_and_not_kept() -> None:
+    session, births = born()
+    body = encode_metrics([Metric(None, 1.0, DataType.Double, alias=2, timestamp_ms=T)])
+    messages = [
+        *births,
+        session.node_data([NODE_METRIC], T + 2),
+        session.device_data("press", body, T + 3),
+        session.device_death("press", T + 4),
+    ]
+    assert [message.topic for message in messages] == [
+        "spBv1.0/plant/NBIRTH/gw",
+        "spBv1.0/plant/DBIRTH/gw/press",
+        "spBv1.0/plant/NDATA/gw",
+        "spBv1.0/plant/DDATA/gw/press",
+        "spBv1.0/plant/DDEATH/gw/press",
+    ]
+    payloads = [decode(message.payload) for message in messages]
+    assert [payload.timestamp_ms for payload in payloads] == [T, T, T + 2, T + 3, T + 4]
+    assert [payload.seq for payload in payloads] == [0, 1, 2, 3, 4]
+    assert {(message.qos, message.retain) for message in messages} == {(0, False)}
+
+
+def test_commands_are_stamped_unnumbered_and_not_kept() -> None:
+    host = HostSession("zhisan")
+    metric = Metric("CycleTime", 20.0, DataType.Double)
+    request = host.rebirth_request(NODE, T, 0.0)
+    assert request is not None
+    commands = [host.command(NODE, [metric], T), host.device_command(NODE, "press", [metric], T), request]
+    assert [command.topic for command in commands] == [
+        "spBv1.0/plant/NCMD/gw",
+        "spBv1.0/plant/DCMD/gw/press",
+        "spBv1.0/plant/NCMD/gw",
+    ]
+    assert {(command.qos, command.retain) for command in commands} == {(0, False)}
+    payloads = [decode(command.payload) for command in commands]
+    assert payloads[0] == payloads[1] == Payload(T, None, (metric,))
+    assert payloads[2] == Payload(T, None, (Metric(REBIRTH, True, DataType.Boolean),))
+
+
+def test_a_metric_with_an_alias_goes_by_it_alone() -> None:
+    """In births both, in data and commands the alias; the reader finds the name in the birth."""
+    node, births = born()
+    host = HostSession("zhisan")
+    feed(host, *births)
+    data = node.node_data([NODE_METRIC], T)
+    order = Metric("CycleTime", 20.0, DataType.Double, alias=2)
+    to_node, to_press = host.command(NODE, [NODE_METRIC], T), host.device_command(NODE, "press", [order], T)
+    assert [decode(message.payload).metrics[0][:1] for message in (data, to_node, to_press)] == [(None,)] * 3
+    assert [decode(message.payload).metrics[0].alias for message in (data, to_node, to_press)] == [1, 1, 2]
+    (told,) = feed(host, data)
+    assert told.metrics == (NODE_METRIC._replace(timestamp_ms=T),)  # type: ignore[attr-defined]
+    assert node.on_message(to_node.topic, to_node.payload) == [NodeCommand((NODE_METRIC,))]
+    assert node.on_message(to_press.topic, to_press.payload) == [DeviceCommand("press", (order,))]
+
+
+def test_a_death_counts_by_the_clock_that_the_specification_names() -> None:
+    """A device's by the payload's time, a node's (and its devices') by the host's, since a will is written early."""
+    node, births = born()
+    host = HostSession("zhisan")
+    feed(host, *births)
+    assert feed(host, node.device_death("press", T + 1), now_ms=T + 5_000) == [DeviceDied(NODE, "press", T + 1)]
+    assert not host.is_born(NODE, "press")
+    feed(host, node.device_birth("press", [PRESS_METRIC], T + 2))
+    assert host.is_born(NODE, "press")
+    assert feed(host, node.node_death(T + 3), now_ms=T + 6_000) == [NodeDied(NODE, T + 6_000)]
+    assert not host.is_born(NODE)
+    assert not host.is_born(NODE, "press")
+
+
+def test_two_edge_nodes_may_have_devices_of_one_name() -> None:
+    host = HostSession("zhisan")
+    (one, first), (other, second) = born("gw1"), born("gw2")
+    feed(host, *first, *second)
+    body = encode_metrics([Metric(None, 1.0, DataType.Double, alias=2, timestamp_ms=T)])
+    feed(host, one.device_death("press", T))
+    (told,) = feed(host, other.device_data("press", body, T))
+    assert isinstance(told, DeviceData)
+    assert (told.node, told.device) == (NodeKey("plant", "gw2"), "press")
+    assert not host.is_born(NodeKey("plant", "gw1"), "press")
+
+
+@pytest.mark.parametrize("datatype", list(DataType), ids=lambda kind: kind.name)
+def test_a_null_is_marked_and_has_no_value(datatype: DataType) -> None:
+    (written,) = Wire.FromString(encode_metrics([Metric("m", None, datatype)])).metrics
+    assert written.is_null
+    assert written.WhichOneof("value") is None
+    assert written.datatype == datatype
+
+
+def test_a_table_says_its_width_and_its_types_as_numbers() -> None:
+    table = DataSet(("a", "b"), (DataType.Int64, DataType.String), ((1, "x"),))
+    (written,) = Wire.FromString(encode_metrics([Metric("m", table, DataType.DataSet)])).metrics
+    found = written.dataset_value
+    assert (found.num_of_columns, list(found.columns), list(found.types)) == (2, ["a", "b"], [4, 12])
+    assert [len(row.elements) for row in found.rows] == [2]
+
+
+@pytest.mark.parametrize("datatype", [None, DataType.Bytes, DataType.DataSet, DataType.FloatArray, DataType.Template])
+def test_a_template_parameter_has_a_basic_type(datatype: DataType | None) -> None:
+    def written(parameter: Parameter) -> bytes:
+        return encode_metrics([Metric("m", Template((), (parameter,), "Type"), DataType.Template)])
+
+    with pytest.raises(PayloadError, match="where only a scalar can stand"):
+        written(Parameter("p", datatype))
+    (metric,) = Wire.FromString(written(Parameter("p", DataType.Double, 2.5))).metrics
+    (parameter,) = metric.template_value.parameters
+    assert (parameter.name, parameter.type, parameter.WhichOneof("value")) == ("p", 10, "double_value")
