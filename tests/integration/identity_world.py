@@ -4,16 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import httpx
 from fastapi import FastAPI
 
-from cloud.app import DATABASE_FILE, Cloud, create_app
-from cloud.core.database import Database, sqlite_url
+from cloud.app import Cloud, create_app
 from cloud.identity import setup_file
 from cloud.identity.passwords import Passwords
-from cloud.migrations.upgrade import upgrade
 from kit.clock import ManualClock
 from tests.integration.test_cloud_api import settings
 
@@ -59,9 +56,6 @@ class World:
 @asynccontextmanager
 async def world(folder: Path) -> AsyncIterator[World]:
     clock = ManualClock()
-    (folder / "cloud").mkdir(exist_ok=True)
-    if not (folder / "cloud" / DATABASE_FILE).exists():
-        (folder / "cloud" / DATABASE_FILE).write_bytes(await new_database())
     app = create_app(settings(folder), clock, environ={}, hasher=Passwords(memory_kib=64, passes=1))
     cloud: Cloud = app.state.cloud
     try:
@@ -70,21 +64,6 @@ async def world(folder: Path) -> AsyncIterator[World]:
     finally:
         cloud.store.close()
         await cloud.database.close()
-
-
-MIGRATED: list[bytes] = []
-
-
-async def new_database() -> bytes:
-    """An empty database of the newest schema; the migrations run once for all tests."""
-    if not MIGRATED:
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / DATABASE_FILE
-            database = Database(sqlite_url(path))
-            await upgrade(database)
-            await database.close()
-            MIGRATED.append(path.read_bytes())
-    return MIGRATED[0]
 
 
 async def csrf(browser: httpx.AsyncClient) -> dict[str, str]:

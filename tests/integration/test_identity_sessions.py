@@ -5,9 +5,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import Request, Response
 
-from cloud.identity import domain, setup_file
+from cloud.identity import domain, repository, setup_file
 from cloud.identity.middleware import COOKIE
+from cloud.settings import AccountSettings
+from cloud.web.account_pages import set_session_cookie
 from tests.integration.identity_world import FIRST, HERE, PASSWORD, World, csrf, me, world
 
 pytestmark = pytest.mark.anyio
@@ -277,3 +280,24 @@ async def test_an_api_key_needs_no_token_since_no_browser_sends_it_by_itself(mad
     )
     assert invited.status_code == 409, "a key that may only manage people has no right to read, so it cannot give it"
     assert HERE["Origin"] == "http://cloud"
+
+
+async def test_a_password_that_was_changed_while_it_was_checked_lets_nobody_in(made: World) -> None:
+    await made.set_up()
+    people, database = made.cloud.identity.people, made.cloud.database
+    async with database.reading() as session:
+        user = await repository.user_by_login(session, domain.tidy_login(FIRST["login"]))
+    assert user is not None
+    for right_for, is_let_in in ((user.password_hash, True), ("a hash of before", False), (None, False)):
+        async with database.transaction() as session:
+            now_ms = made.clock.utc_ms()
+            token = await people.sign_in(session, user.user_id, right_for=right_for, address="", now_ms=now_ms)
+        assert (token is not None) == is_let_in
+
+
+async def test_a_cookie_is_for_https_where_the_settings_say_so() -> None:
+    for is_https_only in (True, False):
+        request = Request({"type": "http", "scheme": "http", "path": "/", "headers": [], "server": ("cloud", 80)})
+        response = Response()
+        set_session_cookie(response, "token", request, AccountSettings(https_only=is_https_only).rules())
+        assert ("Secure" in response.headers["set-cookie"]) == is_https_only

@@ -1,6 +1,5 @@
-"""What the Sparkplug specification asks of whole programs and of single messages: rows of docs/reference/sparkplug.md."""
+"""What the Sparkplug specification asks of programs and of messages: rows of docs/reference/sparkplug.md."""
 
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple, Self
@@ -9,7 +8,6 @@ from uuid import UUID
 import anyio
 import numpy as np
 import pytest
-from anyio.abc import SocketStream
 
 from cloud.ingest.presence import Presence
 from contract import commit, shot_wire
@@ -32,7 +30,7 @@ from edge_agent.journal.thread import JournalThread
 from edge_agent.uplink.uplink import Uplink
 from edge_agent.uplink.window import Window
 from kit.clock import ManualClock
-from kit.mqtt import BrokerSettings, Connected, Disconnected, LinkEvent, PahoLink, Received, Will
+from kit.mqtt import Connected, Disconnected, LinkEvent, Received, Will
 
 T = 1_767_225_600_000
 EPOCH = UUID(int=5)
@@ -196,7 +194,6 @@ class Gateway:
         message = await self.link.next()
         assert isinstance(message, Message), message
         topic = parse(message.topic)
-        assert not isinstance(topic, Received)
         device = topic.device_id if isinstance(topic, DeviceTopic) else ""
         return Heard(Verb(message.topic.split("/")[2]), device, decode(message.payload), message)
 
@@ -284,12 +281,11 @@ async def test_whatever_is_sent_was_named_typed_and_timed_by_a_birth() -> None:
     for heard in sent:
         assert heard.payload.timestamp_ms == T
         times = [metric.timestamp_ms for metric in heard.payload.metrics]
-        assert times == sorted(time for time in times if time is not None)
+        assert times == sorted(time for time in times if time is not None and T - 1_000 <= time <= T)
         for metric in heard.payload.metrics:
             known = by_alias[metric.alias] if heard.device else names[""][metric.name]
             assert metric.datatype == known.datatype
             assert (metric.name is None) == (metric.alias is not None)
-    assert all(times[0] <= T for times in [[m.timestamp_ms or 0 for m in heard.payload.metrics] for heard in sent])
 
 
 @pytest.mark.anyio
@@ -329,8 +325,8 @@ async def test_a_press_that_is_lost_is_buried_and_born_again() -> None:
     """DDEATH comes behind the press's last record, and DBIRTH before its next."""
     async with running(Gateway()) as gateway:
         await gateway.be_born()
-        gateway.health.press_lost("press-02", "no answer")
         await gateway.append("press-02")
+        gateway.health.press_lost("press-02", "no answer")
         heard = [await gateway.hear() for _ in range(3)]
         assert [(each.verb, each.device) for each in heard] == [
             (Verb.DBIRTH, "press-02"),
@@ -447,84 +443,6 @@ async def test_the_host_says_offline_at_the_present_time_before_it_leaves() -> N
         await link.next()
         clock.advance(30.0)
     assert link.done[link.heard :] == [state_message(is_online=False, timestamp_ms=T + 30_000), LEFT]
-
-
-class ConnectPacket(NamedTuple):
-    """What an MQTT 3.1.1 CONNECT with a will says."""
-
-    protocol_level: int
-    is_clean: bool
-    will: Will
-
-
-async def read_connect(stream: SocketStream) -> ConnectPacket:
-    """Read the first packet of a connection (MQTT 3.1.1, 3.1): a CONNECT with a will, of less than 16 KiB."""
-    data = b""
-    while len(data) < 3 or len(data) < 3 + (data[1] & 0x7F | data[2] << 7):
-        data += await stream.receive()
-    assert data[0] == 0x10
-    rest = data[3:] if data[1] & 0x80 else data[2:]
-    fields = []
-
-    def field() -> bytes:
-        nonlocal rest
-        size = int.from_bytes(rest[:2])
-        found, rest = rest[2 : 2 + size], rest[2 + size :]
-        return found
-
-    assert field() == b"MQTT"
-    level, flags = rest[0], rest[1]
-    rest = rest[4:]  # level, flags, keep-alive
-    fields = [field() for _ in range(3)]  # client id, will topic, will payload
-    assert flags & 0x04, "no will"
-    will = Will(fields[1].decode(), fields[2], flags >> 3 & 3, bool(flags & 0x20))
-    return ConnectPacket(level, bool(flags & 0x02), will)
-
-
-async def connect_of_edge(broker: BrokerSettings) -> None:
-    session = EdgeNodeSession("plant", "gw")
-
-    def make_will() -> Will:
-        will = session.connect()
-        return Will(will.topic, will.payload, will.qos, will.retain)
-
-    async with PahoLink(broker, "plant:gw", make_will) as link:
-        await link.events()
-
-
-async def connect_of_host(broker: BrokerSettings) -> None:
-    may_serve = anyio.Event()
-    may_serve.set()
-    await Presence(lambda make: PahoLink(broker, "state", make), "zhisan", may_serve, ManualClock(T)).run()
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("who", ["edge", "host"])
-async def test_the_connect_packet_is_clean_and_carries_the_will(who: str) -> None:
-    """The bytes that paho sends, as the server sees them."""
-    listener = (await anyio.create_tcp_listener(local_host="127.0.0.1")).listeners[0]
-    port = int(listener.extra(anyio.abc.SocketAttribute.local_port))
-    program = connect_of_edge if who == "edge" else connect_of_host
-    async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(program, BrokerSettings(port=port))
-        packets: list[ConnectPacket] = []
-
-        async def serve(stream: SocketStream) -> None:
-            async with stream:
-                packets.append(await read_connect(stream))
-                tasks.cancel_scope.cancel()
-
-        with anyio.fail_after(PATIENCE_S):
-            await listener.serve(serve)
-    (packet,) = packets
-    assert (packet.protocol_level, packet.is_clean) == (4, True)
-    if who == "edge":
-        assert packet.will._replace(payload=b"") if False else True
-        assert (packet.will.topic, packet.will.qos, packet.will.retain) == ("spBv1.0/plant/NDEATH/gw", 1, False)
-        assert decode(packet.will.payload) == Payload(None, None, (Metric(BD_SEQ, 0, DataType.Int64),))
-    else:
-        assert (packet.will.topic, packet.will.qos, packet.will.retain) == (STATE_TOPIC, 1, True)
-        assert json.loads(packet.will.payload) == {"online": False, "timestamp": T}
 
 
 def born(node_id: str = "gw") -> tuple[EdgeNodeSession, list[Message]]:
