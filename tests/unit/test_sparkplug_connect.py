@@ -1,0 +1,96 @@
+"""The CONNECT packet of gateway and host, as the server sees it: clean, and with the will that Sparkplug asks for."""
+
+import json
+from typing import NamedTuple
+
+import anyio
+import pytest
+from anyio.abc import SocketAttribute, SocketStream
+
+from cloud.ingest.presence import Presence
+from contract.sparkplug.codec import Metric, Payload, decode
+from contract.sparkplug.datatypes import DataType
+from contract.sparkplug.edge_node import EdgeNodeSession
+from contract.sparkplug.message import BD_SEQ
+from kit.clock import ManualClock
+from kit.mqtt import BrokerSettings, PahoLink, Will
+
+T = 1_767_225_600_000
+STATE_TOPIC = "spBv1.0/STATE/zhisan"
+PATIENCE_S = 10.0
+
+
+class ConnectPacket(NamedTuple):
+    """What an MQTT 3.1.1 CONNECT with a will says."""
+
+    protocol_level: int
+    is_clean: bool
+    will: Will
+
+
+async def read_connect(stream: SocketStream) -> ConnectPacket:
+    """Read the first packet of a connection (MQTT 3.1.1, 3.1): a CONNECT with a will, of less than 16 KiB."""
+    data = b""
+    while len(data) < 3 or len(data) < sum(sizes(data)):
+        data += await stream.receive()
+    assert data[0] == 0x10
+    rest = data[sizes(data)[0] :]
+
+    def field() -> bytes:
+        nonlocal rest
+        size = int.from_bytes(rest[:2])
+        found, rest = rest[2 : 2 + size], rest[2 + size :]
+        return found
+
+    assert field() == b"MQTT"
+    level, flags = rest[0], rest[1]
+    rest = rest[4:]  # behind level, flags and keep-alive
+    _client_id, topic, payload = field(), field(), field()
+    assert flags & 0x04, "no will"
+    will = Will(topic.decode(), payload, flags >> 3 & 3, bool(flags & 0x20))
+    return ConnectPacket(level, bool(flags & 0x02), will)
+
+
+def sizes(packet: bytes) -> tuple[int, int]:
+    """How long an MQTT packet's fixed header is, and how much follows it."""
+    return (3, packet[1] & 0x7F | packet[2] << 7) if packet[1] & 0x80 else (2, packet[1])
+
+
+async def connect_of_edge(broker: BrokerSettings) -> None:
+    session = EdgeNodeSession("plant", "gw")
+
+    def make_will() -> Will:
+        will = session.connect()
+        return Will(will.topic, will.payload, will.qos, will.retain)
+
+    async with PahoLink(broker, "plant:gw", make_will) as link:
+        await link.events()
+
+
+async def connect_of_host(broker: BrokerSettings) -> None:
+    may_serve = anyio.Event()
+    may_serve.set()
+    await Presence(lambda make: PahoLink(broker, "state", make), "zhisan", may_serve, ManualClock(T)).run()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("who", ["edge", "host"])
+async def test_the_connect_packet_is_clean_and_carries_the_will(who: str) -> None:
+    """The bytes that paho sends, as the server sees them."""
+    packets: list[ConnectPacket] = []
+    async with (await anyio.create_tcp_listener(local_host="127.0.0.1")).listeners[0] as listener:
+        port = int(listener.extra(SocketAttribute.local_port))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(connect_of_edge if who == "edge" else connect_of_host, BrokerSettings(port=port))
+            with anyio.fail_after(PATIENCE_S):
+                async with await listener.accept() as stream:
+                    packets.append(await read_connect(stream))
+            tasks.cancel_scope.cancel()
+    (packet,) = packets
+    assert (packet.protocol_level, packet.is_clean) == (4, True)
+    if who == "edge":
+        assert (packet.will.topic, packet.will.qos, packet.will.retain) == ("spBv1.0/plant/NDEATH/gw", 1, False)
+        assert decode(packet.will.payload) == Payload(None, None, (Metric(BD_SEQ, 0, DataType.Int64),))
+    else:
+        assert (packet.will.topic, packet.will.qos, packet.will.retain) == (STATE_TOPIC, 1, True)
+        assert json.loads(packet.will.payload) == {"online": False, "timestamp": T}
