@@ -1,10 +1,12 @@
 """What every test may rely on: loopback only, one async backend, the shared data where it lies."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import pytest_socket
+import structlog
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -12,6 +14,14 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_setup() -> None:
     pytest_socket.socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_one_test_only() -> Iterator[None]:
+    """A program that a test runs sends its logs to the test's own standard error, which is closed after it."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

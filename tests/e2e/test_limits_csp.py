@@ -15,7 +15,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cloud.app import create_app
 from cloud.core.access import RIGHTS, SCOPE_KEY, Principal, Role
 from cloud.core.audit_verifier import AuditVerifier
-from cloud.core.database import Database, sqlite_url
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.settings import CloudSettings
 from cloud.web import audit_page
@@ -61,8 +60,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("csp")
     plant = Plant(folder)
     app = plant.app()
-    database = Database(sqlite_url(folder / "cloud.sqlite"))
-    audit_page.include(app, Shell(SystemClock()), database, AuditVerifier(database, SystemClock()))
+    verifier = AuditVerifier(plant.database, SystemClock())
+    audit_page.include(app, Shell(SystemClock()), plant.database, verifier)
     app.user_middleware.append(Middleware(SignedIn))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)

@@ -70,7 +70,7 @@ class Plant:
         self._live = Live()
         database = Database(sqlite_url(self._folder / "cloud.sqlite"))
         events = EventLog(self._live)
-        self._database = database
+        self.database = database
         self._fleet = FleetService(events, self._live, FleetRules())
         alarms = AlarmService(events, self._live, AlarmRules(on_delay_shots=3))
         webhooks = WebhookService(self._live, self._clock, random.Random(0))
@@ -123,21 +123,21 @@ class Plant:
     async def _be_born(self) -> None:
         now_ms = self._clock.utc_ms()
         health = {"Health/JournalRecords": 12, "Health/LagSeconds": 0.4}
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await self._fleet.node_born(session, PLANT, GATEWAY, epoch="e", metrics=health, now_ms=now_ms)
             for press_id in PRESSES:
                 await self._fleet.device_born(session, PLANT, GATEWAY, press_id, now_ms=now_ms)
 
     async def _tell(self, press_ids: tuple[str, ...] | list[str], now_ms: int) -> None:
         seen = [SeenShot(PLANT, GATEWAY, press_id, now_ms, now_ms) for press_id in press_ids]
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await self._fleet.shots_seen(session, seen)
         self._live.shots.publish()
         await self._consumer.consume_batch()
         await self._dispatcher.deliver_batch()
 
     async def _die(self) -> None:
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await self._fleet.node_died(session, PLANT, GATEWAY, now_ms=self._clock.utc_ms())
 
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
