@@ -1,9 +1,7 @@
 """What the fault bench stands on: the real broker, cloud and gateway, fed by files, broken on purpose and counted."""
 
-import json
 import sqlite3
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -11,26 +9,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import duckdb
-
+from bench import fault_feed
+from bench.fault_feed import DOUBLED, FIRST_ROW_MS, ROW_MS, given_up, submit_rows
 from deploy.local import configs
 from deploy.local.broker import start_mosquitto, start_nats
-from deploy.local.processes import Child, ProcessError, free_port
-from edge_agent.sources.replay import inbox_of, read_status, submit
-from kit.clock import SystemClock
-from kit.ids import uuid7
+from deploy.local.processes import Child, free_port
+from edge_agent.sources.replay import read_status
 
 Broker = Literal["nats", "mosquitto"]
 Part = Literal["broker", "cloud", "gateway"]
 LOOPBACK = "127.0.0.1"
-STORE_FILE, DATABASE_FILE = "telemetry.duckdb", "cloud.sqlite"
+DATABASE_FILE = "cloud.sqlite"
 POLL_S = 0.05
 STOP_TIMEOUT_S = 20.0
 UP_TIMEOUT_S = 60.0
 SLOWEST_PER_S = 100
 """A line that stores fewer shots a second than this, after it was healed, has stalled."""
 DRAIN_S_MIN = 120.0
-FIRST_ROW_MS, ROW_MS = 1_700_000_000_000, 1_000
 ZHISAN = (sys.executable, "-m", "deploy.cli")
 MORE_SETTINGS = """
 [uplink]
@@ -38,16 +33,6 @@ health_every_s = 1.0
 
 [log]
 style = "json"
-"""
-MAPPING = """
-press = "{press}"
-[time]
-column = "t"
-format = "unix_ms"
-[columns]
-"cycle" = {{ name = "CycleTime", unit = "s" }}
-"cushion" = {{ name = "CushionStroke", unit = "mm" }}
-"peak" = {{ name = "SpecificPressureMaximum", unit = "bar" }}
 """
 
 
@@ -113,11 +98,7 @@ class Line:
     def send(self, rows: int) -> Path:
         """Give the gateway a file of so many shots of a new press; the job's folder."""
         press = f"bench-{len(self.jobs)}"
-        data, mapping = self.folder / "data.csv", self.folder / "mapping.toml"
-        lines = (f"{FIRST_ROW_MS + ROW_MS * n},{17 + n % 3},{5 + n % 7},{700 + n % 11}\n" for n in range(rows))
-        data.write_text("t,cycle,cushion,peak\n" + "".join(lines), encoding="utf-8")
-        mapping.write_text(MAPPING.format(press=press), encoding="utf-8")
-        job = submit(inbox_of(self.folder / "gateway"), uuid7(SystemClock().utc_ms()), data, mapping)
+        job = submit_rows(self.folder, press, rows)
         self.jobs.append((job, press, rows))
         return job
 
@@ -144,10 +125,8 @@ class Line:
         return DRAIN_S_MIN + self.sent / SLOWEST_PER_S
 
     def logged(self, event: str, part: Part = "gateway") -> list[dict[str, Any]]:
-        """The log lines of one kind; what is no whole JSON line (a line cut by a kill) is passed over."""
-        mark, path = f'"event": "{event}"', self.log_of(part)
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines if mark in line and line[0] + line[-1] == "{}"]
+        """The log lines of one kind."""
+        return fault_feed.logged(self.log_of(part), event)
 
     def wait_until(self, condition: Callable[[], bool], timeout_s: float, what: str) -> None:
         """Look again and again; what was started must stay alive meanwhile.
@@ -155,14 +134,7 @@ class Line:
         Raises:
             ProcessError: not within the time, or a program ended by itself; with the programs' last lines.
         """
-        deadline_s = time.monotonic() + timeout_s
-        while not condition():
-            for child in self.children.values():
-                child.check()
-            if time.monotonic() > deadline_s:
-                tails = "\n".join(f"{name}:\n{child.log_tail()}" for name, child in self.children.items())
-                raise ProcessError(f"not within {timeout_s:g} s: {what}\n{tails}")
-            time.sleep(POLL_S)
+        fault_feed.wait_until(self.children, condition, timeout_s, what, poll_s=POLL_S)
 
     def wait_until_up(self, births: int = 1) -> None:
         """Until the gateway has been born so often.
@@ -189,16 +161,14 @@ class Line:
         """What the stopped cloud's store holds of the files."""
         sql = f"""SELECT count(*), count(DISTINCT (press_id, cycle_counter)),
                          count(*) FILTER (ended_ms <> {FIRST_ROW_MS} + {ROW_MS} * (cycle_counter - 1)),
-                         count(*) - count(DISTINCT (plant_id, gateway_id, epoch, record_id))
+                         {DOUBLED}
                   FROM shots WHERE press_id LIKE 'bench-%'"""
         stored, distinct, altered, doubled = self.query(sql)[0]
-        (gaps,) = self.query("SELECT coalesce(sum(last_id - first_id + 1), 0) FROM gaps")[0]
-        return Counted(self.sent, stored, distinct, int(gaps), max(doubled, stored - distinct), altered)
+        return Counted(self.sent, stored, distinct, given_up(self.folder), max(doubled, stored - distinct), altered)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the stopped cloud's telemetry store."""
-        with duckdb.connect(str(self.folder / "cloud" / STORE_FILE), read_only=True) as store:
-            return store.execute(sql).fetchall()
+        return fault_feed.query(self.folder, sql)
 
     def dead_letters(self) -> int:
         """How many messages the stopped cloud has kept that nothing could be made of."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.core import audit_repository
 from cloud.core.access import Principal, Right, requires
-from cloud.core.audit import AuditRow
+from cloud.core.audit import SEALED, AuditRow
 from cloud.core.audit_repository import AuditFilter
 from cloud.core.audit_verifier import AuditVerifier
 from cloud.core.database import Database
@@ -24,19 +24,7 @@ EXPORT_LINES_MAX = 20_000
 FILTER_CHARACTERS_MAX = 512
 MS_MAX = (1 << 53) - 1
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-COLUMNS = (
-    "audit_id",
-    "at_ms",
-    "actor_kind",
-    "actor_id",
-    "actor_name",
-    "address",
-    "action",
-    "target",
-    "before",
-    "after",
-    "hash",
-)
+COLUMNS = ("audit_id", *(name for name in SEALED if name != "tenant_id"), "hash")
 
 Reader = Annotated[Principal, requires(Right.READ_AUDIT)]
 Text = Annotated[str | None, Query(max_length=FILTER_CHARACTERS_MAX)]

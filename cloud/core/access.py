@@ -111,6 +111,11 @@ async def is_still_so(request: Request) -> bool:
     return ask is None or await ask() == principal_of(request)
 
 
+def address_of(request: Request) -> str:
+    """The network address that a request comes from; empty where there is none."""
+    return request.client.host if request.client is not None else ""
+
+
 def current_principal(request: Request) -> Principal:
     """Who asks.
 

@@ -10,7 +10,7 @@ from sqlalchemy import Index, String, Text, event, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, Session, UOWTransaction, mapped_column
 
-from cloud.core.access import principal_of
+from cloud.core.access import address_of, principal_of
 from cloud.core.audit_chain import GENESIS, HASH_CHARACTERS, Link, following
 from cloud.core.database import strict_json
 from cloud.core.tables import NAME_CHARACTERS_MAX, Base, RowId
@@ -68,8 +68,7 @@ SYSTEM = Actor("system", name="system")
 
 def actor_of(request: Request) -> Actor:
     """Who makes this request."""
-    address = request.client.host if request.client is not None else ""
-    principal = principal_of(request)
+    address, principal = address_of(request), principal_of(request)
     if principal is None:
         return Actor("nobody", address=address)
     return Actor(principal.kind, principal.id, principal.name, address)

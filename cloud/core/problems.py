@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from cloud.core.access import ForbiddenError, NotAuthenticatedError, principal_of
+from cloud.core.access import ForbiddenError, NotAuthenticatedError, address_of, principal_of
 from cloud.core.headers import DEFAULTS
 from cloud.core.request_ids import HEADER, SCOPE_KEY, current_request_id, path_for_log
 from kit.errors import ZhisanError
@@ -123,7 +123,7 @@ async def _not_authenticated(request: Request, error: Exception) -> Response:
         behind = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         target = LOGIN if behind == "/" else f"{LOGIN}?{urlencode({'next': behind})}"
         return RedirectResponse(target, status_code=303)
-    address = request.client.host if request.client else ""
+    address = address_of(request)
     log.info("access_refused", status=401, method=request.method, path=path_for_log(request.url.path), address=address)
     is_htmx = request.headers.get("hx-request") == "true"
     return answer(

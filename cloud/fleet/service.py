@@ -163,12 +163,7 @@ class FleetService:
 
     async def own_plant(self, session: AsyncSession, plant_id: str, tenant_id: TenantId, *, now_ms: int) -> bool:
         """Whether the plant is the tenant's; one that nobody knows becomes it."""
-        row = await repository.plant(session, plant_id)
-        if row is None:
-            session.add(PlantRow(plant_id=plant_id, tenant_id=tenant_id, registered_ms=now_ms))
-            await session.flush()
-            return True
-        return row.tenant_id == tenant_id
+        return await _tenant_of(session, plant_id, now_ms, otherwise=tenant_id) == tenant_id
 
     async def _gateway(self, session: AsyncSession, plant_id: str, gateway_id: str, now_ms: int) -> GatewayRow:
         row = await repository.gateway(session, plant_id, gateway_id)
@@ -266,11 +261,13 @@ class FleetService:
         announce(session, self._live.fleet)
 
 
-async def _tenant_of(session: AsyncSession, plant_id: str, now_ms: int) -> TenantId:
-    """The tenant of a plant; a plant that nobody knows becomes the default tenant's."""
+async def _tenant_of(
+    session: AsyncSession, plant_id: str, now_ms: int, *, otherwise: TenantId = DEFAULT_TENANT
+) -> TenantId:
+    """The tenant of a plant; a plant that nobody knows becomes that of `otherwise`."""
     row = await repository.plant(session, plant_id)
     if row is None:
-        row = PlantRow(plant_id=plant_id, tenant_id=DEFAULT_TENANT, registered_ms=now_ms)
+        row = PlantRow(plant_id=plant_id, tenant_id=otherwise, registered_ms=now_ms)
         session.add(row)
         await session.flush()
     return TenantId(row.tenant_id)

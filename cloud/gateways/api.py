@@ -12,7 +12,7 @@ from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from cloud.core.access import Principal, Right, requires
+from cloud.core.access import Principal, Right, address_of, requires
 from cloud.core.audit import actor_of
 from cloud.core.database import Database
 from cloud.core.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode_cursor, page_of
@@ -218,8 +218,7 @@ def _limited(clock: Clock) -> Callable[[Request], None]:
     limit = RateLimit(per_s=TRIES_PER_S, burst=TRIES_BURST)
 
     def demand(request: Request) -> None:
-        address = request.client.host if request.client is not None else ""
-        wait_s = limit.take(address, clock.monotonic_s())
+        wait_s = limit.take(address_of(request), clock.monotonic_s())
         if wait_s > 0:
             raise HTTPException(429, "Too many tries from this address.", {"Retry-After": str(math.ceil(wait_s))})
 

@@ -8,7 +8,6 @@ from contract.sparkplug.errors import TopicError
 from contract.sparkplug.topics import NAMESPACE, Verb, check_id
 from kit.errors import ZhisanError
 
-TOKEN_BYTES = 32
 TOKEN_PREFIX = "zgc_"  # noqa: S105 - the form of a token, not one
 TOKEN_CHARACTERS_MAX = 100
 PEM_CHARACTERS_MAX = 4_096

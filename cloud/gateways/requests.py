@@ -1,5 +1,7 @@
 """Reads what strangers send: certificate requests and certificates; garbage is one error and nothing else. Pure."""
 
+from typing import TypeGuard
+
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -24,7 +26,7 @@ def public_key_of_request(csr_pem: str) -> ec.EllipticCurvePublicKey:
         is_signed = csr.is_signature_valid
     except PARSE_ERRORS as error:
         raise RequestPemError("csr", "is not a PEM certificate request") from error
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+    if not _is_p256(key):
         raise RequestPemError("csr", "must be for a P-256 key")
     if not is_signed:
         raise RequestPemError("csr", "is not signed by its own key")
@@ -44,7 +46,7 @@ def certificate_of(certificate_pem: str) -> x509.Certificate:
         key = certificate.public_key()
     except PARSE_ERRORS as error:
         raise RequestPemError("certificate", "is not a PEM certificate") from error
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+    if not _is_p256(key):
         raise RequestPemError("certificate", "must be of a P-256 key")
     return certificate
 
@@ -58,3 +60,7 @@ def is_signed_by(certificate: x509.Certificate, signature: bytes, statement: byt
     except InvalidSignature:
         return False
     return True
+
+
+def _is_p256(key: object) -> TypeGuard[ec.EllipticCurvePublicKey]:
+    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)

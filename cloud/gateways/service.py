@@ -4,8 +4,6 @@ Every method works in the caller's transaction and commits nothing; after the co
 broker's files follow (jobs.py).
 """
 
-import hashlib
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,7 +22,6 @@ from cloud.gateways import repository
 from cloud.gateways.authority import Authority, Issued, serial_of
 from cloud.gateways.domain import (
     DAY_MS,
-    TOKEN_BYTES,
     TOKEN_PREFIX,
     ClaimRefusedError,
     ClaimsClosedError,
@@ -38,6 +35,7 @@ from cloud.gateways.domain import (
 )
 from cloud.gateways.requests import certificate_of, is_signed_by, public_key_of_request
 from cloud.gateways.tables import CertificateRow, ClaimRow, IdentityRow
+from cloud.identity import tokens
 from contract.gateway_identity import renewal_statement, subject_of
 from kit.ids import uuid7
 
@@ -100,10 +98,10 @@ class GatewayIdentities:
         if not await self._plants.own_plant(session, plant_id, tenant_id, now_ms=now_ms):
             raise PlantTakenError(plant_id)
         await repository.void_claims(session, plant_id, gateway_id, now_ms)
-        token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+        token = TOKEN_PREFIX + tokens.new_token()
         row = ClaimRow(
             claim_id=uuid7(now_ms),
-            token_hash=_hash_of(token),
+            token_hash=tokens.hash_of(token),
             tenant_id=tenant_id,
             plant_id=plant_id,
             gateway_id=gateway_id,
@@ -126,8 +124,8 @@ class GatewayIdentities:
             ClaimRefusedError: the token is wrong, expired or used.
         """
         key = public_key_of_request(csr_pem)
-        row = await repository.claim(session, _hash_of(token))
-        is_good = row is not None and secrets.compare_digest(row.token_hash, _hash_of(token))
+        row = await repository.claim(session, tokens.hash_of(token))
+        is_good = row is not None and tokens.is_same(row.token_hash, tokens.hash_of(token))
         if row is None or not is_good or now_ms >= row.expires_ms:
             raise ClaimRefusedError
         tenant_id = TenantId(row.tenant_id)
@@ -304,10 +302,6 @@ def _identity(row: IdentityRow) -> Identity:
         revoked_by=row.revoked_by,
         revoked_reason=row.revoked_reason,
     )
-
-
-def _hash_of(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _target(plant_id: str, gateway_id: str) -> str:

@@ -60,6 +60,11 @@ def locked_for_ms(failures: int) -> int:
     return 0 if over <= 0 else min(LOCK_MS_MAX, LOCK_MS_MIN << min(over - 1, 10))
 
 
+def known_rights(names: Iterable[object]) -> frozenset[Right]:
+    """The rights among these names; what is none is passed over."""
+    return frozenset(Right(str(name)) for name in names if name in set(Right))
+
+
 def rights_of(roles: Iterable[str]) -> frozenset[Right]:
     """What these roles together allow."""
     return frozenset(right for role in roles if role in set(Role) for right in RIGHTS[Role(role)])

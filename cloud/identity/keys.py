@@ -10,7 +10,7 @@ from cloud.core.access import Right
 from cloud.core.audit import Actor
 from cloud.core.problems import NotFoundError
 from cloud.identity import repository, tokens
-from cloud.identity.domain import DAY_MS, NAME_CHARACTERS_MAX
+from cloud.identity.domain import DAY_MS, NAME_CHARACTERS_MAX, known_rights
 from cloud.identity.service import NewId
 from cloud.identity.tables import ApiKeyRow
 
@@ -86,7 +86,7 @@ class ApiKeys:
 
 
 def _key(row: ApiKeyRow) -> ApiKey:
-    rights = tuple(Right(right) for right in row.rights if right in set(Right))
+    rights = tuple(sorted(known_rights(row.rights)))
     return ApiKey(
         row.key_id, row.name, rights, row.made_by, row.created_ms, row.expires_ms, row.used_ms, row.revoked_ms
     )

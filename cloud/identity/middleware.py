@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cloud.core.access import ASK_AGAIN_KEY, SCOPE_KEY, Principal
 from cloud.core.database import Database
 from cloud.identity import repository, tokens
-from cloud.identity.domain import MINUTE_MS, SessionRules, rights_of
+from cloud.identity.domain import MINUTE_MS, SessionRules, known_rights, rights_of
 from cloud.identity.tables import ApiKeyRow, SessionRow
 from kit.clock import Clock
 
@@ -111,8 +111,7 @@ class Identify:
         if row.used_ms is None or now_ms - row.used_ms >= SEEN_EVERY_MS:
             async with self._database.transaction() as session:
                 await repository.mark_used(session, key_id, now_ms)
-        rights = frozenset(right for right in rights_of(["platform_admin"]) if right in row.rights)
-        return Principal("api_key", row.key_id, row.name, row.tenant_id, rights)
+        return Principal("api_key", row.key_id, row.name, row.tenant_id, known_rights(row.rights))
 
 
 def session_token(headers: Mapping[str, str]) -> str | None:

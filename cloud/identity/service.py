@@ -19,7 +19,6 @@ from cloud.identity import domain, oidc_repository, repository, tokens
 from cloud.identity.domain import LinkError, LoginTakenError, SessionRules, SignInRefusedError
 from cloud.identity.tables import LinkRow, MembershipRow, SessionRow, TenantRow, UserRow
 
-SEEN_EVERY_MS = domain.MINUTE_MS
 NewId = Callable[[], UUID]
 
 

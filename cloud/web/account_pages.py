@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
-from cloud.core.access import Principal, current_principal, principal_of
+from cloud.core.access import Principal, address_of, current_principal, principal_of
 from cloud.core.audit import actor_of
 from cloud.core.database import Database
 from cloud.core.problems import NotFoundError
@@ -90,7 +90,7 @@ class AccountPages:
         form = await request.form()
         login, password, behind = (str(form.get(name, "")) for name in ("login", "password", "next"))
         try:
-            token = await self._desk.sign_in(login, password, _address(request))
+            token = await self._desk.sign_in(login, password, address_of(request))
         except (SignInRefusedError, TooManyTriesError) as error:
             return self._login(request, behind, login=login, fault=_fault(error))
         return self._signed_in(request, token, local_path(behind))
@@ -117,7 +117,9 @@ class AccountPages:
         try:
             if fault:
                 return self._setup_form(request, token, login=login, name=name, fault=fault)
-            made = await self._desk.set_up(token, login=login, name=name, password=password, address=_address(request))
+            made = await self._desk.set_up(
+                token, login=login, name=name, password=password, address=address_of(request)
+            )
         except PasswordError as error:
             return self._setup_form(request, token, login=login, name=name, fault=f"password_{error.reason}")
         except (LinkError, TooManyTriesError) as error:
@@ -137,7 +139,7 @@ class AccountPages:
         try:
             if fault:
                 return self._welcome_form(request, token, fault=fault)
-            made = await self._desk.take_link(token, password, _address(request))
+            made = await self._desk.take_link(token, password, address_of(request))
         except PasswordError as error:
             return self._welcome_form(request, token, fault=f"password_{error.reason}")
         except (LinkError, TooManyTriesError) as error:
@@ -216,7 +218,7 @@ class AccountPages:
 
     async def _with_link(self, request: Request, token: str, show: Callable[..., Response]) -> Response:
         try:
-            await self._desk.link_login(token, _address(request))
+            await self._desk.link_login(token, address_of(request))
         except (LinkError, TooManyTriesError) as error:
             return self._bad_link(request, error)
         return show(request, token)
@@ -310,7 +312,3 @@ def _form_fault(login: str, password: str, again: str) -> str:
 
 def _fault(error: Exception) -> str:
     return "too_many" if isinstance(error, TooManyTriesError) else "wrong"
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client is not None else ""

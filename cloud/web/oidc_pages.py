@@ -6,7 +6,7 @@ import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
-from cloud.core.access import principal_of
+from cloud.core.access import address_of, principal_of
 from cloud.identity.domain import SessionRules
 from cloud.identity.oidc import SignOnError
 from cloud.identity.oidc_service import ATTEMPT_MS, SingleSignOn
@@ -43,7 +43,7 @@ class OidcPages:
         if principal_of(request) is not None:
             return RedirectResponse(local_path(next), status_code=303)
         try:
-            out = await self._sign_on.send_out(provider, local_path(next), _address(request))
+            out = await self._sign_on.send_out(provider, local_path(next), address_of(request))
         except SignOnError as error:
             return self._refused(request, provider, error)
         response = RedirectResponse(out.url, status_code=303, headers={"Cache-Control": "no-store"})
@@ -65,7 +65,7 @@ class OidcPages:
         try:
             if not secret:
                 raise SignOnError("attempt", "the browser brings no attempt")
-            arrived = await self._sign_on.come_back(provider, answer, secret, _address(request))
+            arrived = await self._sign_on.come_back(provider, answer, secret, address_of(request))
         except SignOnError as error:
             response = self._refused(request, provider, error)
         else:
@@ -86,7 +86,3 @@ class OidcPages:
             title=t("sign_on.refused"),
             detail=t(f"sign_on.fault.{error.reason}"),
         )
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client is not None else ""

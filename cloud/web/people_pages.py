@@ -109,7 +109,7 @@ class PeoplePages:
         """Make a key; the answer is the only place where it is shown."""
         form = await request.form()
         name, days = str(form.get("name", "")).strip(), str(form.get("days", ""))
-        rights = {Right(right) for right in form.getlist("rights") if right in set(Right)}
+        rights = domain.known_rights(form.getlist("rights"))
         if not name or not rights or not rights <= me.rights or not days.isdecimal():
             return await self._keys_page(request, me, fault="key")
         if not 1 <= int(days) <= domain.KEY_DAYS_MAX:

@@ -2,16 +2,20 @@
 
 import shutil
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.local.processes import Child, ProcessError, wait_for_port
 from deploy.mosquitto.configuration import configuration
 
 START_TIMEOUT_S = 20.0
+USUAL = "persistence true\nmax_queued_messages 1000\n"
 
 
-def start_nats(folder: Path, port: int, *, host: str = "127.0.0.1") -> Child:
+def start_nats(folder: Path, port: int, *, host: str = "127.0.0.1", more: str = "") -> Child:
     """The NATS server as an MQTT 3.1.1 broker, its state under `folder`; returns when it accepts connections.
+
+    `more` is further lines of its configuration.
 
     Raises:
         ProcessError: it is not installed or did not start.
@@ -24,7 +28,7 @@ def start_nats(folder: Path, port: int, *, host: str = "127.0.0.1") -> Child:
     config.write_text(
         f'server_name: zhisan\nhost: "{host}"\nport: -1\n'
         f'jetstream {{ store_dir: "{folder / "jetstream"}" }}\n'
-        f'mqtt {{ host: "{host}", port: {port} }}\n',
+        f'mqtt {{ host: "{host}", port: {port} }}\n{more}',
         encoding="utf-8",
     )
     child = Child.start("broker (NATS)", [program, "-c", config], folder / "broker.log")
@@ -38,25 +42,16 @@ def mosquitto_program() -> Path | None:
     return None if found is None else Path(found)
 
 
-def start_mosquitto(folder: Path, port: int, *, host: str = "127.0.0.1", queued_max: int = 1_000) -> Child:
+def start_mosquitto(folder: Path, port: int, *, host: str = "127.0.0.1", more: str = USUAL) -> Child:
     """Mosquitto with anonymous access on loopback; returns when it accepts connections.
+
+    `more` is further lines of its configuration.
 
     Raises:
         ProcessError: it is not installed or did not start.
     """
-    program = mosquitto_program()
-    if program is None:
-        raise ProcessError("mosquitto is not installed")
-    folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "mosquitto.conf"
-    config.write_text(
-        f"listener {port} {host}\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
-        f"max_queued_messages {queued_max}\nuser root\n",
-        encoding="utf-8",
-    )
-    child = Child.start("broker (mosquitto)", [program, "-c", config], folder / "broker.log")
-    wait_for_port(child, host, port, START_TIMEOUT_S)
-    return child
+    text = f"listener {port} {host}\nallow_anonymous true\npersistence_location {folder}/\n{more}"
+    return _start_mosquitto("broker (mosquitto)", folder, text, host, [port])
 
 
 def start_mosquitto_with_certificates(folder: Path, files: Path, port: int, host_port: int) -> Child:
@@ -67,11 +62,6 @@ def start_mosquitto_with_certificates(folder: Path, files: Path, port: int, host
     Raises:
         ProcessError: it is not installed or did not start.
     """
-    program = mosquitto_program()
-    if program is None:
-        raise ProcessError("mosquitto is not installed")
-    folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "mosquitto.conf"
     text = configuration(
         files,
         folder / "mosquitto.pid",
@@ -79,8 +69,17 @@ def start_mosquitto_with_certificates(folder: Path, files: Path, port: int, host
         gateway_address="127.0.0.1",
         host_port=host_port,
     )
+    return _start_mosquitto("broker (mosquitto, TLS)", folder, text, "127.0.0.1", [port, host_port])
+
+
+def _start_mosquitto(name: str, folder: Path, text: str, host: str, ports: Sequence[int]) -> Child:
+    program = mosquitto_program()
+    if program is None:
+        raise ProcessError("mosquitto is not installed")
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "mosquitto.conf"
     config.write_text(f"{text}user root\n", encoding="utf-8")
-    child = Child.start("broker (mosquitto, TLS)", [program, "-c", config], folder / "broker.log")
-    for each in (port, host_port):
-        wait_for_port(child, "127.0.0.1", each, START_TIMEOUT_S)
+    child = Child.start(name, [program, "-c", config], folder / "broker.log")
+    for port in ports:
+        wait_for_port(child, host, port, START_TIMEOUT_S)
     return child

@@ -23,6 +23,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from cloud.identity import setup_file
 from deploy.local import configs
 from deploy.local.broker import start_nats
 from deploy.local.current import Current, home, remove_current, write_current
@@ -33,7 +34,6 @@ from kit.errors import ZhisanError
 WEB_PORT = 8000
 CLOUD_START_S, PLANT_START_S, FIRST_SHOT_S = 60.0, 60.0, 60.0
 BUNDLE = Path("build/bundle/default.zip")
-SETUP_LINK_FILE = "setup-link.txt"
 ZHISAN = [sys.executable, "-m", "deploy.cli"]
 
 
@@ -201,9 +201,8 @@ def _show(console: Console, web_url: str, parts: Sequence[tuple[str, str]], fold
         table.add_row(name, what)
     table.add_row("logs and data", str(folder))
     console.print(table)
-    setup_link = folder / "cloud" / SETUP_LINK_FILE
-    if setup_link.exists():
-        link = setup_link.read_text(encoding="utf-8").strip()
+    link = setup_file.read(folder / "cloud")
+    if link is not None:
         console.print(f"open [bold]{link}[/] to make the first account; the link works once", soft_wrap=True)
     else:
         console.print(f"open [bold]{web_url}[/]")

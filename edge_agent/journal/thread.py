@@ -108,14 +108,13 @@ class JournalThread:
 
         return await to_thread.run_sync(work, limiter=self._limiter)
 
-    async def status(self) -> tuple[tuple[int, int], JournalCounts, int | None]:
-        """Bounds, counts, and when the oldest kept record's cycle ended (UTC ms)."""
+    async def status(self) -> tuple[JournalCounts, int | None]:
+        """Counts, and when the oldest kept record's cycle ended (UTC ms)."""
 
-        def work() -> tuple[tuple[int, int], JournalCounts, int | None]:
+        def work() -> tuple[JournalCounts, int | None]:
             with self._lock:
-                bounds = self._journal.bounds()
-                oldest = self._journal.read(*bounds, limit=1)
-                return bounds, self._journal.counts(), oldest[0].ended_ms if oldest else None
+                oldest = self._journal.read(*self._journal.bounds(), limit=1)
+                return self._journal.counts(), oldest[0].ended_ms if oldest else None
 
         return await to_thread.run_sync(work, limiter=self._limiter)
 

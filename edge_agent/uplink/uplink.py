@@ -31,6 +31,7 @@ HISTORICAL_AFTER_MS = 5 * 60 * 1000
 REFUSED_PAUSE_S = 120.0
 """How long a gateway that the host refused stays away before it asks again; meanwhile it journals on."""
 STATE_AGAIN_S = 5.0
+"""How long to wait for the primary host's STATE before its topic is subscribed to once more."""
 WORD_AFTER_S = 5.0
 """A host tells what it has as soon as it has taken a birth: when it does not, the birth was lost."""
 SETTLE_AFTER_S = 30.0
@@ -236,7 +237,7 @@ class Uplink:
         return self._is_connected and self._session.may_birth
 
     async def _give_birth(self) -> None:
-        _, counts, oldest_ms = await self._journal.status()
+        counts, oldest_ms = await self._journal.status()
         stands = await self._journal.standing(self._instance)
         if not self._can_publish() or self._foreign is not None:
             return
@@ -305,7 +306,7 @@ class Uplink:
     async def _report(self) -> None:
         while True:
             await anyio.sleep(self._health_every_s)
-            _, counts, oldest_ms = await self._journal.status()
+            counts, oldest_ms = await self._journal.status()
             now_ms = self._clock.utc_ms()
             values = self._reporter.metrics(self._clock.monotonic_s(), now_ms, counts, oldest_ms)
             if self._can_publish() and self._session.is_born and not self._is_birth_due:

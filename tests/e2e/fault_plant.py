@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,15 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import duckdb
 import pytest
 
+from bench import fault_feed
+from bench.fault_feed import DOUBLED, given_up, query, submit_rows
 from deploy.local import configs
 from deploy.local.broker import mosquitto_program, start_mosquitto, start_nats
-from deploy.local.processes import Child, ProcessError, free_port
-from edge_agent.sources.replay import inbox_of, read_status, submit
-from kit.clock import SystemClock
-from kit.ids import uuid7
+from deploy.local.processes import Child, free_port
+from edge_agent.sources.replay import read_status
 
 Broker = Literal["nats", "mosquitto"]
 Part = Literal["gateway", "broker", "cloud"]
@@ -31,23 +29,10 @@ BROKERS = [
 LOOPBACK = "127.0.0.1"
 ALL = ("presses", "gateway", "cloud", "broker")
 """All parts, in the order of a clean stop."""
-STORE_FILE = "telemetry.duckdb"
 POLL_S = 0.1
 STOP_TIMEOUT_S = 20.0
 PRESSES_START_S = 60.0
 ZHISAN = [sys.executable, "-m", "deploy.cli"]
-MAPPING = """
-press = "{press}"
-[time]
-column = "t"
-format = "unix_ms"
-[columns]
-"cycle" = {{ name = "CycleTime", unit = "s" }}
-"cushion" = {{ name = "CushionStroke", unit = "mm" }}
-"peak" = {{ name = "SpecificPressureMaximum", unit = "bar" }}
-"""
-FIRST_ROW_MS = 1_700_000_000_000
-"""Rows of replayed files ended in 2023: history, however they come; what is live comes from simulated presses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +110,8 @@ class Plant:
 
     def replay(self, press: str, rows: int) -> None:
         """Give the gateway a file of so many shots of a press; their cycle counters are 1..rows."""
-        data, mapping = self.folder / "data.csv", self.folder / "mapping.toml"
-        lines = (f"{FIRST_ROW_MS + 1_000 * n},{17 + n % 3},{5 + n % 7},{700 + n % 11}\n" for n in range(rows))
-        data.write_text("t,cycle,cushion,peak\n" + "".join(lines), encoding="utf-8")
-        mapping.write_text(MAPPING.format(press=press), encoding="utf-8")
-        job = submit(inbox_of(self.folder / "gateway"), uuid7(SystemClock().utc_ms()), data, mapping)
         assert press not in self.jobs
-        self.jobs[press] = (job, rows)
+        self.jobs[press] = (submit_rows(self.folder, press, rows), rows)
 
     @property
     def is_journalled(self) -> bool:
@@ -140,7 +120,7 @@ class Plant:
 
     def logged(self, event: str, *, by: Literal["gateway", "cloud"] = "gateway") -> list[dict[str, Any]]:
         """The log lines of one kind, of the gateway's present run or of the cloud's runs."""
-        return _logged(self.gateway_logs[-1] if by == "gateway" else self.folder / "cloud.log", event)
+        return fault_feed.logged(self.gateway_logs[-1] if by == "gateway" else self.folder / "cloud.log", event)
 
     def report(self) -> dict[str, float]:
         """The present gateway's last word on its health; all zero before its first."""
@@ -148,7 +128,7 @@ class Plant:
 
     def sent_on_the_wire(self) -> int:
         """How many records the gateway's runs say they sent, again or not; a killed run misses its last second."""
-        told = [_logged(log, "gateway_health") for log in self.gateway_logs]
+        told = [fault_feed.logged(log, "gateway_health") for log in self.gateway_logs]
         return sum(int(reports[-1]["RecordsSent"]) for reports in told if reports)
 
     def expected(self) -> dict[str, Count]:
@@ -221,14 +201,7 @@ def wait_until(plant: Plant, condition: Callable[[], bool], timeout_s: float, wh
     Raises:
         ProcessError: not within the time, or a program ended; the message holds what the programs said last.
     """
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        for child in plant.children.values():
-            child.check()
-        if time.monotonic() > deadline_s:
-            tails = "\n".join(f"{name}:\n{child.log_tail()}" for name, child in plant.children.items())
-            raise ProcessError(f"not within {timeout_s:g} s: {what}\n{tails}")
-        time.sleep(POLL_S)
+    fault_feed.wait_until(plant.children, condition, timeout_s, what, poll_s=POLL_S)
 
 
 def wait_until_drained(plant: Plant, timeout_s: float = 120.0) -> None:
@@ -256,19 +229,7 @@ def counted(folder: Path) -> dict[str, Count]:
 
 def doubled(folder: Path) -> int:
     """How many records the stopped cloud's store holds more than once."""
-    sql = "SELECT count(*) - count(DISTINCT (plant_id, gateway_id, epoch, record_id)) FROM shots"
-    return int(query(folder, sql)[0][0])
-
-
-def given_up(folder: Path) -> int:
-    """How many records the stopped cloud's gap ledger accounts for."""
-    return int(query(folder, "SELECT coalesce(sum(last_id - first_id + 1), 0) FROM gaps")[0][0])
-
-
-def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
-    """Rows from the stopped cloud's telemetry store."""
-    with duckdb.connect(str(folder / "cloud" / STORE_FILE), read_only=True) as store:
-        return store.execute(sql).fetchall()
+    return int(query(folder, f"SELECT {DOUBLED} FROM shots")[0][0])
 
 
 def assert_stored_once(plant: Plant, name: str) -> None:
@@ -284,9 +245,3 @@ def assert_stored_once(plant: Plant, name: str) -> None:
     )
     assert replayed == plant.expected()
     assert (twice, gaps) == (0, 0)
-
-
-def _logged(log: Path, event: str) -> list[dict[str, Any]]:
-    """JSON lines of one kind; what is not JSON (a warning, a line cut by a kill) is passed over."""
-    mark, lines = f'"event": "{event}"', log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [json.loads(line) for line in lines if mark in line and line.startswith("{") and line.endswith("}")]

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.broker import mosquitto_program, start_nats
-from deploy.local.processes import Child, wait_for_port
+from deploy.local.broker import start_mosquitto, start_nats
+from deploy.local.processes import Child
 from tests.e2e.fault_plant import (
     BROKERS,
-    LOOPBACK,
-    ZHISAN,
     Broker,
     assert_stored_once,
     running,
@@ -22,7 +20,6 @@ from tests.e2e.fault_plant import (
 
 ROWS = {"nats": 8_000, "mosquitto": 12_000}
 """Enough to fill the kernel's socket buffers and what the broker may keep."""
-START_TIMEOUT_S = 20.0
 QUEUED_MESSAGES_MAX = 10
 MEMORY_BYTES_MAX = 1_000_000
 RAN_OUT = ("Slow Consumer", "being dropped")
@@ -31,30 +28,16 @@ NATS_PENDING_BYTES_MAX = 512 * 1024
 
 def start_small_mosquitto(folder: Path, port: int) -> Child:
     """Mosquitto that keeps ten messages a client, drops the rest, and has a megabyte in all."""
-    program = mosquitto_program()
-    assert program is not None
-    folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "mosquitto.conf"
-    config.write_text(
-        f"listener {port} {LOOPBACK}\nallow_anonymous true\nuser root\n"
-        f"max_queued_messages {QUEUED_MESSAGES_MAX}\nmemory_limit {MEMORY_BYTES_MAX}\n",
-        encoding="utf-8",
+    return start_mosquitto(
+        folder, port, more=f"max_queued_messages {QUEUED_MESSAGES_MAX}\nmemory_limit {MEMORY_BYTES_MAX}\n"
     )
-    child = Child.start("broker (mosquitto)", [program, "-c", config], folder / "broker.log")
-    wait_for_port(child, LOOPBACK, port, START_TIMEOUT_S)
-    return child
 
 
 def start_small_nats(folder: Path, port: int) -> Child:
     """NATS that cuts off a client for which more than 512 kB wait."""
-    start_nats(folder, port).stop()  # writes its configuration, which is then made small
-    config = folder / "nats.conf"
-    bounds = f"max_pending: {NATS_PENDING_BYTES_MAX}\nmax_payload: {NATS_PENDING_BYTES_MAX}\n"
-    config.write_text(bounds + config.read_text(encoding="utf-8"), encoding="utf-8")
-    program = Path(ZHISAN[0]).with_name("nats-server")
-    child = Child.start("broker (NATS)", [program, "-c", config], folder / "broker.log")
-    wait_for_port(child, LOOPBACK, port, START_TIMEOUT_S)
-    return child
+    return start_nats(
+        folder, port, more=f"max_pending: {NATS_PENDING_BYTES_MAX}\nmax_payload: {NATS_PENDING_BYTES_MAX}\n"
+    )
 
 
 @contextmanager
