@@ -70,7 +70,9 @@ def test_the_seed_is_the_press(process: Process, seed: int, severity: float) -> 
         assert one.parameters == other.parameters
         assert all(np.array_equal(one.curves[name], other.curves[name]) for name in SIGNALS)
     for different in (shots_of(process, severity, seed + 1), shots_of(process, severity, seed, "q")):
-        assert different[0].parameters["CushionStroke"] != first[0].parameters["CushionStroke"]
+        assert different[0].parameters != first[0].parameters
+        cushions_mm = {shots[0].parameters["CushionStroke"] for shots in (first, different)}
+        assert len(cushions_mm) == 2 or cushions_mm == {0.0}, "with a ring worn out both screws stand at the stop"
 
 
 @settings(max_examples=10, deadline=None)
