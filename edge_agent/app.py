@@ -34,6 +34,8 @@ from models.runtime.scorer import Scorer
 
 JOURNAL_FOLDER = "journal"
 RESTART_S_MIN, RESTART_S_MAX = 1.0, 60.0
+STEADY_S = 60.0
+"""A source that ran this long before it crashed is restarted without the pause of its earlier crashes."""
 log = structlog.get_logger()
 
 
@@ -112,9 +114,9 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
             tasks.start_soon(uplink.run, name="uplink")
             tasks.start_soon(pipeline.run, name="pipeline")
             for press in sources:
-                tasks.start_soon(_supervise, press.source_id, press.run, name=press.source_id)
-            tasks.start_soon(_supervise, "replay", replay.run, name="replay")
-            tasks.start_soon(_supervise, "identity", renewal.run, name="identity")
+                tasks.start_soon(_supervise, clock, press.source_id, press.run, name=press.source_id)
+            tasks.start_soon(_supervise, clock, "replay", replay.run, name="replay")
+            tasks.start_soon(_supervise, clock, "identity", renewal.run, name="identity")
     finally:
         journal.close()
         log.info("gateway_stopped")
@@ -152,13 +154,16 @@ def _node_properties(scorer: Scorer | None) -> list[Metric]:
     ]
 
 
-async def _supervise(name: str, work: Callable[[], Awaitable[None]]) -> None:
+async def _supervise(clock: Clock, name: str, work: Callable[[], Awaitable[None]]) -> None:
     """Keep one source running: a bug in it is reported and does not stop the other presses."""
     pause_s = RESTART_S_MIN
     while True:
+        started_s = clock.monotonic_s()
         try:
             await work()
         except Exception:  # supervision: the one place that catches all
+            if clock.monotonic_s() - started_s >= STEADY_S:
+                pause_s = RESTART_S_MIN
             log.exception("source_crashed", source=name, restart_in_s=pause_s)
         await anyio.sleep(pause_s)
         pause_s = min(2 * pause_s, RESTART_S_MAX)

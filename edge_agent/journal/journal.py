@@ -11,6 +11,7 @@ from kit.errors import ZhisanError
 THINNED = "thinned"
 DAMAGED = "damaged"
 FULL = "full"
+REFUSED = "refused"
 """Why content was given up: as gap records and dropped curves say it."""
 
 
@@ -27,7 +28,7 @@ class NewRecord:
     """A scored shot on its way into the journal, as encoded Sparkplug metrics.
 
     `curves` stand apart from `body` so that they can be given up alone; `source_id` and `position` tell how far the
-    shot's source has come and become durable together with it.
+    shot's source has come and become durable together with it. With `is_gap` it stands for a shot that was lost before.
     """
 
     press_id: str
@@ -36,6 +37,7 @@ class NewRecord:
     curves: bytes = b""
     source_id: str = ""
     position: str = ""
+    is_gap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,10 @@ class Journal(Protocol):
     def epoch_first(self) -> int:
         """The lowest id that this epoch can have given to a record."""
 
-    def append(self, records: Sequence[NewRecord]) -> int:
+    def append(self, records: Sequence[NewRecord], *, may_give_up: bool = True) -> int:
         """Store the records with consecutive ids and give the first; after return they survive a power cut.
+
+        Without room older content is given up for them, unless `may_give_up` is False.
 
         Raises:
             JournalFullError: none was stored.

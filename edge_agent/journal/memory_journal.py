@@ -35,13 +35,13 @@ class MemoryJournal:
         """The first id of the epoch; see the port."""
         return self._epoch_first
 
-    def append(self, records: Sequence[NewRecord]) -> int:
+    def append(self, records: Sequence[NewRecord], *, may_give_up: bool = True) -> int:  # noqa: ARG002 - gives nothing up
         """Keep the records; see the port."""
         if len(self._records) + len(records) > self._records_max:
             raise JournalFullError(f"the journal holds {self._records_max} records")
         first = self._next_id
         for record_id, new in enumerate(records, first):
-            self._records[record_id] = Record(record_id, new.press_id, new.ended_ms, new.body, new.curves)
+            self._records[record_id] = Record(record_id, new.press_id, new.ended_ms, new.body, new.curves, new.is_gap)
             if new.source_id:
                 self._positions[new.source_id] = new.position
         self._next_id += len(records)

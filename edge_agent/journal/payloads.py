@@ -27,7 +27,7 @@ class Stored:
 
 def encode_new(new: NewRecord) -> bytes:
     """The payload of a record that has just come in."""
-    return _encode(0, new.press_id, new.ended_ms, new.source_id, new.position, new.body, new.curves)
+    return _encode(IS_GAP * new.is_gap, new.press_id, new.ended_ms, new.source_id, new.position, new.body, new.curves)
 
 
 def encode_stored(stored: Stored) -> bytes:

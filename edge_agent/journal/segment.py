@@ -63,7 +63,7 @@ class Segment:
 
     def note_new(self, record_id: int, new: NewRecord, offset: int) -> None:
         """Take a record that was just written at `offset` into the index."""
-        record = Record(record_id, new.press_id, new.ended_ms, new.body, new.curves)
+        record = Record(record_id, new.press_id, new.ended_ms, new.body, new.curves, new.is_gap)
         self.note(Stored(record, bool(new.curves), new.source_id, new.position), offset)
 
     def note_void(self, first: int, last: int) -> None:

@@ -112,7 +112,7 @@ class SegmentJournal:
         """Where this epoch begins; see the port."""
         return self._state.epoch_first
 
-    def append(self, records: Sequence[NewRecord]) -> int:
+    def append(self, records: Sequence[NewRecord], *, may_give_up: bool = True) -> int:
         """Store the records with one write and one sync; see the port."""
         assert len(records) <= RECORDS_MAX
         state, first, left = self._state, self._state.next_id, len(records)
@@ -120,7 +120,7 @@ class SegmentJournal:
         for record_id, new in enumerate(records, first):
             left -= 1
             frames.append(encode(Kind.RECORD, record_id, encode_new(new), bd_seq=state.bd_seq, left=left))
-        offset = self._write(b"".join(frames), records=len(records))
+        offset = self._write(b"".join(frames), records=len(records), may_give_up=may_give_up)
         active = self._segments[-1]
         for record_id, (new, frame) in enumerate(zip(records, frames, strict=True), first):
             active.note_new(record_id, new, offset)
@@ -283,17 +283,17 @@ class SegmentJournal:
                 self._disk.close(file)
         self._file = self._lock = -1
 
-    def _write(self, data: bytes, *, records: int = 0) -> int:
+    def _write(self, data: bytes, *, records: int = 0, may_give_up: bool = True) -> int:
         """Write and sync, with as much room made as it takes; gives the offset in the last segment."""
         if len(data) > self._space.largest_write:
             raise JournalFullError(f"journal {self._folder}: {len(data)} bytes are more than it can ever hold")
-        return self._with_room(lambda: self._write_once(data, records=records))
+        return self._with_room(lambda: self._write_once(data, records=records), may_give_up=may_give_up)
 
-    def _with_room(self, act: Callable[[], _T]) -> _T:
-        """Do it, giving something up before each new try.
+    def _with_room(self, act: Callable[[], _T], *, may_give_up: bool = True) -> _T:
+        """Do it, making room before each new try.
 
         Raises:
-            JournalFullError: nothing more can be given up.
+            JournalFullError: nothing more can, or may, be given up.
             JournalError: the disk fails.
         """
         for _ in range(STEPS_MAX):
@@ -303,7 +303,7 @@ class SegmentJournal:
                 reason = error
                 if error.errno not in SPACE_ERRORS:
                     raise JournalError(f"journal {self._folder}: {error}") from error
-            if not self._space.make(self._state.forgotten, self._sync, self._roll):
+            if not self._space.make(self._state.forgotten, self._sync, self._roll, may_give_up=may_give_up):
                 break
         raise JournalFullError(f"journal {self._folder}: {reason}") from reason
 

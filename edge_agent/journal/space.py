@@ -9,7 +9,7 @@ import structlog
 
 from contract.ranges import RangeSet
 from edge_agent.journal.disk import Disk, put_whole, read_what_is_readable
-from edge_agent.journal.giving_up import MakeMetrics, choose, rewrite
+from edge_agent.journal.giving_up import Loss, MakeMetrics, choose, rewrite
 from edge_agent.journal.segment import Segment
 
 SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX = 64 * 1024, 8 * 2**20
@@ -74,15 +74,16 @@ class Space:
         path = self._folder / RESERVE_FILE
         if path.exists() and path.stat().st_size == self._reserve_bytes:
             return True
-        file = self._disk.open(path)
         try:
-            self._disk.allocate(file, self._reserve_bytes)
+            file = self._disk.open(path)
+            try:
+                self._disk.allocate(file, self._reserve_bytes)
+            finally:
+                self._disk.close(file)
         except OSError as error:
             log.warning("journal_reserve_missing", error=os.strerror(error.errno or 0))
             self._disk.unlink(path)
             return False
-        finally:
-            self._disk.close(file)
         return True
 
     def delete_forgotten(self, forgotten: RangeSet, grace_bytes: int, sync: Callable[[], None]) -> None:
@@ -118,15 +119,20 @@ class Space:
             self._disk.unlink(segment.path)
         self._disk.sync_folder(self._folder)
 
-    def make(self, forgotten: RangeSet, sync: Callable[[], None], roll: Callable[[], None]) -> bool:
-        """One step of giving up; False when nothing is left to give, or the disk has no room even for that."""
+    def make(
+        self, forgotten: RangeSet, sync: Callable[[], None], roll: Callable[[], None], *, may_give_up: bool
+    ) -> bool:
+        """One step of making room; False when nothing is left to give, or the disk has no room even for that.
+
+        Without `may_give_up` only what the cloud has goes.
+        """
         whole = self._forgotten_whole(forgotten)
         if whole:
             self._delete(whole[:1], sync)
             return True
         try:
             self._disk.unlink(self._folder / RESERVE_FILE)
-            return self._rewrite_one(forgotten, roll)
+            return self._rewrite_one(forgotten, roll, may_give_up=may_give_up)
         except OSError as error:
             if error.errno not in SPACE_ERRORS:
                 raise
@@ -134,12 +140,12 @@ class Space:
         finally:
             self.reserve()
 
-    def _rewrite_one(self, forgotten: RangeSet, roll: Callable[[], None]) -> bool:
+    def _rewrite_one(self, forgotten: RangeSet, roll: Callable[[], None], *, may_give_up: bool) -> bool:
         """Write one segment again with less in it. The last one counts as soon as it is worth a file of its own."""
         last = self._segments[-1]
         open_to_it = self._segments[: -1 if last.size < self._segment_bytes // 2 else None]
         chosen = choose(open_to_it, forgotten) or choose(self._segments, forgotten)
-        if chosen is None:
+        if chosen is None or (chosen[1] is not Loss.NOTHING and not may_give_up):
             return False
         segment, loss = chosen
         if segment is last:

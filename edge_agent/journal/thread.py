@@ -34,12 +34,12 @@ class JournalThread:
 
         await to_thread.run_sync(work, limiter=self._limiter)
 
-    async def append(self, records: Sequence[NewRecord]) -> int:
+    async def append(self, records: Sequence[NewRecord], *, may_give_up: bool = True) -> int:
         """See `Journal.append`."""
 
         def work() -> int:
             with self._lock:
-                return self._journal.append(records)
+                return self._journal.append(records, may_give_up=may_give_up)
 
         return await to_thread.run_sync(work, limiter=self._limiter)
 

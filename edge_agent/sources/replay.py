@@ -85,6 +85,7 @@ class ReplayInbox:
         self._inbox = inbox
         self._deliver = deliver
         self._positions = positions
+        self._handed_over: dict[str, int] = {}  # rows that this program has delivered, durable or still on their way
 
     async def run(self) -> None:
         """Look for jobs until cancelled."""
@@ -108,22 +109,34 @@ class ReplayInbox:
             await self._replay(job, mapping, total)
         except MappingError as error:
             log.error("replay_failed", job_id=job.name, error=str(error))
-            _write_status(job, replace(read_status(job), state="failed", error=str(error)))
+            await self._report(job, replace(read_status(job), state="failed", error=str(error)))
 
     async def _replay(self, job: Path, mapping: FileMapping, total: int) -> None:
         source_id = f"replay:{job.name}"
-        durable = await self._durable_row(source_id)
-        log.info("replay_started", job_id=job.name, press_id=mapping.press, rows=total, after_row=durable)
-        shots = recorded.read_shots(job / DATA_FILE, mapping, after_row=durable)
+        after_row = max(await self._durable_row(source_id), self._handed_over.get(source_id, 0))
+        log.info("replay_started", job_id=job.name, press_id=mapping.press, rows=total, after_row=after_row)
+        shots = recorded.read_shots(job / DATA_FILE, mapping, after_row=after_row)
         while chunk := await to_thread.run_sync(_take, shots):
             for row, shot in chunk:
                 await self._deliver(Delivery(shot, source_id, str(row)), can_wait=True)
-            _write_status(job, JobStatus("running", total, await self._durable_row(source_id)))
+                self._handed_over[source_id] = row
+            await self._report(job, JobStatus("running", total, await self._durable_row(source_id)))
         while (durable := await self._durable_row(source_id)) < total:
-            _write_status(job, JobStatus("running", total, durable))
+            await self._report(job, JobStatus("running", total, durable))
             await anyio.sleep(DURABLE_CHECK_S)
-        _write_status(job, JobStatus("done", total, durable))
-        log.info("replay_done", job_id=job.name, rows=total)
+        if await self._report(job, JobStatus("done", total, durable)):
+            self._handed_over.pop(source_id, None)
+            log.info("replay_done", job_id=job.name, rows=total)
+
+    async def _report(self, job: Path, status: JobStatus) -> bool:
+        """Write the status; on a full disk the rows go on and the status comes with the next look at the job."""
+        try:
+            await to_thread.run_sync(_write_status, job, status)
+        except OSError as error:
+            log.warning("replay_status_not_written", job_id=job.name, error=str(error))
+            await anyio.sleep(LOOK_EVERY_S)
+            return False
+        return True
 
     async def _durable_row(self, source_id: str) -> int:
         return int((await self._positions()).get(source_id, "0"))

@@ -18,7 +18,7 @@ from contract.sparkplug.message import Message
 from contract.standing import Refusal, Replay, StandingError
 from edge_agent.aliases import AliasTable
 from edge_agent.health import Health, HealthReporter
-from edge_agent.journal.journal import Record
+from edge_agent.journal.journal import JournalFullError, Record
 from edge_agent.journal.thread import JournalThread
 from edge_agent.uplink.window import Fetch, ForeignCommitError, Window
 from kit.clock import Clock
@@ -174,25 +174,33 @@ class Uplink:
     async def _send(self) -> None:
         while True:
             self._wake = anyio.Event()
-            while self._can_publish():
-                if self._foreign is not None:
-                    await self._renew_epoch(self._foreign)
-                elif self._is_birth_due:
-                    await self._give_birth()  # the host may have gone while the journal was asked
-                elif self._replay is not None:
-                    await self._recall(self._replay)
-                elif self._is_unheard():
-                    break
-                else:
-                    await self._settle()
-                    fetch = self._window.next(self._clock.monotonic_s())
-                    if fetch is None:
-                        self._bury_lost_presses()
-                        break
-                    await self._fetch(fetch)
+            try:
+                while self._can_publish() and await self._step():
+                    pass
+            except JournalFullError as error:
+                log.error("uplink_waits_for_room", error=str(error))
             self._ask_for_state()
             with anyio.move_on_after(TICK_S):
                 await self._wake.wait()
+
+    async def _step(self) -> bool:
+        """The most urgent thing; False when there is nothing to do, or nothing may be done, until something comes."""
+        if self._foreign is not None:
+            await self._renew_epoch(self._foreign)
+        elif self._is_birth_due:
+            await self._give_birth()  # the host may have gone while the journal was asked
+        elif self._replay is not None:
+            await self._recall(self._replay)
+        elif self._is_unheard():
+            return False
+        else:
+            await self._settle()
+            fetch = self._window.next(self._clock.monotonic_s())
+            if fetch is None:
+                self._bury_lost_presses()
+                return False
+            await self._fetch(fetch)
+        return True
 
     def _ask_for_state(self) -> None:
         """A broker may forget to send the retained STATE to who subscribes in its first moments: subscribe again."""
@@ -279,9 +287,9 @@ class Uplink:
         if fetch.lane != "live" or now_ms - record.ended_ms > HISTORICAL_AFTER_MS:
             body = mark_historical(body)
         if self._publish(self._session.device_data(record.press_id, body, now_ms)):
-            self._window.sent(record.record_id, record.size_bytes, self._clock.monotonic_s())
+            is_again = self._window.sent(record.record_id, record.size_bytes, self._clock.monotonic_s())
             self._health.records_sent += 1
-            self._health.records_sent_again += fetch.lane == "resend"
+            self._health.records_sent_again += is_again
 
     def _bury_lost_presses(self) -> None:
         """DDEATH for each press that does not answer, once all that it left behind is sent; birth when it is back."""

@@ -78,12 +78,13 @@ class Window:
         """The journal goes by another epoch: what the host said of the old one no longer counts."""
         self._epoch = epoch
         self._own_from = own_from
-        self._own_sent = RangeSet()
+        self._sent = RangeSet()
         self._in_flight: OrderedDict[int, _InFlight] = OrderedDict()
         self._in_flight_bytes = 0
         self._durable = RangeSet()
         self._durable_below = 1
         self._patience_s = self._resend_after_s
+        self._resending_since_s: float | None = None
         self._live_in_a_row = 0
         self.is_heard = False
         """Whether the host has said once, to this program and of this epoch, what it has: before that, what this
@@ -94,6 +95,7 @@ class Window:
         self._in_flight.clear()
         self._in_flight_bytes = 0
         self._patience_s = self._resend_after_s
+        self._resending_since_s = None
         self._history_next = max(first, self._durable_below)
         self._live_next = self._live_start = self._next_id = next_id
 
@@ -122,6 +124,7 @@ class Window:
         return Fetch("history", self._history_next, self._live_start - 1, self._limit("history"))
 
     def _overdue(self, now_s: float) -> Fetch | None:
+        self._lose_patience()
         due: list[int] = []
         for record_id, flight in self._in_flight.items():
             if now_s - flight.sent_s < self._patience_s or len(due) == FETCH_MAX:
@@ -129,10 +132,19 @@ class Window:
             due.append(record_id)
         if not due:
             return None
+        if self._resending_since_s is None:
+            self._resending_since_s = now_s
         # One read of neighbours: ids far apart (history and live) take a read each.
         lowest = min(due)
         near = frozenset(record_id for record_id in due if record_id < lowest + RESEND_SPAN_MAX)
         return Fetch("resend", lowest, max(near), RESEND_SPAN_MAX, near)
+
+    def _lose_patience(self) -> None:
+        """Double it once for all that were overdue together, however many fetches they took."""
+        oldest = next(iter(self._in_flight.values()), None)
+        if self._resending_since_s is not None and (oldest is None or oldest.sent_s >= self._resending_since_s):
+            self._resending_since_s = None
+            self._patience_s = min(2 * self._patience_s, max(RESEND_AFTER_S_MAX, self._resend_after_s))
 
     def fetched(self, fetch: Fetch, found: list[int], handled: int) -> None:
         """The journal has given `found`, of which the first `handled` were dealt with: go on behind them.
@@ -149,7 +161,6 @@ class Window:
         else:
             for record_id in fetch.only.difference(found):
                 self._drop(record_id)
-            self._patience_s = min(2 * self._patience_s, max(RESEND_AFTER_S_MAX, self._resend_after_s))
 
     def wants(self, fetch: Fetch, record_id: int) -> bool:
         """Whether a record that was read is still to be sent."""
@@ -159,13 +170,12 @@ class Window:
             return False
         return record_id >= self._durable_below and record_id not in self._durable
 
-    def sent(self, record_id: int, size_bytes: int, now_s: float) -> None:
-        """The record was handed to the network."""
+    def sent(self, record_id: int, size_bytes: int, now_s: float) -> bool:
+        """The record was handed to the network; True when it had been before, by this program."""
         self._drop(record_id)
         self._in_flight[record_id] = _InFlight(now_s, size_bytes)
         self._in_flight_bytes += size_bytes
-        if record_id >= self._own_from:
-            self._own_sent.add(record_id)
+        return not self._sent.add(record_id)
 
     def committed(self, commit: Commit) -> bool:
         """Take the host's word; True when it brought something new, which may then be forgotten.
@@ -189,13 +199,14 @@ class Window:
             self._drop(record_id)
         if is_new or settled or not self._in_flight:
             self._patience_s = self._resend_after_s
+            self._resending_since_s = None
         return is_new
 
     def _refuse_foreign(self, commit: Commit) -> None:
         spans = [(1, commit.below - 1), *commit.ranges] if commit.below > 1 else list(commit.ranges)
         for first, last in spans:
             own_first = max(first, self._own_from)
-            if own_first <= last and self._own_sent.contiguous_from(own_first) <= last:
+            if own_first <= last and self._sent.contiguous_from(own_first) <= last:
                 raise ForeignCommitError(f"commit has {own_first}..{last}, which were not all sent from here")
 
     def settle(self, now_s: float, *, after_s: float) -> RangeSet:

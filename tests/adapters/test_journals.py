@@ -374,3 +374,26 @@ def test_a_gap_record_needs_a_record(tmp_path: Path) -> None:
     assert journal.read(1, 3, limit=9)[1] == Record(2, "press-01", 1_001, b"gap 2 damaged", b"", is_gap=True)
     assert journal.counts().records_damaged == 1
     journal.close()
+
+
+class NoNewFiles(QuickDisk):
+    """A disk that is so full that not even an empty file can be made."""
+
+    is_full = False
+
+    def open(self, path: Path) -> int:
+        if self.is_full and not path.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().open(path)
+
+
+def test_a_disk_without_room_for_one_more_file_ends_in_a_full_journal_and_not_in_a_crash(tmp_path: Path) -> None:
+    disk = NoNewFiles()
+    journal = segment_journal(tmp_path, size_mb=1, disk=disk)
+    disk.is_full = True
+    with pytest.raises(JournalFullError):
+        for number in range(1, 1_000):
+            journal.append([new(number, size=200, curves=8_000)])
+    disk.is_full = False
+    assert journal.append([new(1)]) == journal.bounds()[1] - 1, "recovery is automatic"
+    journal.close()

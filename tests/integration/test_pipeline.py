@@ -97,7 +97,13 @@ async def test_new_aliases_are_saved_once_however_often_the_append_is_tried(
     disk.is_full = True
     health = Health()
     pipeline = Pipeline(
-        JournalThread(journal), AliasTable(()), None, health, int, curve_interval_s=0.005, curve_samples_max=1_000
+        JournalThread(journal),
+        AliasTable(()),
+        None,
+        health,
+        lambda _: None,
+        curve_interval_s=0.005,
+        curve_samples_max=1_000,
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(pipeline.run)
@@ -125,3 +131,54 @@ async def test_beyond_the_queue_a_press_s_shot_is_refused_and_counted_and_a_file
         tasks.start_soon(line.pipeline.run)
         await anyio.sleep(0.05)
         tasks.cancel_scope.cancel()
+
+
+async def test_refused_shots_have_their_line_in_the_ledger_as_soon_as_there_is_room() -> None:
+    line = Line(records_max=1_000)
+    for number in range(1, QUEUE_SHOTS_MAX + 4):
+        await line.pipeline.deliver(delivery(number), can_wait=False)
+    assert line.health.shots_refused == 3
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(line.pipeline.run)
+        await until(lambda: line.journal.bounds()[1] == QUEUE_SHOTS_MAX + 4)
+        tasks.cancel_scope.cancel()
+    gaps = [record for record in line.journal.read(1, 1_000, limit=1_000) if record.is_gap]
+    assert [gap.ended_ms - QUEUE_SHOTS_MAX for gap in gaps] == [1, 2, 3]
+    assert all(b"refused" in gap.body for gap in gaps)
+
+
+@pytest.mark.parametrize("commit", ["in time", "never"])
+async def test_content_is_given_up_only_when_no_commit_makes_room_in_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, commit: str
+) -> None:
+    monkeypatch.setattr(pipeline_module, "JOURNAL_RETRY_S", 0.2)
+    journal = SegmentJournal(
+        tmp_path / "journal",
+        size_bytes_max=2**20,
+        grace_bytes=0,
+        new_epoch=UUID(int=1),
+        make_gap=lambda _record, _reason: b"",
+        mark_curves=lambda _record, _reason: b"",
+    )
+    thread, health = JournalThread(journal), Health()
+    pipeline = Pipeline(
+        thread, AliasTable(()), None, health, lambda _: None, curve_interval_s=0.005, curve_samples_max=1_000
+    )
+    shot = Shot("p", 1, {"CycleTime": 1.0}, {"ClampForce": np.ones(1_000, np.float32)}, 0.005, 1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pipeline.run)
+        for taken in range(1, 1_000):
+            await pipeline.deliver(Delivery(shot, "", ""), can_wait=True)
+            with anyio.move_on_after(0.1) as waiting:
+                while journal.bounds()[1] <= taken:
+                    await anyio.sleep(0.001)
+            if waiting.cancelled_caught:
+                break
+        assert journal.bounds()[1] == taken, "the journal is full"
+        if commit == "in time":
+            await thread.forget(taken, RangeSet())
+        await until(lambda: journal.bounds()[1] == taken + 1)
+        tasks.cancel_scope.cancel()
+    assert (journal.counts().curves_dropped > 0) is (commit == "never")
+    assert health.journal_errors == 0
+    journal.close()

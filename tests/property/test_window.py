@@ -115,6 +115,31 @@ def test_what_is_not_committed_goes_out_again_oldest_first_with_growing_patience
     assert gateway.send() == [("resend", 1), ("resend", 3)], "a commit restores patience"
 
 
+def test_a_whole_window_that_was_lost_goes_out_again_in_one_round_and_only_then_patience_doubles() -> None:
+    gateway = Gateway(0, resend_after_s=1.0, records_max=2_000)
+    gateway.append(2_000)
+    while gateway.send():
+        pass
+    assert gateway.window.in_flight == 2_000
+    gateway.now_s = 1.0
+    again: list[int] = []
+    while sent := gateway.send():
+        again += [record_id for _, record_id in sent]
+    assert again == list(range(1, 2_001)), "each once, at once"
+    gateway.now_s = 2.9
+    assert gateway.send() == []
+    gateway.now_s = 3.0
+    assert len(gateway.send()) == 100
+
+
+def test_what_a_new_session_sends_again_is_told_apart_from_what_goes_out_first() -> None:
+    window = Window(EPOCH, 1)
+    window.begin(1, 3)
+    assert [window.sent(1, SIZE, 0.0), window.sent(2, SIZE, 0.0)] == [False, False]
+    window.begin(1, 4)
+    assert [window.sent(i, SIZE, 1.0) for i in (1, 2, 3)] == [True, True, False]
+
+
 @pytest.mark.parametrize(
     "commit",
     [Commit("other", 2), Commit(EPOCH, 5), Commit(EPOCH, 1, ((3, 4),))],

@@ -41,6 +41,8 @@ class Truth:
     def appended(self, epoch: str, first: int, records: Sequence[NewRecord]) -> None:
         """A journal has taken records, in order."""
         for record_id, record in enumerate(records, first):
+            if record.is_gap:  # stands for a shot that was never accepted
+                continue
             shot, name = (record.press_id, int(record.position)), (epoch, record_id)
             if name in self.records and epoch not in self.rewound:
                 self.broken(f"record {record_id} of {epoch} was given twice")
@@ -62,11 +64,11 @@ class JudgedJournal(MemoryJournal):
     truth: Truth
     machine: Machine
 
-    def append(self, records: Sequence[NewRecord]) -> int:
+    def append(self, records: Sequence[NewRecord], *, may_give_up: bool = True) -> int:
         """See the port."""
         if self.machine.is_disk_full:
             raise JournalFullError("the simulated disk is full")
-        first = super().append(records)
+        first = super().append(records, may_give_up=may_give_up)
         self.truth.appended(self.epoch, first, records)
         return first
 

@@ -34,7 +34,7 @@ from tests.simulation.runtime import MACHINE, Machine
 from tests.simulation.virtual_loop import VirtualLoop
 
 PLANT, HOST = "plant", "zhisan"
-RECORDS_MAX, BYTES_MAX = 60, 30_000
+RECORDS_MAX, BYTES_MAX = 60, 45_000
 RECORD_BYTES_MAX = 2_000
 HEALTH_EVERY_S = 10.0
 
