@@ -41,7 +41,7 @@ class UplinkSettings(Settings):
         "commit",
         description="commit: keep a shot until the host says it is durable; state: the host knows only Sparkplug.",
     )
-    records_max: int = Field(2_000, ge=1, description="Most records sent and not committed.")
+    records_max: int = Field(5_000, ge=1, description="Most records sent and not committed.")
     bytes_max: int = Field(16 * 1024 * 1024, ge=64 * 1024, description="Most bytes sent and not committed.")
     resend_after_s: float = Field(5.0, ge=0.5, description="Send a record again when it is not committed by then.")
     health_every_s: float = Field(10.0, ge=1.0, description="How often the health metrics are published.")

@@ -7,7 +7,7 @@ from typing import Literal
 from contract.commit import Commit, CommitError
 from contract.ranges import RangeSet
 
-RECORDS_MAX = 2_000
+RECORDS_MAX = 5_000
 BYTES_MAX = 16 * 1024 * 1024
 RESEND_AFTER_S = 5.0
 RESEND_AFTER_S_MAX = 60.0
