@@ -13,6 +13,7 @@ from fastapi import APIRouter, FastAPI
 
 from cloud import audit_api, gaps_api, readiness, shots_api
 from cloud.alarms import api as alarms_api
+from cloud.alarms.gateway_watch import GatewayWatch
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.service import AlarmService
 from cloud.core import audit, events, problems
@@ -175,6 +176,7 @@ class Cloud:
             "presence": presence.run,
             "fleet": FleetWatcher(self.database, self.fleet, self.clock).run,
             "alarms": self.alarm_consumer.run,
+            "alarms.gateways": GatewayWatch(self.database, self.alarms, self.clock).run,
             "events.webhooks": dispatcher.run,
             "webhooks": WebhookSender(self.database, self.webhooks, self.endpoints, self.live, self.clock).run,
             "housekeeping": self._keep_house,

@@ -42,13 +42,15 @@ class AlarmOut(BaseModel):
 
     alarm_id: UUID
     plant_id: str
-    press_id: str
-    kind: str
-    mode: str = Field(description="The failure mode.")
+    press_id: str = Field(description="Empty for an alarm of a gateway.")
+    gateway_id: str = Field(description="Empty for an alarm of a press.")
+    kind: str = Field(description="`failure_probability` of a press, `gateway_trouble` of a gateway.")
+    mode: str = Field(description="The failure mode, or the kind of trouble.")
     priority: str
     state: State = Field(description="`normal`: cleared and acknowledged.")
-    probability: float = Field(description="Failure probability of the shot that raised it, 0 to 1.")
-    threshold: float
+    probability: float | None = Field(description="Failure probability of the shot that raised it, 0 to 1.")
+    threshold: float | None
+    count: int | None = Field(description="What the trouble had cost when it was raised: shots or records.")
     reasons: list[ReasonOut]
     first_over_ms: int = Field(
         description="When the first of the shots over the threshold ended, by the press's clock."
@@ -58,7 +60,7 @@ class AlarmOut(BaseModel):
     acknowledged_by: str | None
     comment: str | None
     cleared_ms: int | None
-    shot_row_id: int = Field(description="The shot that raised it.")
+    shot_row_id: int | None = Field(description="The shot that raised it.")
 
 
 class Acknowledgement(BaseModel):

@@ -133,18 +133,24 @@ class AlarmReason:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """An alarm; `first_over_ms` is by the press's clock, the other times are ours."""
+    """An alarm of a press, or of a gateway, which has no `press_id`, no probability and no shot but a `count`.
+
+    `first_over_ms` is by the press's clock, the other times are ours.
+    """
 
     alarm_id: UUID
     tenant_id: TenantId
     plant_id: str
     press_id: str
+    gateway_id: str
     kind: str
     mode: str
     priority: str
     state: State
-    probability: float
-    threshold: float
+    probability: float | None
+    threshold: float | None
+    count: int | None
+    """How many shots or records the trouble had cost when the alarm was raised."""
     reasons: tuple[AlarmReason, ...]
     first_over_ms: int
     raised_ms: int
@@ -152,7 +158,7 @@ class Alarm:
     acknowledged_by: str | None
     comment: str | None
     cleared_ms: int | None
-    shot_row_id: int
+    shot_row_id: int | None
 
     @property
     def is_active(self) -> bool:

@@ -7,7 +7,7 @@ from sqlalchemy import select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms.domain import State
-from cloud.alarms.tables import AlarmRow, TrackerRow
+from cloud.alarms.tables import AlarmRow, TrackerRow, TroubleTrackerRow
 from cloud.core.tenants import TenantId
 
 KEYS_PER_QUERY_MAX = 400
@@ -19,11 +19,14 @@ async def alarm(session: AsyncSession, tenant_id: TenantId, alarm_id: UUID) -> A
     return row if row is not None and row.tenant_id == tenant_id else None
 
 
-async def active_alarm(session: AsyncSession, plant_id: str, press_id: str, kind: str, mode: str) -> AlarmRow | None:
-    """The active alarm of a press and mode."""
+async def active_alarm(
+    session: AsyncSession, plant_id: str, press_id: str, gateway_id: str, kind: str, mode: str
+) -> AlarmRow | None:
+    """The active alarm of a press (without gateway) or a gateway (without press), and mode."""
     statement = select(AlarmRow).where(
         AlarmRow.plant_id == plant_id,
         AlarmRow.press_id == press_id,
+        AlarmRow.gateway_id == gateway_id,
         AlarmRow.kind == kind,
         AlarmRow.mode == mode,
         AlarmRow.cleared_ms.is_(None),
@@ -68,3 +71,9 @@ async def forget_counts(session: AsyncSession) -> None:
     """Let every tracker count from nothing; what is raised stays raised."""
     nothing = {"over_count": 0, "first_over_ms": None, "under_count": 0, "last_ended_ms": None}
     await session.execute(update(TrackerRow).values(nothing))
+
+
+async def trouble_trackers(session: AsyncSession) -> dict[tuple[str, str, str], TroubleTrackerRow]:
+    """All trackers of gateways' troubles, by (plant, gateway, mode)."""
+    rows = await session.scalars(select(TroubleTrackerRow))
+    return {(row.plant_id, row.gateway_id, row.mode): row for row in rows}

@@ -21,6 +21,7 @@ from cloud.alarms.domain import (
     reasons_of,
 )
 from cloud.alarms.tables import AlarmRow
+from cloud.alarms.trouble import GATEWAY_TROUBLE
 from cloud.core import audit
 from cloud.core.audit import Actor
 from cloud.core.database import announce
@@ -67,12 +68,14 @@ class AlarmService:
             tenant_id=tenant_id,
             plant_id=row.press.plant_id,
             press_id=row.press.press_id,
+            gateway_id="",
             kind=FAILURE_PROBABILITY,
             mode=mode,
             priority=self.rules.priority,
             state="active_unacknowledged",
             probability=probability,
             threshold=self.rules.threshold,
+            count=None,
             reasons=[asdict(reason) for reason in reasons_of(row.scored)],
             first_over_ms=first_over_ms,
             raised_ms=now_ms,
@@ -87,11 +90,58 @@ class AlarmService:
 
     async def clear_alarm(self, session: AsyncSession, plant_id: str, press_id: str, mode: str, now_ms: int) -> None:
         """The cause of the active alarm has gone; it stays open until it is acknowledged."""
-        row = await repository.active_alarm(session, plant_id, press_id, FAILURE_PROBABILITY, mode)
+        row = await repository.active_alarm(session, plant_id, press_id, "", FAILURE_PROBABILITY, mode)
+        await self._clear(session, row, now_ms)
+
+    def raise_trouble(
+        self,
+        session: AsyncSession,
+        tenant_id: TenantId,
+        plant_id: str,
+        gateway_id: str,
+        mode: str,
+        *,
+        count: int,
+        now_ms: int,
+    ) -> Alarm:
+        """A new active alarm of a gateway; `count` is what its counter shows."""
+        raised = AlarmRow(
+            alarm_id=uuid7(now_ms),
+            tenant_id=tenant_id,
+            plant_id=plant_id,
+            press_id="",
+            gateway_id=gateway_id,
+            kind=GATEWAY_TROUBLE,
+            mode=mode,
+            priority=self.rules.priority,
+            state="active_unacknowledged",
+            probability=None,
+            threshold=None,
+            count=count,
+            reasons=[],
+            first_over_ms=now_ms,
+            raised_ms=now_ms,
+            acknowledged_ms=None,
+            acknowledged_by=None,
+            comment=None,
+            cleared_ms=None,
+            shot_row_id=None,
+        )
+        session.add(raised)
+        return self._record(session, raised, ALARM_RAISED, now_ms)
+
+    async def clear_trouble(
+        self, session: AsyncSession, plant_id: str, gateway_id: str, mode: str, now_ms: int
+    ) -> None:
+        """The trouble is over; its alarm stays open until it is acknowledged."""
+        row = await repository.active_alarm(session, plant_id, "", gateway_id, GATEWAY_TROUBLE, mode)
+        await self._clear(session, row, now_ms)
+
+    async def _clear(self, session: AsyncSession, row: AlarmRow | None, now_ms: int) -> None:
         if row is None:
             return
         row.state, row.cleared_ms = cleared(_state(row.state)), now_ms
-        await session.flush()  # the next alarm of this press and mode may follow in the same transaction
+        await session.flush()  # the next alarm of this place and mode may follow in the same transaction
         self._record(session, row, ALARM_CLEARED, now_ms)
 
     async def acknowledge(
@@ -187,12 +237,14 @@ def alarm_of(row: AlarmRow) -> Alarm:
         tenant_id=TenantId(row.tenant_id),
         plant_id=row.plant_id,
         press_id=row.press_id,
+        gateway_id=row.gateway_id,
         kind=row.kind,
         mode=row.mode,
         priority=row.priority,
         state=_state(row.state),
         probability=row.probability,
         threshold=row.threshold,
+        count=row.count,
         reasons=tuple(AlarmReason(**reason) for reason in row.reasons),
         first_over_ms=row.first_over_ms,
         raised_ms=row.raised_ms,

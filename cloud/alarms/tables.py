@@ -1,4 +1,4 @@
-"""The tables of alarms: the alarms themselves, and what the past shots said of each press and failure mode."""
+"""The tables of alarms, and of what was seen so far: by press and failure mode, by gateway and kind of trouble."""
 
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,10 @@ IS_ACTIVE = "cleared_ms IS NULL"
 
 
 class AlarmRow(Base):
-    """An alarm; ids rise with time. At most one of a press, kind and mode is active: the database holds it too."""
+    """An alarm; ids rise with time. At most one of a place, kind and mode is active: the database holds it too.
+
+    The place is a press, or with an empty `press_id` a gateway, which then has no probability and no shot.
+    """
 
     __tablename__ = "alarms"
     __table_args__ = (
@@ -23,6 +26,7 @@ class AlarmRow(Base):
             "uq_alarms_active",
             "plant_id",
             "press_id",
+            "gateway_id",
             "kind",
             "mode",
             unique=True,
@@ -35,12 +39,14 @@ class AlarmRow(Base):
     tenant_id: Mapped[str]
     plant_id: Mapped[str]
     press_id: Mapped[str]
+    gateway_id: Mapped[str]
     kind: Mapped[str]
     mode: Mapped[str]
     priority: Mapped[str]
     state: Mapped[str]
-    probability: Mapped[float]
-    threshold: Mapped[float]
+    probability: Mapped[float | None]
+    threshold: Mapped[float | None]
+    count: Mapped[int | None]
     reasons: Mapped[list[Any]]
     first_over_ms: Mapped[int]
     raised_ms: Mapped[int]
@@ -48,7 +54,7 @@ class AlarmRow(Base):
     acknowledged_by: Mapped[str | None]
     comment: Mapped[str | None] = mapped_column(Text)
     cleared_ms: Mapped[int | None]
-    shot_row_id: Mapped[int]
+    shot_row_id: Mapped[int | None]
 
 
 class TrackerRow(Base):
@@ -64,3 +70,16 @@ class TrackerRow(Base):
     first_over_ms: Mapped[int | None]
     under_count: Mapped[int]
     last_ended_ms: Mapped[int | None]
+
+
+class TroubleTrackerRow(Base):
+    """`trouble.TroubleTracker` of one gateway and kind of trouble."""
+
+    __tablename__ = "gateway_trouble_trackers"
+
+    plant_id: Mapped[str] = mapped_column(primary_key=True)
+    gateway_id: Mapped[str] = mapped_column(primary_key=True)
+    mode: Mapped[str] = mapped_column(primary_key=True)
+    is_raised: Mapped[bool]
+    counted: Mapped[int]
+    risen_ms: Mapped[int]

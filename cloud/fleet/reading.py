@@ -1,6 +1,8 @@
 """What is known of the fleet, for one tenant: plants, gateways and presses as values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -63,6 +65,22 @@ async def press(session: AsyncSession, tenant_id: TenantId, plant_id: str, press
     if row is None or row.tenant_id != tenant_id:
         raise NotFoundError("press", f"{plant_id}/{press_id}")
     return _press(row)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayHealth:
+    """What a gateway last told of itself, by the metrics' names without `Health/`."""
+
+    tenant_id: TenantId
+    plant_id: str
+    gateway_id: str
+    health: Mapping[str, Any]
+
+
+async def health_of_all_gateways(session: AsyncSession) -> list[GatewayHealth]:
+    """Every gateway of every tenant: for the platform's own jobs, never for a request."""
+    rows = await repository.all_gateways(session)
+    return [GatewayHealth(TenantId(row.tenant_id), row.plant_id, row.gateway_id, row.health) for row in rows]
 
 
 async def plant_ids(session: AsyncSession, tenant_id: TenantId) -> frozenset[str]:

@@ -106,6 +106,11 @@ async def gateways(
     return (await session.scalars(statement.limit(limit))).all()
 
 
+async def all_gateways(session: AsyncSession) -> Sequence[GatewayRow]:
+    """The gateways of all tenants."""
+    return (await session.scalars(select(GatewayRow))).all()
+
+
 async def presses(
     session: AsyncSession,
     tenant_id: TenantId,
