@@ -1,5 +1,6 @@
 """The one feature set: names, units and formulas, in the order of the vector that models are trained and served on."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -63,7 +64,13 @@ _FROM_CURVES: Final = (
 FEATURES: Final = _FROM_PARAMETERS + _FROM_CURVES
 """All features, in the order of the vector."""
 
-FEATURES_HASH: Final = sha256("\n".join(f"{spec.name} [{spec.unit}]" for spec in FEATURES).encode()).hexdigest()[:16]
+
+def hash_of(features: Iterable[tuple[str, str]]) -> str:
+    """Names and units, in their order, in 16 hexadecimal digits."""
+    return sha256("\n".join(f"{name} [{unit}]" for name, unit in features).encode()).hexdigest()[:16]
+
+
+FEATURES_HASH: Final = hash_of((spec.name, spec.unit) for spec in FEATURES)
 """Names, units and order in 16 hexadecimal digits: a model of another set is refused."""
 
 _INDEX: Final = {spec.name: position for position, spec in enumerate(FEATURES)}

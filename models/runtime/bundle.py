@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kit.errors import ZhisanError
-from models.features.schema import FEATURES, FEATURES_HASH
+from models.features.schema import FEATURES, FEATURES_HASH, hash_of
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -21,7 +21,6 @@ HEADS_MAX = 20
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """The same bytes whenever a bundle is built."""
 
-_NAMES = {spec.name for spec in FEATURES}
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -32,6 +31,10 @@ class BundleError(ZhisanError):
         super().__init__(f"bundle {path} {reason}")
         self.path = path
         self.reason = reason
+
+
+HeadKind = Literal["failure", "novelty", "quality", "table"]
+"""`table`: learned from a customer's own columns; it answers for them alone."""
 
 
 class _Part(BaseModel):
@@ -62,7 +65,7 @@ class Golden(_Part):
 class Head(_Part):
     """One model: what it is, what it needs, and how good it was measured to be, on what."""
 
-    kind: Literal["failure", "novelty", "quality"]
+    kind: HeadKind
     file: str = Field(pattern=r"^[a-z0-9_]+\.onnx$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     inputs: tuple[str, ...] = Field(min_length=1, description="Features in the order of the model's columns.")
@@ -80,9 +83,6 @@ class Head(_Part):
 
     @model_validator(mode="after")
     def _fits(self) -> "Head":
-        unknown = [name for name in self.inputs if name not in _NAMES]
-        if unknown:
-            raise ValueError(f"inputs {', '.join(unknown)} are no features of this version")
         if not set(self.required) <= set(self.inputs):
             raise ValueError("a required feature is no input")
         if not self.thresholds.keys() <= set(self.classes):
@@ -108,6 +108,12 @@ class Manifest(_Part):
     def _is_unambiguous(self) -> "Manifest":
         if len({head.file for head in self.heads}) < len(self.heads):
             raise ValueError("two heads share a file")
+        known = {feature.name for feature in self.features}
+        unknown = [name for head in self.heads for name in head.inputs if name not in known]
+        if unknown:
+            raise ValueError(f"inputs {', '.join(unknown)} are no features of the bundle")
+        if self.features_hash != hash_of((feature.name, feature.unit) for feature in self.features):
+            raise ValueError("the hash of the features is not that of the list")
         return self
 
 
@@ -121,12 +127,16 @@ class Bundle(_Part):
     """ONNX files by head file name."""
 
 
-def manifest_of(heads: tuple[Head, ...], *, seed: int) -> Manifest:
-    """The manifest of a new bundle of this version's features."""
+OWN_FEATURES = tuple(Feature(name=spec.name, unit=spec.unit) for spec in FEATURES)
+"""What this version computes of a shot."""
+
+
+def manifest_of(heads: tuple[Head, ...], *, seed: int, features: tuple[Feature, ...] = OWN_FEATURES) -> Manifest:
+    """The manifest of a new bundle; with other `features` than OWN_FEATURES no gateway takes it."""
     return Manifest(
         schema_version=SCHEMA_VERSION,
-        features_hash=FEATURES_HASH,
-        features=tuple(Feature(name=spec.name, unit=spec.unit) for spec in FEATURES),
+        features_hash=hash_of((feature.name, feature.unit) for feature in features),
+        features=features,
         heads=heads,
         seed=seed,
     )
@@ -148,8 +158,8 @@ def write_bundle(path: Path, manifest: Manifest, models: dict[str, bytes]) -> Bu
     return Bundle(path=path, bundle_id=_id_of(text), manifest=manifest, models=models)
 
 
-def read_bundle(path: Path) -> Bundle:
-    """Read and check a bundle.
+def read_bundle(path: Path, *, features_hash: str | None = FEATURES_HASH) -> Bundle:
+    """Read and check a bundle; with `features_hash` None one of any columns.
 
     Raises:
         BundleError: it cannot be read, is no bundle, is too new or too large, was altered, or is for other features.
@@ -164,7 +174,7 @@ def read_bundle(path: Path) -> Bundle:
     if MANIFEST not in files:
         raise BundleError(path, f"has no {MANIFEST}")
     text = files.pop(MANIFEST)
-    manifest = _manifest(path, text)
+    manifest = _manifest(path, text, features_hash)
     for head in manifest.heads:
         if head.file not in files:
             raise BundleError(path, f"lacks {head.file}")
@@ -193,7 +203,7 @@ def _files(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
     return {entry.filename: archive.read(entry) for entry in entries}
 
 
-def _manifest(path: Path, text: bytes) -> Manifest:
+def _manifest(path: Path, text: bytes, features_hash: str | None) -> Manifest:
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -203,9 +213,9 @@ def _manifest(path: Path, text: bytes) -> Manifest:
     version = raw.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise BundleError(path, f"is too new: schema {version}, this program reads up to {SCHEMA_VERSION}")
-    if raw.get("features_hash") != FEATURES_HASH:
+    if features_hash is not None and raw.get("features_hash") != features_hash:
         raise BundleError(
-            path, f"is for other features: {raw.get('features_hash')}, this program computes {FEATURES_HASH}"
+            path, f"is for other features: {raw.get('features_hash')}, this program computes {features_hash}"
         )
     try:
         return Manifest.model_validate_json(text)

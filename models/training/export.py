@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from onnx import NodeProto, TensorProto, checker, helper, numpy_helper
 
-from models.runtime.bundle import Golden, Head, Normal
+from models.runtime.bundle import Golden, Head, HeadKind, Normal
 from models.training.dataset import Matrix
 from models.training.trees import DOMAIN, OPSET
 
@@ -48,7 +47,7 @@ def onnx_model(
 
 
 def trained_head(
-    kind: Literal["failure", "novelty", "quality"],
+    kind: HeadKind,
     file: str,
     model: bytes,
     reference: Reference,

@@ -149,7 +149,7 @@ def test_other_features_are_refused(path: Path) -> None:
     ("change", "named"),
     [
         (lambda head: head.update(kind="oracle"), "kind"),
-        (lambda head: head.update(inputs=["CycleTime", "Luck"]), "Luck"),
+        (lambda head: head.update(inputs=["CycleTime", "Luck"], required=[]), "Luck"),
         (lambda head: head.update(required=["HoldTime"]), "required"),
         (lambda head: head["normals"]["M"].pop(), "normals"),
         (lambda head: head["normals"]["M"][0].update(scale=0.0), "scale"),
