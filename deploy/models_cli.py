@@ -1,18 +1,27 @@
 """`zhisan models ...`: what can be done with models."""
 
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from deploy import build_bundle
+COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "build": ("deploy.build_bundle", "main", "train and write the default bundle"),
+    "train": ("deploy.train_table", "train", "a labelled CSV becomes a bundle with its model card"),
+    "score": ("deploy.train_table", "score", "apply such a bundle to a CSV"),
+}
+"""Module, function, help: a command imports what it alone needs."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Hand over to the command that the first argument names."""
-    if argv and argv[0] == "build":
-        return build_bundle.main(argv[1:])
-    print(
-        "usage: zhisan models build [--out FILE] [--seed N] [--quick]\n\n  build   train and write the default bundle"
-    )
+    if argv and argv[0] in COMMANDS:
+        module, function, _ = COMMANDS[argv[0]]
+        status: int = getattr(importlib.import_module(module), function)(argv[1:])
+        return status
+    print("usage: zhisan models COMMAND ...   (each has --help)\n")
+    for name, (_, _, what) in COMMANDS.items():
+        print(f"  {name:8} {what}")
     return 0 if argv and argv[0] in ("-h", "--help") else 2
 
 

@@ -74,7 +74,7 @@ class _LoadedHead:
             mould_id: (np.array([normal.centre for normal in normals]), np.array([normal.scale for normal in normals]))
             for mould_id, normals in head.normals.items()
         }
-        self._session = _session(path, head, model)
+        self._session = session_of(path, head, model)
         self._check_golden(path, head)
 
     def applicable(self, missing: npt.NDArray[np.bool_], mould_ids: Sequence[str]) -> list[int]:
@@ -111,7 +111,12 @@ class _LoadedHead:
             raise BundleError(path, f"holds {head.file}, which does not give its golden outputs on this machine")
 
 
-def _session(path: Path, head: Head, model: bytes) -> onnxruntime.InferenceSession:
+def session_of(path: Path, head: Head, model: bytes) -> onnxruntime.InferenceSession:
+    """A session of one thread for a head.
+
+    Raises:
+        BundleError: it is no ONNX model, or one of another shape.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL

@@ -1,13 +1,14 @@
-"""The trees of a HistGradientBoosting as one `TreeEnsemble` node of ai.onnx.ml version 5, with the same answers.
+"""The trees of a HistGradientBoosting or a forest as one `TreeEnsemble` node of ai.onnx.ml version 5, same answers.
 
 skl2onnx writes the older operators (453 kB where this writes 152 kB) and is the oracle of the tests.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from onnx import NodeProto, helper, numpy_helper
 
 BRANCH_LEQ = 0
@@ -76,15 +77,6 @@ class Ensemble:
         self.false_ids[branch], self.false_leafs[branch] = right[0], int(right[1])
 
 
-def of_gradient_boosting(predictors: Iterable[Iterable[Any]], targets: int) -> Ensemble:
-    """The raw sum of a fitted HistGradientBoosting's trees, without its baseline; `predictors`: its `_predictors`."""
-    ensemble = Ensemble(targets)
-    for iteration in predictors:
-        for target, tree in enumerate(iteration):
-            _add_tree(ensemble, _boosted_nodes(tree.nodes), target)
-    return ensemble
-
-
 @dataclass(frozen=True, slots=True)
 class _Node:
     is_leaf: bool
@@ -94,6 +86,62 @@ class _Node:
     left: int
     right: int
     weight: float
+
+
+def of_gradient_boosting(predictors: Iterable[Iterable[Any]], targets: int) -> Ensemble:
+    """The raw sum of a fitted HistGradientBoosting's trees, without its baseline; `predictors`: its `_predictors`."""
+    ensemble = Ensemble(targets)
+    for iteration in predictors:
+        for target, tree in enumerate(iteration):
+            nodes = _boosted_nodes(tree.nodes)
+            _add_tree(ensemble, nodes, [target] * len(nodes))
+    return ensemble
+
+
+def of_forest(estimators: Sequence[Any]) -> Ensemble:
+    """The mean answer of a fitted forest's trees: probabilities by class, or one quantity; `estimators`: its trees.
+
+    A leaf of the operator speaks of one target. A leaf that speaks of several classes is written once for each, in
+    further copies of its tree that hold nothing else and shrink to the way to such leaves.
+    """
+    ensemble = Ensemble(estimators[0].tree_.value.shape[2])
+    for estimator in estimators:
+        tree = estimator.tree_
+        weights = tree.value[:, 0, :] / len(estimators)
+        is_leaf = tree.children_left < 0
+        while (weights[is_leaf] != 0).any():
+            target = weights.argmax(axis=1) if ensemble.targets > 1 else np.zeros(len(weights), int)
+            spoken = np.where(is_leaf, weights[np.arange(len(weights)), target], 0.0)
+            _add_tree(ensemble, *_forest_nodes(tree, spoken, target))
+            weights[np.arange(len(weights)), target] = 0.0
+    return ensemble
+
+
+def _forest_nodes(
+    tree: Any, spoken: npt.NDArray[np.float64], targets: npt.NDArray[np.intp]
+) -> tuple[list[_Node], list[int]]:
+    """The tree with these leaf weights, without the branches below which all weights are zero; targets by node."""
+    is_silent = spoken == 0
+    for number in range(len(spoken) - 1, -1, -1):  # children come after their parent
+        if tree.children_left[number] >= 0:
+            is_silent[number] = is_silent[tree.children_left[number]] and is_silent[tree.children_right[number]]
+    nodes: list[_Node] = []
+    found_targets: list[int] = []
+    waiting = [(0, -1, False)]
+    while waiting:
+        number, parent, is_left = waiting.pop()
+        place = len(nodes)
+        is_leaf = bool(is_silent[number]) or tree.children_left[number] < 0
+        weight = 0.0 if is_silent[number] else float(spoken[number])
+        missing_left = bool(tree.missing_go_to_left[number])
+        split = _split(float(tree.threshold[number]))
+        nodes.append(_Node(is_leaf, int(tree.feature[number]), split, missing_left, -1, -1, weight))
+        found_targets.append(int(targets[number]))
+        if parent >= 0:
+            nodes[parent] = replace(nodes[parent], left=place) if is_left else replace(nodes[parent], right=place)
+        if not is_leaf:
+            waiting += [(tree.children_right[number], place, False), (tree.children_left[number], place, True)]
+    return nodes, found_targets
 
 
 def _boosted_nodes(nodes: Any) -> list[_Node]:
@@ -117,9 +165,9 @@ def _split(threshold: float) -> np.float32:
     return np.nextafter(rounded, np.float32(-np.inf)) if float(rounded) > threshold else rounded
 
 
-def _add_tree(ensemble: Ensemble, nodes: list[_Node], target: int) -> None:
+def _add_tree(ensemble: Ensemble, nodes: list[_Node], targets: list[int]) -> None:
     places: list[tuple[int, bool]] = []
-    for node in nodes:
+    for node, target in zip(nodes, targets, strict=True):
         if node.is_leaf:
             places.append((ensemble.add_leaf(target, node.weight), True))
         else:

@@ -4,10 +4,15 @@ import numpy as np
 import onnxruntime
 import pytest
 from skl2onnx import to_onnx
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 
 from models.training.export import onnx_model
-from models.training.trees import of_gradient_boosting
+from models.training.trees import of_forest, of_gradient_boosting
 
 COLUMNS = 6
 
@@ -81,3 +86,25 @@ def test_a_tree_that_is_one_leaf_gives_its_value() -> None:
     x = np.zeros((50, COLUMNS), np.float32)
     trees = HistGradientBoostingClassifier(max_iter=3).fit(x, np.arange(50) % 2)
     assert np.abs(_raw(trees, x) - _wanted(trees, x)).max() <= 1e-6
+
+
+@pytest.mark.parametrize("leaf", [1, 7, 2_000])
+@pytest.mark.parametrize("kind", [ExtraTreesClassifier, RandomForestClassifier])
+def test_a_forest_answers_as_scikit_learn_does_with_gaps_and_with_leaves_of_several_classes(
+    kind: type, leaf: int
+) -> None:
+    x, y = _data(2_000, 4, seed=1)
+    forest = kind(20, min_samples_leaf=leaf, random_state=1).fit(x, y)
+    model = onnx_model("t", [of_forest(forest.estimators_).node("inputs", "outputs")], {}, COLUMNS, 4)
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    fresh, _ = _data(1_000, 4, seed=2)
+    for rows in (x, fresh):
+        assert np.abs(session.run(None, {"inputs": rows})[0] - forest.predict_proba(rows)).max() <= 1e-6
+
+
+def test_a_forest_of_quantities_answers_as_scikit_learn_does() -> None:
+    x, y = _data(2_000, 4, seed=1)
+    forest = ExtraTreesRegressor(20, random_state=1).fit(x, y * 1.5 - 2)
+    model = onnx_model("t", [of_forest(forest.estimators_).node("inputs", "outputs")], {}, COLUMNS, 1)
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    assert np.abs(session.run(None, {"inputs": x})[0][:, 0] - forest.predict(x)).max() <= 1e-5
