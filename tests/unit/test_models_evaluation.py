@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from models.evaluation import judging
 from models.evaluation.alarms import ON_DELAY_SHOTS, alarms_of, sustained
 from models.evaluation.budget import BudgetError, thresholds_for
+from models.evaluation.comparisons import comparisons
 from models.evaluation.judging import account_of
 from models.evaluation.traces import DAY_MS, Episode, Trace
 
@@ -106,3 +107,15 @@ def test_alarms_are_in_order_and_a_higher_threshold_raises_no_earlier(scores: li
     low, high = (alarms_of(one, np.array([level])) for level in (threshold, threshold + 1))
     assert all(alarm.raised_ms <= alarm.last_ms for alarm in low)
     assert not high or low[0].raised_ms <= high[0].raised_ms
+
+
+@pytest.mark.parametrize("name", ["fixed_limits", "ewma", "cusum", "isolation_forest"])
+def test_every_comparison_tells_a_shift_from_what_is_usual(name: str) -> None:
+    rng = np.random.default_rng(1)
+    usual, shifted = rng.normal(size=(2_000, 6)), rng.normal(size=(300, 6))
+    shifted[:, 2] += 6
+    usual[::50, 1] = np.nan
+    compare = comparisons(usual, seed=1)[name]
+    healthy, sick = compare(usual, usual), compare(shifted, shifted)
+    assert np.isfinite(healthy).all()
+    assert (sick[50:] > np.quantile(healthy, 0.99)).mean() > 0.9
