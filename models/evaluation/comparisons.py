@@ -36,7 +36,7 @@ def ewma_chart(_pooled: Values, z: Values) -> Values:
         known = ~np.isnan(values)
         mean[known] += EWMA_WEIGHT * (values[known] - mean[known])
         found[row] = mean
-    return _worst(np.abs(found)) / np.sqrt(EWMA_WEIGHT / (2 - EWMA_WEIGHT))
+    return np.asarray(_worst(np.abs(found)) / np.sqrt(EWMA_WEIGHT / (2 - EWMA_WEIGHT)))
 
 
 def cusum_chart(_pooled: Values, z: Values) -> Values:
@@ -65,7 +65,7 @@ def comparisons(healthy_z: Values, *, seed: int) -> Mapping[str, Comparison]:
     """All of them by name; `healthy_z` (n, V) teaches the forest."""
     rng = np.random.default_rng(seed)
     kept = rng.choice(len(healthy_z), min(len(healthy_z), FOREST_ROWS_MAX), replace=False)
-    forest = IsolationForest(100, random_state=seed).fit(np.nan_to_num(healthy_z[kept]).astype(np.float32))
+    forest = IsolationForest(n_estimators=100, random_state=seed).fit(np.nan_to_num(healthy_z[kept]).astype(np.float32))
     return {
         "fixed_limits": fixed_limits,
         "ewma": ewma_chart,
