@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -41,9 +41,11 @@ from cloud.identity.parts import parts as identity_parts
 from cloud.identity.passwords import Passwords
 from cloud.ingest.gate import Gate
 from cloud.ingest.presence import Presence
-from cloud.ingest.registry import FleetRegistry
 from cloud.ingest.service import Ingest
 from cloud.migrations.upgrade import upgrade
+from cloud.rollouts import api as rollouts_api
+from cloud.rollouts import labels_api
+from cloud.rollouts.parts import RolloutParts
 from cloud.settings import CloudSettings
 from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
@@ -54,19 +56,23 @@ from cloud.web.audit_page import include as include_audit_page
 from cloud.web.facts import PageFacts
 from cloud.web.gaps_page import include as include_gaps_page
 from cloud.web.gateways_page import include as include_gateways_page
+from cloud.web.models_page import include as include_models_page
 from cloud.web.oidc_pages import include as include_oidc_pages
 from cloud.web.people_pages import include as include_people_pages
 from cloud.web.routes import include as include_pages
 from cloud.webhooks import api as webhooks_api
 from cloud.webhooks.jobs import WebhookSender
 from cloud.webhooks.service import WebhookService
+from contract.sparkplug.codec import Metric
 from contract.sparkplug.host import HostSession
+from contract.sparkplug.topics import NodeKey
 from kit.clock import Clock, SystemClock
 from kit.mqtt import PahoLink, Will, client_id
 
 API = "/api/v1"
 DATABASE_FILE = "cloud.sqlite"
 TELEMETRY_FILE = "telemetry.duckdb"
+HOST_CONTESTED = "host.contested"
 HOUSEKEEPING_EVERY_S = 3600.0
 DESCRIPTION = """\
 Presses, their shots, alarms and webhook deliveries. Lists come a page at a time: pass `next_cursor` of one page as
@@ -103,7 +109,7 @@ class Cloud:
             clock,
             public_url=settings.oidc.public_url,
         )
-        log_of_events = events.EventLog(self.live)
+        log_of_events = self.events = events.EventLog(self.live)
         self.fleet = FleetService(log_of_events, self.live, settings.fleet.rules())
         self.alarms = AlarmService(log_of_events, self.live, settings.alarms.rules())
         self.webhooks = WebhookService(
@@ -126,9 +132,21 @@ class Cloud:
         )  # before the first link: with mutual TLS its certificate is made here
         self.alarm_consumer = AlarmConsumer(self.database, self.store, self.alarms, self.live, clock)
         self.link = PahoLink(settings.broker, client_id("zhisan", settings.host.id, "ingest"), lambda: None)
-        registry = FleetRegistry(self.database, self.fleet, self.live)
+        self.rollouts = RolloutParts(
+            self.database,
+            log_of_events,
+            self.live,
+            clock,
+            self._command,
+            lambda plant_id, gateway_id: self._is_barred(GatewayKey(plant_id, gateway_id)),
+            folder=settings.storage.dir,
+            require_signature=settings.models.require_signature,
+            trusted_keys=settings.models.trusted_keys,
+        )
+        registry = self.rollouts.registry(self.fleet)
         gate = Gate(self._is_barred)
         self.ingest = Ingest(self.link, HostSession(settings.host.id), self.store, registry, gate, clock)
+        self.presence = Presence(self._state_link, settings.host.id, self.ingest.listening, clock)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -169,11 +187,11 @@ class Cloud:
             await self.alarm_consumer.begin_again()
 
     def _jobs(self) -> dict[str, Job]:
-        presence = Presence(self._state_link, self.settings.host.id, self.ingest.listening, self.clock)
         dispatcher = events.Dispatcher(self.database, self.live, self.webhooks.subscriber())
         return {
             "ingest": self.ingest.run,
-            "presence": presence.run,
+            "presence": self.presence.run,
+            "presence.rivals": self._record_rivals,
             "fleet": FleetWatcher(self.database, self.fleet, self.clock).run,
             "alarms": self.alarm_consumer.run,
             "alarms.gateways": GatewayWatch(self.database, self.alarms, self.clock).run,
@@ -181,14 +199,29 @@ class Cloud:
             "webhooks": WebhookSender(self.database, self.webhooks, self.endpoints, self.live, self.clock).run,
             "housekeeping": self._keep_house,
             **self.gateways.jobs(),
+            **self.rollouts.jobs(),
             "audit": self.audit.run,
         }
 
     def _is_barred(self, gateway: GatewayKey) -> bool:
         return self.gateways.registry.is_refused(gateway.plant_id, gateway.gateway_id)
 
+    def _command(self, plant_id: str, gateway_id: str, metrics: Sequence[Metric]) -> bool:
+        """An NCMD by the ingest's connection, which alone may write commands."""
+        node = NodeKey(plant_id, gateway_id)
+        message = HostSession(self.settings.host.id).command(node, metrics, self.clock.utc_ms())
+        return self.link.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)
+
     def _state_link(self, make_will: Callable[[], Will]) -> PahoLink:
         return PahoLink(self.settings.broker, client_id("zhisan", self.settings.host.id, "state"), make_will)
+
+    async def _record_rivals(self) -> None:
+        """People must know of another host under our id: each of the two has a part of the shots."""
+        while True:
+            await self.presence.next_rival()
+            async with self.database.transaction() as session:
+                host_id, now_ms = self.settings.host.id, self.clock.utc_ms()
+                self.events.record(session, DEFAULT_TENANT, HOST_CONTESTED, {"host_id": host_id}, now_ms)
 
     async def _keep_house(self) -> None:
         """Forget old events, deliveries, sessions and links every hour."""
@@ -243,7 +276,7 @@ def create_app(
     app.add_middleware(RequestLimits, limits=limits)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestIds)
-    app.include_router(readiness.router(cloud.database, cloud.ingest, cloud.supervisor))
+    app.include_router(readiness.router(cloud.database, cloud.ingest, cloud.presence, cloud.supervisor))
     app.include_router(_api(cloud))
     facts = PageFacts(cloud.database, cloud.store, cloud.alarms, cloud.live, cloud.clock)
     app.state.cloud = cloud
@@ -253,6 +286,7 @@ def create_app(
     include_gateways_page(app, app.state.pages.shell, cloud.database, cloud.gateways.identities, cloud.clock)
     include_audit_page(app, app.state.pages.shell, cloud.database, cloud.audit)
     include_gaps_page(app, app.state.pages.shell, cloud.gap_ledger)
+    include_models_page(app, app.state.pages.shell, cloud.rollouts, cloud.store)
     return app
 
 
@@ -284,6 +318,8 @@ def _api(cloud: Cloud) -> APIRouter:
     api.include_router(webhooks_api.router(cloud.database))
     gateways = cloud.gateways
     api.include_router(gateways_api.router(cloud.database, gateways.identities, gateways.keeper, cloud.clock))
+    api.include_router(rollouts_api.router(cloud.rollouts))
+    api.include_router(labels_api.router(cloud.rollouts, cloud.store))
     api.include_router(audit_api.router(cloud.database, cloud.audit))
     people, keys = cloud.identity.people, cloud.identity.keys
     api.include_router(identity_api.router(cloud.database, people, keys, cloud.clock))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import anyio
+import anyio.to_thread
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,6 +17,7 @@ from cloud.migrations.upgrade import known_revisions, revision_of
 from cloud.settings import CloudSettings, EndpointSettings, SecretError
 from cloud.webhooks.destinations import DestinationRefusedError, resolve
 from kit.mqtt import Connected, Disconnected, PahoLink, client_id
+from models.runtime.keys import KeyFileError, trust_list
 
 BROKER_TIMEOUT_S = 5.0
 
@@ -35,6 +37,7 @@ async def findings(settings: CloudSettings, environ: Mapping[str, str] = os.envi
     yield await _database(settings)
     yield _port(settings)
     yield await _broker(settings)
+    yield await anyio.to_thread.run_sync(_keys, settings)
     for endpoint in settings.webhooks.endpoints:
         yield await _endpoint(endpoint, environ)
 
@@ -66,6 +69,21 @@ async def _database(settings: CloudSettings) -> Finding:
     if revision is not None and revision not in known_revisions():
         return Finding("error", "database", f"{path} is at revision {revision}, made by a newer version of zhisan")
     return Finding("ok", "database", f"{path} is at revision {revision}")
+
+
+def _keys(settings: CloudSettings) -> Finding:
+    models = settings.models
+    if not models.require_signature:
+        return Finding("warning", "models.require_signature", "bundles are taken whoever made them")
+    if models.trusted_keys is None:
+        return Finding("warning", "models.trusted_keys", "no folder is named: no bundle can be uploaded")
+    try:
+        trust = trust_list(models.trusted_keys)
+    except KeyFileError as error:
+        return Finding("error", "models.trusted_keys", str(error))
+    if not trust.good():
+        return Finding("warning", "models.trusted_keys", f"{models.trusted_keys} holds no key that is good")
+    return Finding("ok", "models.trusted_keys", f"{len(trust.good())} trusted, {len(trust.revoked)} revoked")
 
 
 def _port(settings: CloudSettings) -> Finding:

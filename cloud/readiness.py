@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.core.database import Database
 from cloud.core.supervision import Supervisor
+from cloud.ingest.presence import Presence
 from cloud.ingest.service import Ingest
 from cloud.migrations.upgrade import newest_revision, revision_of
 
@@ -26,10 +27,12 @@ class Readiness(BaseModel):
     """Each part with `ready`, or why it is not."""
 
     ready: bool
-    parts: dict[str, str] = Field(description="database, migrations, ingest, and `job <name>` for one that crashed.")
+    parts: dict[str, str] = Field(
+        description="database, migrations, ingest, host id, and `job <name>` for one that crashed."
+    )
 
 
-def router(database: Database, ingest: Ingest, supervisor: Supervisor) -> APIRouter:
+def router(database: Database, ingest: Ingest, presence: Presence, supervisor: Supervisor) -> APIRouter:
     """The two routes that launchers and load balancers ask."""
     routes = APIRouter(tags=["health"])
 
@@ -43,7 +46,12 @@ def router(database: Database, ingest: Ingest, supervisor: Supervisor) -> APIRou
         responses={503: {"model": Readiness, "description": "A part is not ready"}},
     )
     async def readyz(response: Response) -> Readiness:
-        parts = {**await _database_parts(database), "ingest": _ingest(ingest), **_jobs(supervisor.faults)}
+        parts = {
+            **await _database_parts(database),
+            "ingest": _ingest(ingest),
+            "host id": "another host goes by our id, see `host.id` in the settings" if presence.has_rival else READY,
+            **_jobs(supervisor.faults),
+        }
         is_ready = all(state == READY for state in parts.values())
         response.status_code = 200 if is_ready else 503
         return Readiness(ready=is_ready, parts=parts)
@@ -68,7 +76,9 @@ async def _database_parts(database: Database) -> dict[str, str]:
 
 
 def _ingest(ingest: Ingest) -> str:
-    return READY if ingest.is_connected else "not connected to the broker"
+    if not ingest.is_connected:
+        return "not connected to the broker"
+    return READY if ingest.listening.is_on else "the broker has not granted the subscriptions"
 
 
 def _jobs(faults: Mapping[str, str | None]) -> dict[str, str]:

@@ -238,6 +238,15 @@ class GatewaySettings(Settings):
         )
 
 
+class ModelSettings(Settings):
+    """Which bundles are taken into the registry."""
+
+    require_signature: bool = Field(True, description="Refuse a bundle that no trusted key has signed.")
+    trusted_keys: Path | None = Field(
+        None, description="Folder of public keys (*.pub, and revoked.txt); without one, no bundle is taken."
+    )
+
+
 class LogSettings(Settings):
     """What the program writes to standard error."""
 
@@ -276,6 +285,7 @@ class CloudSettings(Settings):
     webhooks: WebhookSettings = WebhookSettings()
     gateways: GatewaySettings = GatewaySettings()
     accounts: AccountSettings = AccountSettings()
+    models: ModelSettings = ModelSettings()
     oidc: OidcSettings = OidcSettings()
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()

@@ -45,6 +45,12 @@ _UNITS: Final[dict[str, tuple[str, float, float]]] = {
     "MJ": ("energy", 1 / 3.6, 0.0),
     "bar·s": ("pressure-time", 1.0, 0.0),
     "MPa·s": ("pressure-time", 10.0, 0.0),
+    "kW": ("power", 1.0, 0.0),
+    "W": ("power", 1e-3, 0.0),
+    "L/min": ("flow", 1.0, 0.0),
+    "m³/h": ("flow", 1e3 / 60, 0.0),
+    "1": ("number", 1.0, 0.0),
+    "%": ("number", 0.01, 0.0),
 }
 
 # UNECE Recommendation 20 codes as OPC UA encodes them in EUInformation.unitId (OPC 10000-8, 5.6.3).
@@ -62,6 +68,10 @@ _UNECE: Final[dict[int, str]] = {
     20053: "N·m",
     5394509: "r/min",
     4937544: "kW·h",
+    4937556: "kW",
+    19506: "L/min",
+    4404786: "1",
+    20529: "%",
 }
 
 # Other spellings seen in files and on presses.
@@ -82,6 +92,7 @@ _ALSO: Final[dict[str, str]] = {
     "Wh": "W·h",
     "sec": "s",
     "bar*s": "bar·s",
+    "l/min": "L/min",
 }
 
 

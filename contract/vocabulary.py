@@ -58,6 +58,27 @@ PARAMETERS: Final = _by_name(
     Quantity("OilTemperature", "°C", is_standard=False),
     Quantity("EnergyPerCycle", "kW·h", is_standard=False),
     Quantity("ShotVolume", "cm³", is_standard=False),
+    Quantity("BarrelTemperature1", "°C", is_standard=False),
+    Quantity("BarrelTemperature2", "°C", is_standard=False),
+    Quantity("BarrelTemperature3", "°C", is_standard=False),
+    Quantity("BarrelTemperature4", "°C", is_standard=False),
+    Quantity("NozzleTemperature", "°C", is_standard=False),
+    Quantity("HeaterDuty1", "%", is_standard=False),
+    Quantity("HeaterDuty2", "%", is_standard=False),
+    Quantity("HeaterDuty3", "%", is_standard=False),
+    Quantity("HeaterDuty4", "%", is_standard=False),
+    Quantity("NozzleHeaterDuty", "%", is_standard=False),
+    Quantity("ScrewRevolutions", "1", is_standard=False),
+    Quantity("CoolantFlow", "L/min", is_standard=False),
+    Quantity("CoolantTemperatureRise", "K", is_standard=False),
+    Quantity("MouldClosingTime", "s", is_standard=False),
+    Quantity("MouldOpeningTime", "s", is_standard=False),
+    Quantity("EjectionTime", "s", is_standard=False),
+    Quantity("EjectorForceMaximum", "kN", is_standard=False),
+    Quantity("TieBarImbalance", "%", is_standard=False),
+    Quantity("MouldProtectionForce", "kN", is_standard=False),
+    Quantity("SystemPressureMaximum", "bar", is_standard=False),
+    Quantity("PumpPower", "kW", is_standard=False),
 )
 """Scalars of one cycle, by name."""
 
@@ -73,5 +94,20 @@ SIGNALS: Final = _by_name(
 )
 """Curves of one cycle, by name; outside OPC 40077, so offered in a namespace of the maker's own."""
 
-FAILURE_MODES: Final = ("check_ring_wear",)
-"""Failure modes that the default bundle's head can name; the ids of the process model's list."""
+FAILURE_MODES: Final = (
+    "check_ring_wear",
+    "screw_barrel_wear",
+    "heater_band_open",
+    "thermocouple_drift",
+    "pump_leakage",
+    "valve_lag_stiction",
+    "accumulator_precharge_loss",
+    "oil_cooler_fouling",
+    "cooling_fouling",
+    "mould_parting_wear_flash",
+    "nozzle_leak_drool",
+    "gate_or_nozzle_blocked",
+    "toggle_tiebar_wear",
+    "ejector_core_friction",
+)
+"""What can fail on a press; the ids of the process model's list. A bundle names those that it was trained on."""

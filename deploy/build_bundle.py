@@ -16,7 +16,7 @@ from contract.vocabulary import FAILURE_MODES
 from models.features.resample import INTERVAL_S, SAMPLES_MAX
 from models.runtime.bundle import Bundle, manifest_of, read_bundle, write_bundle
 from models.runtime.scorer import Scorer
-from models.training import failure, novelty, quality
+from models.training import bundle_head, failure, failure_modes, novelty, quality
 from models.training.dataset import HEALTHY, dataset_of, split_by_press
 from models.training.export import TrainedHead
 from simulators.faults.check_ring_wear import CheckRingWear
@@ -31,6 +31,8 @@ SEVERITY_MIN = 0.25
 CYCLE_MS, HOUR_MS = 20_000, 3_600_000
 WINDOW_S = INTERVAL_S * SAMPLES_MAX + 2 * SAMPLE_INTERVAL_S
 """What the gateway keeps of a cycle; it resamples the press's own rate, and so does training."""
+HISTORY_EVERY = 3
+"""Of the shots that set thresholds; neighbours say the same."""
 QUALITY_DATA = Path("polenta/data.csv")
 
 
@@ -50,10 +52,16 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="zhisan models build", description=__doc__)
     parser.add_argument("--out", type=Path, default=OUT, help="where to write it (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="seed of simulation and training (default: %(default)s)")
+    parser.add_argument(
+        "--history",
+        type=Path,
+        metavar="DIR",
+        help="of `zhisan sim press-history`: learn all failure modes from it, beside each press's own baseline",
+    )
     parser.add_argument("--quick", action="store_true", help="fewer presses and one cross-validation: for tests")
     options = parser.parse_args(argv)
     started_s = time.monotonic()
-    bundle = build(options.out, options.seed, QUICK if options.quick else FULL)
+    bundle = build(options.out, options.seed, QUICK if options.quick else FULL, history=options.history)
     size_bytes = options.out.stat().st_size
     for head in bundle.manifest.heads:
         print(f"{head.file}: {head.trained_on}\n  measured on {head.measured_on}")
@@ -69,9 +77,9 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def build(out: Path, seed: int, size: Size) -> Bundle:
+def build(out: Path, seed: int, size: Size, *, history: Path | None = None) -> Bundle:
     """Train, write, read back and try on this machine; the same bytes for the same seed and size."""
-    heads = trained_heads(seed, size)
+    heads = trained_heads(seed, size, history=history)
     manifest = manifest_of(tuple(head.head for head in heads), seed=seed)
     write_bundle(out, manifest, {head.head.file: head.model for head in heads})
     bundle = read_bundle(out)
@@ -79,11 +87,12 @@ def build(out: Path, seed: int, size: Size) -> Bundle:
     return bundle
 
 
-def trained_heads(seed: int, size: Size) -> list[TrainedHead]:
-    """All heads for which there are data."""
+def trained_heads(seed: int, size: Size, *, history: Path | None = None) -> list[TrainedHead]:
+    """All heads for which there are data; with a history its failure head takes the place of the simple one."""
     # One thread: sums over threads round differently, and the bytes of the bundle are to be the same everywhere.
     with threadpool_limits(1):
-        return [*_simulated_heads(seed, size), *_quality_head(seed, size)]
+        simulated = _simulated_heads(seed, size) if history is None else _history_heads(history, seed)
+        return [*simulated, *_quality_head(seed, size)]
 
 
 def labelled_shots(seed: int, size: Size) -> Iterator[tuple[Shot, str]]:
@@ -111,14 +120,25 @@ def _simulated_heads(seed: int, size: Size) -> list[TrainedHead]:
     data = dataset_of(labelled_shots(seed, size))
     split = split_by_press(data, seed=seed)
     print("training the failure head and a novelty head for each mould ...", flush=True)
+    modes = [mode for mode in FAILURE_MODES if (data.labels == mode).any()]
     moulds = [process.mould.mould_id for process in PROCESSES.values()]
     return [
-        failure.train(data, FAILURE_MODES, split, seed=seed),
+        failure.train(data, modes, split, seed=seed),
         *(
             novelty.train(data, mould_id, split, file=f"novelty_{number}.onnx")
             for number, mould_id in enumerate(moulds, start=1)
         ),
     ]
+
+
+def _history_heads(folder: Path, seed: int) -> list[TrainedHead]:
+    print(f"learning {len(FAILURE_MODES)} failure modes from {folder} ...", flush=True)
+    model, figures = failure_modes.train_from(folder, FAILURE_MODES, seed=seed, every=HISTORY_EVERY)
+    presses = len(np.unique(model.rows.presses))
+    others = len(model.calibrated_on)
+    trained_on = f"{len(model.rows.ended_ms)} rows of {presses} simulated presses; thresholds on {others} others"
+    measured_on = "presses that neither trees nor calibration have seen, by cross-fitting"
+    return [bundle_head.head_of(model, trained_on=trained_on, metrics=figures, measured_on=measured_on)]
 
 
 def _quality_head(seed: int, size: Size) -> list[TrainedHead]:

@@ -10,7 +10,7 @@ PROGRAMS = {
     "gateway": ("edge_agent.identity.cli", "a gateway's identity: claim"),
     "cloud": ("cloud.cli", "the cloud: run, check"),
     "models": ("deploy.models_cli", "models: build the default bundle"),
-    "sim": ("simulators.plant.__main__", "a simulated plant of OPC UA presses alone"),
+    "sim": ("deploy.sim_cli", "a simulated plant of OPC UA presses alone; press-history: months of production"),
 }
 
 

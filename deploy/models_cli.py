@@ -9,6 +9,11 @@ COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "build": ("deploy.build_bundle", "main", "train and write the default bundle"),
     "train": ("deploy.train_table", "train", "a labelled CSV becomes a bundle with its model card"),
     "score": ("deploy.train_table", "score", "apply such a bundle to a CSV"),
+    "evaluate": ("deploy.evaluate_models", "main", "judge a bundle over months that it has not seen"),
+    "keygen": ("deploy.bundle_cli", "keygen", "make a key that signs bundles"),
+    "sign": ("deploy.bundle_cli", "sign", "sign a bundle"),
+    "verify": ("deploy.bundle_cli", "verify", "check a bundle as a gateway does"),
+    "inspect": ("deploy.bundle_cli", "inspect", "say what is in a bundle"),
 }
 """Module, function, help: a command imports what it alone needs."""
 

@@ -20,6 +20,10 @@ from edge_agent.identity.renewal import Renewal
 from edge_agent.journal.journal import Record
 from edge_agent.journal.segment_journal import SegmentJournal
 from edge_agent.journal.thread import JournalThread
+from edge_agent.models import parts as model_parts
+from edge_agent.models.baselines import BaselineStore
+from edge_agent.models.lineup import Lineup
+from edge_agent.models.roster import Roster
 from edge_agent.pipeline import Pipeline
 from edge_agent.settings import EdgeSettings
 from edge_agent.sources.opcua.press import OpcUaPress
@@ -29,10 +33,8 @@ from edge_agent.uplink.window import Window
 from kit.clock import Clock, SystemClock
 from kit.ids import uuid7
 from kit.mqtt import PahoLink, Will, client_id
-from models.runtime.bundle import read_bundle
-from models.runtime.scorer import Scorer
 
-JOURNAL_FOLDER = "journal"
+JOURNAL_FOLDER, BASELINES_FOLDER = "journal", "baselines"
 RESTART_S_MIN, RESTART_S_MAX = 1.0, 60.0
 STEADY_S = 60.0
 """A source that ran this long before it crashed is restarted without the pause of its earlier crashes."""
@@ -44,10 +46,13 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
 
     Raises:
         JournalError: the journal cannot be opened.
-        BundleError: the model bundle is refused.
+        BundleError: the model bundle of the settings is refused.
+        KeyFileError: the trusted keys cannot be read.
     """
     clock = clock or SystemClock()
-    scorer = Scorer(read_bundle(settings.models.bundle)) if settings.models.bundle is not None else None
+    baselines = BaselineStore(settings.gateway.state_dir / BASELINES_FOLDER)
+    baselines.restore()
+    roster = Roster(Lineup(own=model_parts.own_bundle(settings)), baselines)
     journal, aliases = _open_journal(settings, uuid7(clock.utc_ms()))
     thread = JournalThread(journal)
     health = Health(presses={source.press: False for source in settings.sources.opcua})
@@ -70,6 +75,8 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
     )
 
     link = PahoLink(settings.broker, client_id(settings.gateway.plant, settings.gateway.id), make_will)
+    desk = model_parts.desk(settings, roster, lambda: uplink.report_soon())
+    desk.restore()
     uplink = Uplink(
         link,
         session,
@@ -81,13 +88,15 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
         instance=str(uuid7(clock.utc_ms())),
         new_epoch=lambda: uuid7(clock.utc_ms()),
         health_every_s=settings.uplink.health_every_s,
-        node_properties=_node_properties(scorer),
+        node_properties=[Metric("Gateway/Version", version("zhisan"), DataType.String)],
         confirmation=settings.uplink.confirmation,
+        reports=desk.metrics,
+        on_command=desk.ordered,
     )
     pipeline = Pipeline(
         thread,
         aliases,
-        scorer,
+        roster,
         health,
         uplink.appended,
         curve_interval_s=settings.curves.interval_s,
@@ -113,6 +122,8 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
         async with link, anyio.create_task_group() as tasks:
             tasks.start_soon(uplink.run, name="uplink")
             tasks.start_soon(pipeline.run, name="pipeline")
+            tasks.start_soon(desk.run, name="models")
+            tasks.start_soon(baselines.run, name="baselines")
             for press in sources:
                 tasks.start_soon(_supervise, clock, press.source_id, press.run, name=press.source_id)
             tasks.start_soon(_supervise, clock, "replay", replay.run, name="replay")
@@ -144,14 +155,6 @@ def _open_journal(settings: EdgeSettings, new_epoch: UUID) -> tuple[SegmentJourn
     for press_id in tables[0].presses():
         tables[0].add_press(press_id)
     return journal, tables[0]
-
-
-def _node_properties(scorer: Scorer | None) -> list[Metric]:
-    bundle_id = scorer.bundle_id if scorer is not None else ""
-    return [
-        Metric("Gateway/Version", version("zhisan"), DataType.String),
-        Metric(shot_wire.BUNDLE, bundle_id, DataType.String),
-    ]
 
 
 async def _supervise(clock: Clock, name: str, work: Callable[[], Awaitable[None]]) -> None:

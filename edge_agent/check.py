@@ -13,13 +13,15 @@ from asyncua import ua
 from edge_agent.app import JOURNAL_FOLDER
 from edge_agent.journal.journal import JournalError
 from edge_agent.journal.segment_journal import SegmentJournal
+from edge_agent.models import parts as model_parts
 from edge_agent.settings import EdgeSettings, OpcUaSource
 from edge_agent.sources.opcua.certificates import CertificateError, validity_problem
 from edge_agent.sources.opcua.discovery import DiscoveryError, discover
 from edge_agent.sources.opcua.press import make_client
 from kit.clock import Clock
 from kit.mqtt import Connected, Disconnected, PahoLink, client_id
-from models.runtime.bundle import BundleError, read_bundle
+from models.runtime.bundle import BundleError
+from models.runtime.keys import KeyFileError
 
 BROKER_TIMEOUT_S = 5.0
 PRESS_TIMEOUT_S = 15.0
@@ -79,9 +81,10 @@ def _bundle(settings: EdgeSettings) -> Finding:
     if settings.models.bundle is None:
         return Finding("warning", "models.bundle", "no bundle is configured; shots will be sent unscored")
     try:
-        bundle = read_bundle(settings.models.bundle)
-    except BundleError as error:
+        bundle = model_parts.own_bundle(settings)
+    except (BundleError, KeyFileError) as error:
         return Finding("error", "models.bundle", str(error))
+    assert bundle is not None
     return Finding("ok", "models.bundle", f"bundle {bundle.bundle_id} is whole and fits this version's features")
 
 

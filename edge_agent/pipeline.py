@@ -13,6 +13,7 @@ from edge_agent.aliases import AliasTable
 from edge_agent.health import Health
 from edge_agent.journal.journal import REFUSED, JournalFullError, NewRecord
 from edge_agent.journal.thread import JournalThread
+from edge_agent.models.roster import Roster
 from edge_agent.sources.source import Delivery
 from models.features.extract import extract
 from models.features.resample import resample
@@ -38,7 +39,7 @@ class Pipeline:
         self,
         journal: JournalThread,
         aliases: AliasTable,
-        scorer: Scorer | None,
+        scorer: Scorer | Roster | None,
         health: Health,
         on_appended: Callable[[int], None],
         *,
@@ -116,7 +117,7 @@ class Pipeline:
     def _records(self, batch: Sequence[Delivery]) -> list[NewRecord]:
         shots = [resample(d.shot, self._curve_interval_s, self._curve_samples_max) for d in batch]
         scored = score(shots, self._scorer)
-        self._health.shots_scored += len(scored) if self._scorer is not None else 0
+        self._health.shots_scored += sum(bool(one.scores.bundle_id) for one in scored)
         return [self._record(item, delivery) for item, delivery in zip(scored, batch, strict=True)]
 
     def _record(self, scored: ScoredShot, delivery: Delivery) -> NewRecord:
@@ -138,9 +139,12 @@ class Pipeline:
         return NewRecord(press_id, ended_ms, body, is_gap=True)
 
 
-def score(shots: Sequence[Shot], scorer: Scorer | None) -> list[ScoredShot]:
-    """The shots with their features and, when there are models, their scores."""
+def score(shots: Sequence[Shot], scorer: Scorer | Roster | None) -> list[ScoredShot]:
+    """The shots with their features and, when there are models, their scores; a roster knows a model for each press."""
     features = [extract(shot) for shot in shots]
-    scores = [Scores("")] * len(shots) if scorer is None else scorer.score(features, [shot.mould_id for shot in shots])
+    if isinstance(scorer, Scorer):
+        scores = scorer.score(features, [shot.mould_id for shot in shots])
+    else:
+        scores = scorer.score(shots, features) if scorer is not None else [Scores("")] * len(shots)
     rows = zip(shots, features, scores, strict=True)
     return [ScoredShot(shot, vector, FEATURES_HASH, given) for shot, vector, given in rows]

@@ -50,7 +50,17 @@ class UplinkSettings(Settings):
 class ModelSettings(Settings):
     """What scores the shots."""
 
-    bundle: Path | None = Field(None, description="Model bundle; without one, shots are sent unscored.")
+    bundle: Path | None = Field(
+        None, description="Model bundle; without one, shots are sent unscored until one is sent."
+    )
+    require_signature: bool = Field(True, description="Refuse a bundle that no trusted key has signed.")
+    trusted_keys: Path | None = Field(
+        None, description="Folder of public keys (*.pub, and revoked.txt); by default `trusted_keys` in `state_dir`."
+    )
+    cloud_url: str = Field(
+        "", description="https address of the cloud that bundles are fetched from; empty: the one that claimed us."
+    )
+    cloud_ca_file: Path | None = Field(None, description="Authority of its web certificate, if not a public one.")
 
 
 class CurveSettings(Settings):
@@ -112,4 +122,8 @@ class EdgeSettings(Settings):
         twice = sorted({press for press in presses if presses.count(press) > 1})
         if twice:
             raise ValueError(f"press {', '.join(twice)} is named by more than one source")
+        folded = [press.lower() for press in presses]
+        alike = sorted(press for press in presses if folded.count(press.lower()) > 1)
+        if alike:
+            raise ValueError(f"presses {', '.join(alike)} differ in upper and lower case alone")
         return self

@@ -58,6 +58,13 @@ class Disconnected:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The broker has answered a `subscribe` of this connection; `is_granted`: it has taken every filter."""
+
+    is_granted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """One message of a subscription."""
 
@@ -65,7 +72,7 @@ class Received:
     payload: bytes
 
 
-LinkEvent = Connected | Disconnected | Received
+LinkEvent = Connected | Disconnected | Subscribed | Received
 
 
 class Link(Protocol):
@@ -75,7 +82,7 @@ class Link(Protocol):
         """Wait for news; all that is waiting, in order of arrival."""
 
     def subscribe(self, topics: list[tuple[str, int]]) -> None:
-        """Subscribe on the present connection; to be repeated after each `Connected`."""
+        """Subscribe on the present connection, as after each `Connected`; `Subscribed` is the answer."""
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
         """Hand a message to the network; False when there is no connection, and then it is not kept."""
@@ -121,6 +128,7 @@ class PahoLink:
         client.on_pre_connect = self._on_pre_connect
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         return client
 
@@ -144,7 +152,8 @@ class PahoLink:
         client.disconnect()
         await anyio.to_thread.run_sync(client.loop_stop)
         # paho closes its inner sockets when it is freed, which a cycle through our methods would put off.
-        client.on_pre_connect = client.on_connect = client.on_disconnect = client.on_message = None
+        client.on_pre_connect = client.on_connect = client.on_disconnect = None
+        client.on_subscribe = client.on_message = None
 
     async def events(self) -> list[LinkEvent]:
         """Wait for news; all that is waiting, in order of arrival."""
@@ -162,8 +171,8 @@ class PahoLink:
         self._client.subscribe(topics)
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
-        """Hand a message to the network; False when there is no connection."""
-        return self._client.publish(topic, payload, qos, retain).rc == paho.MQTT_ERR_SUCCESS
+        """Hand a message to the network; False when no broker has accepted us: paho would keep QoS 1 for later."""
+        return self._client.is_connected() and self._client.publish(topic, payload, qos, retain).rc == 0
 
     async def reconnect(self, *, after_s: float = 0.0) -> None:
         """Disconnect cleanly and connect again (the caller has published its own farewell)."""
@@ -189,18 +198,19 @@ class PahoLink:
             self._loop.call_soon_threadsafe(wake.set)
 
     def _on_pre_connect(self, client: paho.Client, _userdata: object) -> None:
+        client.drop_out_messages()  # paho would send again, before our births, what the last connection did not confirm
         will = self._make_will()
         if will is not None:
             client.will_set(will.topic, will.payload, will.qos, will.retain)
 
     def _on_connect(self, _client: object, _data: object, _flags: object, reason: ReasonCode, _props: object) -> None:
-        if reason.is_failure:
-            self._put(Disconnected(f"refused by the broker: {reason}"))
-        else:
-            self._put(Connected())
+        self._put(Disconnected(f"refused by the broker: {reason}") if reason.is_failure else Connected())
 
     def _on_disconnect(self, _client: object, _data: object, _flags: object, reason: ReasonCode, _p: object) -> None:
         self._put(Disconnected(str(reason)))
+
+    def _on_subscribe(self, _client: object, _data: object, _mid: int, codes: list[ReasonCode], _p: object) -> None:
+        self._put(Subscribed(not any(code.is_failure for code in codes)))
 
     def _on_message(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
         self._put(Received(message.topic, bytes(message.payload)))

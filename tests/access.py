@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from cloud.app import Cloud
+from cloud.core import csrf
 from cloud.core.access import Right, Role
 from cloud.core.audit import SYSTEM
 from cloud.core.tenants import DEFAULT_TENANT
@@ -36,4 +37,8 @@ async def session_headers(cloud: Cloud, login: str, role: Role, *, tenant_id: st
                 session, SYSTEM, login=login, name=login, tenant_id=tenant_id, role=role, now_ms=now_ms
             )
         token = people.open_session(session, user_id, tenant_id, address="10.0.0.1", now_ms=now_ms)
-    return {"Cookie": f"{COOKIE}={token}", "X-CSRF-Token": tokens.csrf_token_of(token), "Origin": "http://cloud"}
+    return {
+        "Cookie": f"{COOKIE}={token}",
+        "X-CSRF-Token": csrf.masked(tokens.csrf_secret_of(token)),
+        "Origin": "http://cloud",
+    }

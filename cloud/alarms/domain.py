@@ -7,14 +7,14 @@ from typing import Literal
 from uuid import UUID
 
 from cloud.core.tenants import TenantId
-from contract.shot import ScoredShot
+from contract.shot import ScoredShot, Scores
 
 State = Literal["active_unacknowledged", "active_acknowledged", "cleared_unacknowledged", "normal"]
 STATES: tuple[State, ...] = ("active_unacknowledged", "active_acknowledged", "cleared_unacknowledged", "normal")
 ACTIVE_STATES: tuple[State, ...] = ("active_unacknowledged", "active_acknowledged")
 OPEN_STATES: tuple[State, ...] = (*ACTIVE_STATES, "cleared_unacknowledged")
 
-FAILURE_PREFIX = "FailureProbability/"
+FAILURE_PREFIX, THRESHOLD_PREFIX = "FailureProbability/", "FailureThreshold/"
 FAILURE_PROBABILITY = "failure_probability"
 
 
@@ -33,6 +33,12 @@ class AlarmRules:
     off_delay_shots: int = 20
     history_s_max: float = 900.0
     priority: str = "high"
+
+    def at(self, threshold: float | None) -> "AlarmRules":
+        """The rules with a bundle's own threshold; the deadband is at most a quarter of it."""
+        if threshold is None:
+            return self
+        return replace(self, threshold=threshold, deadband=min(self.deadband, threshold / 4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +104,37 @@ def counts(scored: ScoredShot, *, is_historical: bool, received_ms: int, tracker
     return is_next and received_ms - ended_ms <= rules.history_s_max * 1000
 
 
-def failure_probabilities(scored: ScoredShot) -> dict[str, float]:
-    """The probability of each failure mode that a head spoke of."""
-    values: Mapping[str, float] = scored.scores.values
-    return {key.removeprefix(FAILURE_PREFIX): p for key, p in values.items() if key.startswith(FAILURE_PREFIX)}
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """What a head says of one failure mode: the probability within its longest horizon, and the bundle's threshold.
+
+    A bundle's threshold comes from its false-alarm budget; one without leaves it to the rules.
+    """
+
+    probability: float
+    threshold: float | None = None
+    key: str = ""
+    """The score's name."""
+
+
+def risks(scores: Scores) -> dict[str, Risk]:
+    """What the heads said of each failure mode; `mode@24h` is the mode within 24 h."""
+    values: Mapping[str, float] = scores.values
+    found: dict[str, tuple[float, str]] = {}
+    for key in values:
+        if key.startswith(FAILURE_PREFIX):
+            mode, _, horizon = key.removeprefix(FAILURE_PREFIX).partition("@")
+            hours = _hours(horizon)
+            if mode not in found or hours > found[mode][0]:
+                found[mode] = hours, key
+    return {mode: Risk(values[key], values.get(THRESHOLD_PREFIX + mode), key) for mode, (_, key) in found.items()}
+
+
+def _hours(horizon: str) -> float:
+    try:
+        return float(horizon.removesuffix("h"))
+    except ValueError:
+        return 0.0
 
 
 def acknowledged(state: State) -> State:

@@ -12,7 +12,7 @@ import anyio.to_thread
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms import repository
-from cloud.alarms.domain import Tracker, counts, failure_probabilities, step
+from cloud.alarms.domain import Tracker, counts, risks, step
 from cloud.alarms.service import AlarmService
 from cloud.alarms.tables import TrackerRow
 from cloud.core import cursors
@@ -85,8 +85,8 @@ class AlarmConsumer:
     async def _take_shot(
         self, session: AsyncSession, tenant_id: TenantId, row: StoredShot, trackers: dict[TrackerKey, Tracker]
     ) -> None:
-        rules = self._alarms.rules
-        for mode, probability in failure_probabilities(row.scored).items():
+        for mode, risk in risks(row.scored.scores).items():
+            rules = self._alarms.rules.at(risk.threshold)
             key = (row.press.plant_id, row.press.press_id, mode)
             tracker = trackers.get(key, Tracker())
             if not counts(
@@ -97,7 +97,7 @@ class AlarmConsumer:
                 rules=rules,
             ):
                 continue
-            after, happened = step(tracker, probability, row.scored.shot.ended_ms, rules)
+            after, happened = step(tracker, risk.probability, row.scored.shot.ended_ms, rules)
             trackers[key] = after
             if happened == "raise":
                 self._alarms.raise_alarm(
@@ -105,7 +105,8 @@ class AlarmConsumer:
                     tenant_id,
                     row,
                     mode,
-                    probability=probability,
+                    probability=risk.probability,
+                    threshold=rules.threshold,
                     first_over_ms=after.first_over_ms or row.scored.shot.ended_ms,
                     now_ms=self._clock.utc_ms(),
                 )

@@ -59,6 +59,7 @@ class AlarmService:
         mode: str,
         *,
         probability: float,
+        threshold: float,
         first_over_ms: int,
         now_ms: int,
     ) -> Alarm:
@@ -74,7 +75,7 @@ class AlarmService:
             priority=self.rules.priority,
             state="active_unacknowledged",
             probability=probability,
-            threshold=self.rules.threshold,
+            threshold=threshold,
             count=None,
             reasons=[asdict(reason) for reason in reasons_of(row.scored)],
             first_over_ms=first_over_ms,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, Request
 
+from cloud.core import csrf
 from kit.errors import ZhisanError
 
 SCOPE_KEY: Final = "principal"
@@ -94,8 +95,16 @@ class Principal:
     name: str
     tenant_id: str
     rights: frozenset[Right]
-    csrf_token: str = ""
-    """What the forms of this session send back; empty for an API key, which no browser sends by itself."""
+    csrf_secret: str = ""
+    """What the tokens of this session's forms are made of; empty for an API key, which no browser sends by itself."""
+
+    def form_token(self) -> str:
+        """What a form of this session sends back; another one at each call, empty without a session."""
+        return csrf.masked(self.csrf_secret)
+
+    def is_form_token(self, told: str) -> bool:
+        """Whether `told` was made for a form of this session."""
+        return csrf.is_token_of(told, self.csrf_secret)
 
 
 def principal_of(request: Request) -> Principal | None:

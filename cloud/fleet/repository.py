@@ -40,6 +40,14 @@ async def presses_by_key(session: AsyncSession, keys: Sequence[tuple[str, str]])
     return found
 
 
+async def press_like(session: AsyncSession, plant_id: str, press_id: str) -> PressRow | None:
+    """Another press of the plant, the oldest, whose id differs in upper and lower case alone (of ASCII letters)."""
+    statement = select(PressRow).where(
+        PressRow.plant_id == plant_id, PressRow.press_id != press_id, func.lower(PressRow.press_id) == press_id.lower()
+    )
+    return (await session.scalars(statement.order_by(PressRow.registered_ms).limit(1))).first()
+
+
 async def presses_of_gateway(session: AsyncSession, plant_id: str, gateway_id: str) -> Sequence[PressRow]:
     """Every press that this gateway serves."""
     statement = select(PressRow).where(PressRow.plant_id == plant_id, PressRow.gateway_id == gateway_id)
@@ -107,8 +115,9 @@ async def gateways(
 
 
 async def all_gateways(session: AsyncSession) -> Sequence[GatewayRow]:
-    """The gateways of all tenants."""
-    return (await session.scalars(select(GatewayRow))).all()
+    """The gateways of all tenants, the oldest first."""
+    order = (GatewayRow.registered_ms, GatewayRow.plant_id, GatewayRow.gateway_id)
+    return (await session.scalars(select(GatewayRow).order_by(*order))).all()
 
 
 async def presses(

@@ -33,10 +33,13 @@ GATEWAY_REGISTERED = "gateway.registered"
 PRESS_REGISTERED = "press.registered"
 GATEWAY_STATE_CHANGED = "gateway.state_changed"
 PRESS_STATE_CHANGED = "press.state_changed"
+PRESS_NAMED_ALIKE = "press.named_alike"
 GATEWAY_REFUSED = "gateway.refused"
 REFUSED_AGAIN_MS = 10 * 60 * 1000
 """A refused gateway knocks again and again: one event in this time tells of it."""
 REFUSED_AT = "RefusedAtMs"
+STRANGERS_MAX = 1_000
+"""Refused programs that were never let in, of which it is known when they were told of; one beyond goes untold."""
 
 
 class FleetService:
@@ -46,6 +49,7 @@ class FleetService:
         self._events = events
         self._live = live
         self._rules = rules
+        self._strangers_ms: dict[tuple[str, str], int] = {}
 
     async def node_born(
         self,
@@ -109,6 +113,7 @@ class FleetService:
         row = await self._gateway(session, plant_id, gateway_id, now_ms)
         row.health = {**row.health, **health_of(metrics)}
         row.clock_offset_s = clock_offset_s if clock_offset_s is not None else row.clock_offset_s
+        row.bundle_id = text_of(metrics, BUNDLE) if BUNDLE in metrics else row.bundle_id
         self._heard(session, row, now_ms)
         announce(session, self._live.fleet)
 
@@ -117,11 +122,20 @@ class FleetService:
     ) -> None:
         """A program that says it is this gateway is not let in; people must know."""
         row = await repository.gateway(session, plant_id, gateway_id)
-        if row is None or now_ms - row.health.get(REFUSED_AT, 0) < REFUSED_AGAIN_MS:
+        told_ms = self._strangers_ms.get((plant_id, gateway_id), 0) if row is None else row.health.get(REFUSED_AT, 0)
+        if now_ms - told_ms < REFUSED_AGAIN_MS:
             return
-        row.health = {**row.health, REFUSED_AT: now_ms}
+        if row is not None:
+            row.health = {**row.health, REFUSED_AT: now_ms}
+            tenant_id = TenantId(row.tenant_id)
+        elif told_ms or len(self._strangers_ms) < STRANGERS_MAX:
+            self._strangers_ms[plant_id, gateway_id] = now_ms
+            plant = await repository.plant(session, plant_id)  # not registered here: a stranger makes no plants
+            tenant_id = DEFAULT_TENANT if plant is None else TenantId(plant.tenant_id)
+        else:
+            return
         payload = {"plant_id": plant_id, "gateway_id": gateway_id, "reason": reason}
-        self._events.record(session, TenantId(row.tenant_id), GATEWAY_REFUSED, payload, now_ms)
+        self._events.record(session, tenant_id, GATEWAY_REFUSED, payload, now_ms)
         announce(session, self._live.fleet)
 
     async def shots_seen(self, session: AsyncSession, shots: Sequence[SeenShot]) -> None:
@@ -160,6 +174,10 @@ class FleetService:
         """All kept births as (plant, gateway, press or None, raw), a gateway's own before those of its presses."""
         rows = await repository.births(session)
         return [(row.plant_id, row.gateway_id, row.press_id or None, row.raw) for row in rows]
+
+    async def load_gateways(self, session: AsyncSession) -> list[tuple[str, str]]:
+        """All gateways as (plant, gateway), the oldest first."""
+        return [(row.plant_id, row.gateway_id) for row in await repository.all_gateways(session)]
 
     async def own_plant(self, session: AsyncSession, plant_id: str, tenant_id: TenantId, *, now_ms: int) -> bool:
         """Whether the plant is the tenant's; one that nobody knows becomes it."""
@@ -215,6 +233,10 @@ class FleetService:
         await session.flush()
         payload = {"plant_id": row.plant_id, "press_id": press_id, "gateway_id": row.gateway_id}
         self._events.record(session, TenantId(row.tenant_id), PRESS_REGISTERED, payload, now_ms)
+        like = await repository.press_like(session, row.plant_id, press_id)
+        if like is not None:  # taken all the same: what it has sent would stop its gateway's other presses
+            payload = {**payload, "other_press_id": like.press_id, "other_gateway_id": like.gateway_id}
+            self._events.record(session, TenantId(row.tenant_id), PRESS_NAMED_ALIKE, payload, now_ms)
         announce(session, self._live.fleet)
         return row
 

@@ -72,7 +72,7 @@ class Identify:
         if scope["method"] not in SAFE_METHODS:
             is_ours = is_own_site(headers)
             if is_ours and principal is not None and scope["path"] not in DOORS:
-                is_ours, receive = await _has_token(headers, principal.csrf_token, receive)
+                is_ours, receive = await _has_token(headers, principal, receive)
             if not is_ours:
                 await self._refuse(Request(scope))(scope, receive, send)
                 return
@@ -93,7 +93,7 @@ class Identify:
             async with self._database.transaction() as session:
                 await repository.mark_seen(session, token_hash, now_ms)
         rights = rights_of(role.role for role in roles)
-        return Principal("user", user.user_id, user.login, row.tenant_id, rights, tokens.csrf_token_of(token))
+        return Principal("user", user.user_id, user.login, row.tenant_id, rights, tokens.csrf_secret_of(token))
 
     def _is_open(self, row: SessionRow, now_ms: int) -> bool:
         return now_ms < row.expires_ms and now_ms - row.seen_ms < self._rules.idle_ms
@@ -145,16 +145,16 @@ def _is_good(row: ApiKeyRow, secret: str, now_ms: int) -> bool:
     return is_known and row.revoked_ms is None and now_ms < row.expires_ms
 
 
-async def _has_token(headers: Mapping[str, str], wanted: str, receive: Receive) -> tuple[bool, Receive]:
+async def _has_token(headers: Mapping[str, str], principal: Principal, receive: Receive) -> tuple[bool, Receive]:
     """Whether the request brings the session's token, in a header or in a field of its form."""
     told = headers.get(CSRF_HEADER)
     if told is not None:
-        return tokens.is_same(told, wanted), receive
+        return principal.is_form_token(told), receive
     if not headers.get("content-type", "").startswith(FORM):
         return False, receive
     body, again = await _read(receive)
     fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=1_000)
-    return tokens.is_same(fields.get(CSRF_FIELD, [""])[0], wanted), again
+    return principal.is_form_token(fields.get(CSRF_FIELD, [""])[0]), again
 
 
 async def _read(receive: Receive) -> tuple[bytes, Receive]:

@@ -21,8 +21,8 @@ def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def csrf_token_of(token: str) -> str:
-    """What the forms of a session send back: whoever has it cannot find the session's own secret by it."""
+def csrf_secret_of(token: str) -> str:
+    """What a session's forms prove themselves by: whoever has it cannot find the session's own secret by it."""
     return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 

@@ -12,6 +12,7 @@ class MemoryRegistry:
 
     def __init__(self) -> None:
         self._births: dict[GatewayKey, dict[str | None, bytes]] = {}
+        self._known: dict[GatewayKey, None] = {}
 
     async def births(self) -> list[Birth]:
         """See the port."""
@@ -22,6 +23,10 @@ class MemoryRegistry:
             for press_id, raw in sorted(told.items(), key=lambda birth: birth[0] or "")
         ]
 
+    async def gateways(self) -> list[GatewayKey]:
+        """See the port."""
+        return list(self._known)
+
     async def take(self, result: Digest, records: Sequence[IncomingShot | IncomingGap], now_ms: int) -> None:
         """See the port."""
         del records, now_ms
@@ -29,6 +34,7 @@ class MemoryRegistry:
             match news:
                 case GatewayBorn(gateway, _, _, raw):
                     self._births[gateway] = {None: raw}
+                    self._known.setdefault(gateway)
                 case PressBorn(gateway, press_id, _, raw):
                     self._births.setdefault(gateway, {})[press_id] = raw
                 case GatewayDied(gateway):

@@ -18,10 +18,13 @@ Birth = tuple[GatewayKey, str | None, bytes]
 
 
 class Registry(Protocol):
-    """Durable: what `take` has returned from is found by `births` after a restart."""
+    """Durable: what `take` has returned from is found by `births` and `gateways` after a restart."""
 
     async def births(self) -> list[Birth]:
         """The births that hold, each gateway's own before those of its presses."""
+
+    async def gateways(self) -> list[GatewayKey]:
+        """Every gateway that was ever let in, also those that are off, in the order of their first birth."""
 
     async def take(self, result: Digest, records: Sequence[IncomingShot | IncomingGap], now_ms: int) -> None:
         """Births, deaths, health, refusals, letters and the stored `records` of one batch, all or nothing."""
@@ -40,6 +43,11 @@ class FleetRegistry:
         async with self._database.reading() as session:
             found = await self._fleet.load_births(session)
         return [(GatewayKey(plant_id, gateway_id), press_id, raw) for plant_id, gateway_id, press_id, raw in found]
+
+    async def gateways(self) -> list[GatewayKey]:
+        """See the port."""
+        async with self._database.reading() as session:
+            return [GatewayKey(*found) for found in await self._fleet.load_gateways(session)]
 
     async def take(self, result: Digest, records: Sequence[IncomingShot | IncomingGap], now_ms: int) -> None:
         """See the port."""

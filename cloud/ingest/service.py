@@ -10,7 +10,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from cloud.ingest import recovery
 from cloud.ingest.commits import CommitSchedule
 from cloud.ingest.digest import Digest, GatewayBorn, digest
+from cloud.ingest.flapping import Flapping
 from cloud.ingest.gate import Gate
+from cloud.ingest.listening import Listening
 from cloud.ingest.registry import Registry
 from cloud.telemetry.store import GatewayKey, IncomingGap, IncomingShot, TelemetryError, TelemetryStore
 from contract import commit, standing
@@ -20,11 +22,13 @@ from contract.sparkplug.message import Message
 from contract.sparkplug.topics import NodeKey
 from contract.standing import Refusal, Replay, Standing
 from kit.clock import Clock
-from kit.mqtt import Connected, Disconnected, Link, LinkEvent, Received
+from kit.mqtt import Connected, Disconnected, Link, LinkEvent, Received, Subscribed
 
 BATCH_MESSAGES_MAX = 500
 DIGESTS_WAITING_MAX = 1
 TICK_S = 0.1
+SUBSCRIBE_AGAIN_S = 10.0
+"""A subscription that the broker refused, or did not answer, is tried again after this."""
 REBIRTHS_WAITING_MAX = 10_000
 REFUSALS_WAITING_MAX = 1_000
 LOST_AT_HOST = "lost_at_host"
@@ -61,20 +65,26 @@ class Ingest:
         self._refusals: dict[GatewayKey, Refusal] = {}
         self._decoder, self._storer = anyio.CapacityLimiter(1), anyio.CapacityLimiter(1)
         self._dropped = 0
+        self._flapping = Flapping()
+        self._pause_s = self._subscribed_s = 0.0
         self.is_connected = False
-        self.listening = anyio.Event()
-        """Set once the ingest has subscribed for the first time: from then on the host may say that it is online."""
+        self.listening = Listening()
+        """On while the broker has granted our subscriptions: only then the host may say that it is online."""
 
     async def run(self) -> None:
         """Serve until cancelled."""
         await self._restore_births()
         send, receive = anyio.create_memory_object_stream[Digest](DIGESTS_WAITING_MAX)
-        async with send, receive, anyio.create_task_group() as tasks:
-            tasks.start_soon(self._decode, send, name="ingest.decode")
-            tasks.start_soon(self._store_all, receive, name="ingest.store")
-            tasks.start_soon(self._answer, name="ingest.answer")
+        try:
+            async with send, receive, anyio.create_task_group() as tasks:
+                tasks.start_soon(self._decode, send, name="ingest.decode")
+                tasks.start_soon(self._store_all, receive, name="ingest.store")
+                tasks.start_soon(self._answer, name="ingest.answer")
+        finally:
+            self.listening.turn(on=False)
 
     async def _restore_births(self) -> None:
+        self._gate.load(await self._registry.gateways())
         for gateway, press_id, raw in await self._registry.births():
             self._session.load_birth(_node(gateway), raw, press_id)
 
@@ -86,6 +96,10 @@ class Ingest:
             for start in range(0, len(messages), BATCH_MESSAGES_MAX):
                 batch = messages[start : start + BATCH_MESSAGES_MAX]
                 await send.send(await to_thread.run_sync(self._digest, batch, limiter=self._decoder))
+            if self._pause_s:
+                log.error("ingest_stays_away", reason="its connections are taken away", for_s=self._pause_s)
+                after_s, self._pause_s = self._pause_s, 0.0
+                await self._link.reconnect(after_s=after_s)
 
     def _digest(self, messages: Sequence[tuple[str, bytes]]) -> Digest:
         return digest(self._session, self._gate, messages, self._clock.utc_ms(), self._clock.monotonic_s())
@@ -100,12 +114,22 @@ class Ingest:
                 messages.append((topic, payload))
             case Connected():
                 self.is_connected = True
-                self._link.subscribe(self._session.subscriptions())
-                self.listening.set()
+                self._flapping.connected(self._clock.monotonic_s())
+                self._subscribe()
                 log.info("ingest_connected")
+            case Subscribed(is_granted):
+                self.listening.turn(on=is_granted and self.is_connected)
+                if not is_granted:
+                    log.error("ingest_not_subscribed", again_in_s=SUBSCRIBE_AGAIN_S)
             case Disconnected(reason):
                 self.is_connected = False
+                self.listening.turn(on=False)
+                self._pause_s = self._flapping.lost(self._clock.monotonic_s()) or self._pause_s
                 log.warning("ingest_disconnected", reason=reason)
+
+    def _subscribe(self) -> None:
+        self._subscribed_s = self._clock.monotonic_s()
+        self._link.subscribe(self._session.subscriptions())
 
     async def _store_one(self, result: Digest) -> None:
         is_stored = await to_thread.run_sync(self._is_written, result.records, limiter=self._storer)
@@ -163,6 +187,8 @@ class Ingest:
             if not self.is_connected:
                 continue
             now_ms, now_s = self._clock.utc_ms(), self._clock.monotonic_s()
+            if not self.listening.is_on and now_s - self._subscribed_s >= SUBSCRIBE_AGAIN_S:
+                self._subscribe()
             for gateway, epoch in self._commits.take_due(now_s):
                 word = commit.to_metrics(commit.commit_of(epoch, await self._durable(gateway, epoch)))
                 self._publish(self._session.command(_node(gateway), word, now_ms))

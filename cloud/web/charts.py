@@ -7,13 +7,15 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from cloud.alarms.domain import risks
 from cloud.telemetry.store import StoredShot
-from cloud.web.fleet_view import FAILURE_PREFIX, NOVELTY_PREFIX
+from cloud.web.fleet_view import NOVELTY_PREFIX
 from cloud.web.translation import Catalogue
 from cloud.web.wording import mode_name, quantity_name
 from contract.shot import FloatArray
 from contract.vocabulary import SIGNALS
 
+MODES_SHOWN = 6
 POINTS_MAX = 1_200
 """About two a pixel on a wide screen; beyond it each pair of points is the least and the greatest of a bucket."""
 POINT_DIGITS = 5
@@ -85,13 +87,16 @@ def curves_chart(t: Catalogue, row: StoredShot | None) -> Chart:
 
 
 def trend_chart(t: Catalogue, rows: Sequence[StoredShot], *, threshold: float) -> Chart:
-    """Failure probability of each mode, with the alarm's threshold, and novelty with its limit, over time."""
+    """Failure probabilities with the alarm's threshold, and novelty with its limit, over time.
+
+    Of many modes those MODES_SHOWN are shown that came nearest to their thresholds, each within its longest horizon.
+    """
     ordered = sorted(rows, key=lambda row: (row.scored.shot.ended_ms, row.row_id))
-    modes = _names(ordered, FAILURE_PREFIX)
+    modes = _most_telling(ordered, threshold)
     novelties = _names(ordered, NOVELTY_PREFIX)
     panels: list[Panel] = []
     if modes:
-        lines = [_scores(ordered, FAILURE_PREFIX + mode, mode_name(t, mode), 100, "%") for mode in modes]
+        lines = [_scores(ordered, key, mode_name(t, mode), 100, "%") for mode, key in modes]
         limit: Limit = {"label": t("chart.threshold"), "unit": "%", "value": round(threshold * 100, 2)}
         panels.append(_panel(t("chart.panel.failure"), lines, limits=[limit], extent=(0.0, 100.0)))
     if novelties:
@@ -101,6 +106,18 @@ def trend_chart(t: Catalogue, rows: Sequence[StoredShot], *, threshold: float) -
     version = f"{ordered[0].row_id}-{ordered[-1].row_id}-{len(ordered)}-{threshold}" if ordered else "none"
     times = [row.scored.shot.ended_ms / 1000 for row in ordered]
     return _chart(version, t("chart.when"), times, panels, is_time=True)
+
+
+def _most_telling(rows: Sequence[StoredShot], threshold: float) -> list[tuple[str, str]]:
+    """Modes with the name of their score, by name."""
+    nearest: dict[tuple[str, str], float] = {}
+    for row in rows:
+        for mode, risk in risks(row.scored.scores).items():
+            limit = max(threshold if risk.threshold is None else risk.threshold, 1e-9)
+            if math.isfinite(risk.probability):
+                key = mode, risk.key
+                nearest[key] = max(nearest.get(key, 0.0), risk.probability / limit)
+    return sorted(sorted(nearest, key=lambda key: -nearest[key])[:MODES_SHOWN])
 
 
 def thinned(values: FloatArray, count: int, points_max: int = POINTS_MAX) -> list[Value]:

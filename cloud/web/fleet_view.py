@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cloud.alarms.domain import risks
 from cloud.telemetry.store import StoredShot
 from contract.shot import Scores
 
@@ -21,7 +22,6 @@ SEARCH_CHARACTERS_MAX = 80
 WATCH_SHARE = 0.5
 """From half of the alarm's threshold on, a probability is worth a look before it is worth an alarm."""
 
-FAILURE_PREFIX = "FailureProbability/"
 NOVELTY_PREFIX = "Novelty/"
 NOVELTY_SHOWN_MAX = 2.0
 """A novelty bar is full at twice the limit."""
@@ -168,11 +168,16 @@ def board_of(tiles: Iterable[Tile], wanted: FleetFilter, *, tiles_max: int = TIL
 
 
 def failure_gauge(scores: Scores, *, threshold: float) -> Gauge | None:
-    """The highest failure probability; None when no head spoke."""
-    probabilities = _under(scores, FAILURE_PREFIX)
-    if not probabilities:
+    """The failure probability that is nearest to its threshold (the bundle's own, else `threshold`), or over it most.
+
+    None when no head spoke.
+    """
+    found = {mode: risk for mode, risk in risks(scores).items() if math.isfinite(risk.probability)}
+    if not found:
         return None
-    mode, value = max(probabilities, key=lambda pair: (pair[1], pair[0]))
+    limits = {mode: threshold if risk.threshold is None else risk.threshold for mode, risk in found.items()}
+    mode = max(found, key=lambda name: (found[name].probability / max(limits[name], 1e-9), name))
+    value, threshold = found[mode].probability, limits[mode]
     level: Level = "alarm" if value >= threshold else "watch" if value >= threshold * WATCH_SHARE else "normal"
     # Whole percent: a tile is sent again only for a change that the eye can see.
     shown = round(value, 2) if 0.01 <= value <= 0.99 else round(value, 4)

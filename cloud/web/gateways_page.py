@@ -1,6 +1,5 @@
 """The page of gateway identity: certificates and their ends, new claims with the command to run, revocation."""
 
-import secrets
 import shlex
 from typing import Annotated
 from urllib.parse import urlencode
@@ -118,7 +117,7 @@ class GatewaysPage:
             may_manage=Right.MANAGE_GATEWAYS in principal.rights,
             is_open=self._identities.is_open,
             csrf_field=CSRF_FIELD,
-            csrf_token=principal.csrf_token,
+            csrf_token=principal.form_token(),
             reason_characters_max=REASON_CHARACTERS_MAX,
             made=made,
             command=_command(request, made) if made is not None else "",
@@ -132,11 +131,7 @@ class GatewaysPage:
 
 def _is_trusted(request: Request, principal: Principal, token: object) -> bool:
     """Whether a form comes from our own page in the session that it was made for."""
-    is_theirs = (
-        isinstance(token, str)
-        and principal.csrf_token != ""
-        and secrets.compare_digest(token.encode(), principal.csrf_token.encode())
-    )
+    is_theirs = isinstance(token, str) and principal.is_form_token(token)
     return is_own_site(request.headers) and (principal.kind == "api_key" or is_theirs)
 
 

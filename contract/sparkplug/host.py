@@ -16,6 +16,8 @@ from contract.sparkplug.topics import NAMESPACE, DeviceTopic, NodeKey, NodeTopic
 
 NODES_MAX: Final = 10_000
 DEVICES_PER_NODE_MAX: Final = 1_000
+OWN_STATES_KEPT_MAX: Final = 1_024
+"""Of so many attempts to connect a late will is known as ours: half a day of them, one each 30 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,13 @@ class StateContested:
     answer: Message
 
 
+@dataclass(frozen=True, slots=True)
+class HostRival:
+    """A STATE of our own that no connection of ours has written: another host goes by our id."""
+
+    state: State
+
+
 HostEvent = (
     NodeBorn
     | DeviceBorn
@@ -125,6 +134,7 @@ HostEvent = (
     | RebirthNeeded
     | Rejected
     | StateContested
+    | HostRival
 )
 
 
@@ -147,12 +157,16 @@ class HostSession:
     def __init__(self, host_id: str, *, rebirth_limit: RebirthLimit | None = None) -> None:
         self._state_topic = str(StateTopic(check_id(host_id)))
         self._state_ms: int | None = None
+        self._own_ms: tuple[int, ...] = ()
+        self._first_echoed_ms: int | None = None
+        self._is_echoed = False
         self._nodes: dict[NodeKey, _Node] = {}
         self._rebirth_limit = rebirth_limit or RebirthLimit()
 
     def state_will(self, now_ms: int) -> Message:
         """The will (STATE offline) for the next CONNECT."""
-        self._state_ms = now_ms
+        self._state_ms, self._is_echoed = now_ms, False
+        self._own_ms = (*self._own_ms[1 - OWN_STATES_KEPT_MAX :], now_ms)
         return self._state(State(False, now_ms))
 
     def state_birth(self) -> Message:
@@ -163,6 +177,7 @@ class HostSession:
     def state_death(self, now_ms: int) -> Message:
         """STATE offline, to publish before a clean disconnect."""
         self._state_ms = None
+        self._own_ms = (*self._own_ms[1 - OWN_STATES_KEPT_MAX :], now_ms)
         return self._state(State(False, now_ms))
 
     def subscriptions(self, groups: Iterable[str] | None = None) -> list[tuple[str, int]]:
@@ -231,9 +246,25 @@ class HostSession:
         return Message(self._state_topic, encode_state(state), qos=1, retain=True)
 
     def _on_state(self, topic: str, payload: bytes) -> list[HostEvent]:
-        if topic != self._state_topic or self._state_ms is None or decode_state(payload).is_online:
+        if topic != self._state_topic or self._state_ms is None:
             return []
-        return [StateContested(self.state_birth())]
+        state = decode_state(payload)
+        events: list[HostEvent] = [HostRival(state)] if self._is_foreign(state) else []
+        if state.is_online and state.timestamp_ms == self._state_ms and not self._is_echoed:
+            self._is_echoed = True
+            self._first_echoed_ms = self._first_echoed_ms or state.timestamp_ms
+        return events if state.is_online else [*events, StateContested(self.state_birth())]
+
+    def _is_foreign(self, state: State) -> bool:
+        """Whether another host wrote this. What was there before our first word may be of our own earlier life.
+
+        Later than our first word, and not ours, is another's. An online with an older time is only when it came
+        behind our own on this connection (the other's clock is slow): before that it may be what a broker that was
+        put back has kept.
+        """
+        if self._first_echoed_ms is None or state.timestamp_ms in self._own_ms:
+            return False
+        return state.timestamp_ms > self._first_echoed_ms or (state.is_online and self._is_echoed)
 
     def _on_node(self, topic: NodeTopic, text: str, payload: bytes, now_ms: int) -> list[HostEvent]:
         known = self._nodes.get(topic.node)

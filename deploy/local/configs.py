@@ -9,12 +9,22 @@ GATEWAY_ID = "gw-1"
 WEBHOOK_SECRET_VARIABLE = "ZHISAN_DEMO_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
 
 
-def gateway(folder: Path, mqtt_port: int, presses: Sequence[tuple[str, str]], bundle: Path | None) -> Path:
+def gateway(
+    folder: Path,
+    mqtt_port: int,
+    presses: Sequence[tuple[str, str]],
+    bundle: Path | None,
+    *,
+    trusted_keys: Path | None = None,
+    cloud_url: str = "",
+) -> Path:
     """The gateway's settings: every press of the plant, by (press id, url)."""
     sources = "".join(
         f"\n[[sources.opcua]]\npress = {json.dumps(press_id)}\nurl = {json.dumps(url)}\n" for press_id, url in presses
     )
-    models = f"\n[models]\nbundle = {json.dumps(str(bundle))}\n" if bundle else ""
+    models = f"\n[models]\ncloud_url = {json.dumps(cloud_url)}\n"
+    models += f"bundle = {json.dumps(str(bundle))}\n" if bundle else ""
+    models += f"trusted_keys = {json.dumps(str(trusted_keys))}\n" if trusted_keys else ""
     text = f"""\
 [gateway]
 plant = "{PLANT_ID}"
@@ -28,7 +38,15 @@ port = {mqtt_port}
     return _written(folder / "gateway.toml", text)
 
 
-def cloud(folder: Path, host: str, port: int, mqtt_port: int, receiver_url: str | None = None) -> Path:
+def cloud(
+    folder: Path,
+    host: str,
+    port: int,
+    mqtt_port: int,
+    receiver_url: str | None = None,
+    *,
+    trusted_keys: Path | None = None,
+) -> Path:
     """The cloud's settings; with a receiver, one webhook endpoint on loopback whose secret comes by environment."""
     endpoint = f"""
 [webhooks]
@@ -52,7 +70,8 @@ port = {port}
 host = "127.0.0.1"
 port = {mqtt_port}
 """
-    return _written(folder / "cloud.toml", text + endpoint if receiver_url else text)
+    models = f"\n[models]\ntrusted_keys = {json.dumps(str(trusted_keys))}\n" if trusted_keys else ""
+    return _written(folder / "cloud.toml", text + models + (endpoint if receiver_url else ""))
 
 
 def _written(path: Path, text: str) -> Path:

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cloud.identity import setup_file
-from deploy.local import configs
+from deploy.local import configs, signing
 from deploy.local.broker import start_nats
 from deploy.local.current import Current, home, remove_current, write_current
 from deploy.local.processes import Child, ProcessError, free_port, is_taken
@@ -98,7 +98,8 @@ def _run(options: Options, console: Console, running: contextlib.ExitStack) -> N
         parts.append(("broker (NATS, MQTT 3.1.1)", f"mqtt://127.0.0.1:{mqtt_port}, loopback only"))
     web_url = f"http://{options.host}:{options.port}"
     with _step(console, "cloud"):
-        config = configs.cloud(folder, options.host, options.port, mqtt_port, receiver.url)
+        trusted_keys = signing.trusted_folder(folder)
+        config = configs.cloud(folder, options.host, options.port, mqtt_port, receiver.url, trusted_keys=trusted_keys)
         headers = {"Authorization": f"Bearer {_new_key(config)}"}
         environ = {configs.WEBHOOK_SECRET_VARIABLE: secret}
         cloud = Child.start(
@@ -112,7 +113,15 @@ def _run(options: Options, console: Console, running: contextlib.ExitStack) -> N
         running.callback(plant.stop)
         parts.append(("plant", f"{len(presses)} presses (OPC 40077), {options.speed:g} times real time"))
     with _step(console, "gateway"):
-        config = configs.gateway(folder, mqtt_port, presses, options.bundle.resolve())
+        bundle = signing.signed_bundle(folder, options.bundle)
+        config = configs.gateway(
+            folder,
+            mqtt_port,
+            presses,
+            bundle,
+            trusted_keys=trusted_keys,
+            cloud_url=web_url.replace("//0.0.0.0:", "//127.0.0.1:"),
+        )
         gateway = Child.start("gateway", [*ZHISAN, "edge", "run", "--config", config], folder / "gateway.log")
         running.callback(gateway.stop)
         parts.append(("gateway", f"{configs.PLANT_ID}/{configs.GATEWAY_ID}, journal in {folder / 'gateway'}"))

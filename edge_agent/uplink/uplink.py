@@ -20,7 +20,7 @@ from edge_agent.aliases import AliasTable
 from edge_agent.health import Health, HealthReporter
 from edge_agent.journal.journal import JournalFullError, Record
 from edge_agent.journal.thread import JournalThread
-from edge_agent.uplink.window import Fetch, ForeignCommitError, Window
+from edge_agent.uplink.window import RESEND_AFTER_S_MAX, Fetch, ForeignCommitError, Window
 from kit.clock import Clock
 from kit.mqtt import Connected, Disconnected, Link, LinkEvent, Received
 
@@ -36,6 +36,8 @@ WORD_AFTER_S = 5.0
 """A host tells what it has as soon as it has taken a birth: when it does not, the birth was lost."""
 SETTLE_AFTER_S = 30.0
 """A half-open link is found within two keep-alives of 10 s: what is older than that, and some, has gone through."""
+LEFT_AFTER_S = 1.5 * RESEND_AFTER_S_MAX
+"""A press without a source that has sent nothing for longer than any resend waits has left nothing behind."""
 Confirmation = Literal["commit", "state"]
 log = structlog.get_logger()
 
@@ -63,6 +65,8 @@ class Uplink:
         health_every_s: float,
         node_properties: Sequence[Metric],
         confirmation: Confirmation = "commit",
+        reports: Callable[[], Sequence[Metric]] = tuple,
+        on_command: Callable[[Sequence[Metric]], None] = lambda _: None,
     ) -> None:
         self._link = link
         self._session = session
@@ -79,16 +83,24 @@ class Uplink:
         self._replay: Replay | None = None
         self._health_every_s = health_every_s
         self._node_properties = list(node_properties)
+        self._reports = reports
+        self._on_node_command = on_command
+        self._report_due = anyio.Event()
         self._wake = anyio.Event()
         self._is_connected = False
         self._is_birth_due = False
         self._born_s = self._subscribed_s = 0.0
         self._born: dict[str, int] = {}  # press -> how many aliases its birth declared
+        self._sent_s: dict[str, float] = {}  # press that was born -> when a record of it was sent last
 
     def appended(self, next_id: int) -> None:
         """The journal has grown: there is something to send."""
         self._window.appended(next_id)
         self._wake.set()
+
+    def report_soon(self) -> None:
+        """There is news in what `reports` tells: do not wait for the next health report."""
+        self._report_due.set()
 
     async def run(self) -> None:
         """Serve until cancelled, then say farewell."""
@@ -136,6 +148,7 @@ class Uplink:
                     if self._session.is_born:  # each new connection tells once more that the host is away
                         await self._leave()
                 case NodeCommand(metrics):
+                    self._on_node_command(metrics)
                     await self._on_command(metrics)
                 case _:
                     log.debug("message_ignored", topic=topic, reason=str(event))
@@ -253,10 +266,13 @@ class Uplink:
         now_ms = self._clock.utc_ms()
         node_metrics = [
             *self._node_properties,
+            *self._told(now_ms),
             *standing.birth_metrics(stands),
             *_health_metrics(self._reporter.metrics(self._clock.monotonic_s(), now_ms, counts, oldest_ms), now_ms),
         ]
-        presses = {press: self._aliases.birth_metrics(press, now_ms) for press in self._aliases.presses()}
+        # a press that is no longer in the settings, or was in a replayed file, is born when a record of it is sent
+        served = [press for press in self._aliases.presses() if press in self._health.presses]
+        presses = {press: self._aliases.birth_metrics(press, now_ms) for press in served}
         self._window.begin(stands.first, stands.next_id)
         self._born_s = self._clock.monotonic_s()
         self._born = {press: len(metrics) for press, metrics in presses.items()}
@@ -287,13 +303,22 @@ class Uplink:
         if fetch.lane != "live" or now_ms - record.ended_ms > HISTORICAL_AFTER_MS:
             body = mark_historical(body)
         if self._publish(self._session.device_data(record.press_id, body, now_ms)):
-            is_again = self._window.sent(record.record_id, record.size_bytes, self._clock.monotonic_s())
+            now_s = self._sent_s[record.press_id] = self._clock.monotonic_s()
+            is_again = self._window.sent(record.record_id, record.size_bytes, now_s)
             self._health.records_sent += 1
             self._health.records_sent_again += is_again
 
     def _bury_lost_presses(self) -> None:
-        """DDEATH for each press that does not answer, once all that it left behind is sent; birth when it is back."""
-        now_ms = self._clock.utc_ms()
+        """DDEATH for each press that does not answer, once all that it left behind is sent; birth when it is back.
+
+        One that is not in the settings (taken out, or of a replayed file) goes when it has been silent for a while.
+        """
+        now_ms, now_s = self._clock.utc_ms(), self._clock.monotonic_s()
+        for press_id in sorted(self._session.devices - set(self._health.presses)):
+            if now_s - self._sent_s.get(press_id, now_s) >= LEFT_AFTER_S:
+                self._publish(self._session.device_death(press_id, now_ms))
+                self._born.pop(press_id, None)
+                del self._sent_s[press_id]
         for press_id, is_connected in self._health.presses.items():
             if is_connected:
                 self._ensure_born(press_id, now_ms)
@@ -311,14 +336,20 @@ class Uplink:
     def _publish(self, message: Message) -> bool:
         return self._link.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)
 
+    def _told(self, now_ms: int) -> list[Metric]:
+        return [metric._replace(timestamp_ms=now_ms) for metric in self._reports()]
+
     async def _report(self) -> None:
         while True:
-            await anyio.sleep(self._health_every_s)
+            with anyio.move_on_after(self._health_every_s):
+                await self._report_due.wait()
+            self._report_due = anyio.Event()
             counts, oldest_ms = await self._journal.status()
             now_ms = self._clock.utc_ms()
             values = self._reporter.metrics(self._clock.monotonic_s(), now_ms, counts, oldest_ms)
             if self._can_publish() and self._session.is_born and not self._is_birth_due:
-                self._publish(self._session.node_data(_health_metrics(values, now_ms), now_ms))
+                metrics = [*self._told(now_ms), *_health_metrics(values, now_ms)]
+                self._publish(self._session.node_data(metrics, now_ms))
             log.info("gateway_health", **{name.split("/")[1]: round(value, 2) for name, value in values.items()})
 
 

@@ -1,56 +1,68 @@
-"""Where filling and hold end on the curves of a shot, by what the press says or by what the curves show."""
+"""Where filling and hold end on the curves of each shot, by what the press says or by what the curves show."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from contract.shot import CURVE_SAMPLES_MAX, FloatArray, Shot
+from contract.shot import CURVE_SAMPLES_MAX, FloatArray
 
 RELEASED_SHARE = 0.2
 """Hold is over when injection pressure has fallen for good under this share of its peak."""
+Counts = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Phases:
-    """Sample counts from injection start: filling is [0, fill), hold is [fill, hold)."""
+    """Of n shots, sample counts from injection start: filling is [0, fill), hold is [fill, hold).
 
-    fill: int
-    hold: int
+    Where `is_known` is false, neither the parameters nor an injection pressure curve tell the phases.
+    """
 
-
-def phases_of(shot: Shot) -> Phases | None:
-    """The phases; None when neither the parameters nor an injection pressure curve tell them."""
-    if not shot.sample_interval_s > 0:
-        return None
-    pressure = shot.curves.get("InjectionPressure")
-    injection_s = shot.parameters.get("InjectionTime", math.nan)
-    hold_s = shot.parameters.get("HoldTime", math.nan)
-    fill = _samples(injection_s, shot.sample_interval_s)
-    if fill is None:
-        fill = _peak(pressure)
-    if fill is None:
-        return None
-    hold = _samples(injection_s + hold_s, shot.sample_interval_s)
-    if hold is None:
-        hold = _released(pressure)
-    return Phases(fill, max(fill, hold if hold is not None else fill))
+    fill: Counts
+    hold: Counts
+    is_known: Flags
 
 
-def _samples(time_s: float, interval_s: float) -> int | None:
-    if not 0 < time_s < math.inf:
-        return None
-    return max(1, round(min(time_s / interval_s, CURVE_SAMPLES_MAX)))
+def phases_of(
+    injection_s: FloatArray, hold_s: FloatArray, pressure: FloatArray, lengths: Counts, interval_s: float
+) -> Phases:
+    """The phases of n shots.
+
+    Args:
+        injection_s: InjectionTime as the press reports it, (n,); NaN where it does not.
+        hold_s: HoldTime, the same way.
+        pressure: injection pressure without holes, (n, samples).
+        lengths: how many samples of it were recorded, (n,).
+        interval_s: between two samples, above 0.
+    """
+    injection = injection_s.astype(np.float64)
+    fill, has_fill = _samples(injection, interval_s)
+    hold, has_hold = _samples(injection + hold_s, interval_s)
+    if not (has_fill & has_hold).all():
+        peak, released = _peak(pressure, lengths), _released(pressure, lengths)
+        fill = np.where(has_fill, fill, np.maximum(peak, 1))
+        hold = np.where(has_hold, hold, released)
+        has_fill = has_fill | (lengths > 0)
+    return Phases(fill, np.maximum(fill, hold), has_fill)
 
 
-def _peak(pressure: FloatArray | None) -> int | None:
-    if pressure is None or not len(pressure) or np.isnan(pressure).all():
-        return None
-    return max(1, int(np.nanargmax(pressure)))
+def _samples(time_s: npt.NDArray[np.float64], interval_s: float) -> tuple[Counts, Flags]:
+    is_told = (time_s > 0) & (time_s < np.inf)
+    with np.errstate(over="ignore"):
+        count = np.minimum(np.where(is_told, time_s, 0.0) / interval_s, CURVE_SAMPLES_MAX)
+    return np.maximum(np.rint(count), 1).astype(np.intp), is_told
 
 
-def _released(pressure: FloatArray | None) -> int | None:
-    if pressure is None or not len(pressure) or np.isnan(pressure).all():
-        return None
-    above = np.flatnonzero(pressure > RELEASED_SHARE * np.nanmax(pressure))
-    return int(above[-1]) + 1 if len(above) else None
+def _peak(pressure: FloatArray, lengths: Counts) -> Counts:
+    recorded = np.arange(pressure.shape[1]) < lengths[:, None]
+    return np.asarray(np.where(recorded, pressure, -np.inf).argmax(axis=1))
+
+
+def _released(pressure: FloatArray, lengths: Counts) -> Counts:
+    """After the last sample above the share; 0 where none is."""
+    recorded = np.arange(pressure.shape[1]) < lengths[:, None]
+    highest = np.where(recorded, pressure, -np.inf).max(axis=1, keepdims=True)
+    above = recorded & (pressure > RELEASED_SHARE * highest)
+    return np.asarray(np.where(above.any(axis=1), above.shape[1] - above[:, ::-1].argmax(axis=1), 0))

@@ -1,6 +1,8 @@
-"""The heads of a bundle at work: a batch of feature vectors in, scores with reasons out."""
+"""The heads of a bundle at work: a batch of feature vectors and states in, scores with reasons out."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +10,27 @@ import numpy.typing as npt
 import onnxruntime
 
 from contract.shot import FloatArray, Reason, Scores
-from models.features.schema import index
+from models.features.schema import FEATURES, index
+from models.runtime.baseline_tracks import FAST_SHOTS, STATE_INPUTS, state_index
 from models.runtime.bundle import Bundle, BundleError, Head
+from models.runtime.unsettled import unsettled
 
 REASONS_MAX = 5
 SIGMA_MIN = 2.0
 """A feature nearer to its normal than this is no reason."""
 GOLDEN_TOLERANCE = 1e-4
 _OUTPUTS = ["outputs"]
-_PREFIXES = {"failure": "FailureProbability", "novelty": "Novelty", "quality": "QualityProbability"}
+ANY_MOULD = "*"
+RUNNING = f"ewma{FAST_SHOTS}"
+_STATES = frozenset(STATE_INPUTS)
+_SPREADS = np.array([place for place, name in enumerate(STATE_INPUTS) if name.endswith(f"@sd{FAST_SHOTS}")])
+_FEATURE_NAMES = frozenset(spec.name for spec in FEATURES)
+_PREFIXES = {
+    "failure": "FailureProbability",
+    "novelty": "Novelty",
+    "quality": "QualityProbability",
+    "remaining_life": "RemainingLife",
+}
 
 
 class Scorer:
@@ -33,31 +47,58 @@ class Scorer:
         self.bundle_id = bundle.bundle_id
         self._heads = [_LoadedHead(bundle.path, head, bundle.models[head.file]) for head in bundle.manifest.heads]
 
-    def score(self, features: Sequence[FloatArray] | FloatArray, mould_ids: Sequence[str]) -> list[Scores]:
-        """Scores of each vector of `models.features.schema.FEATURES`; the batch changes them by rounding at most.
+    def score(
+        self,
+        features: Sequence[FloatArray] | FloatArray,
+        mould_ids: Sequence[str],
+        states: FloatArray | None = None,
+    ) -> list[Scores]:
+        """Scores of each shot; the batch changes them by rounding at most.
 
-        The reasons of a shot come from the inputs of the first head, in the manifest's order, that spoke of it.
+        The reasons of a shot come from the first head, in the manifest's order, that spoke of it.
+
+        Args:
+            features: (n, F), vectors of `models.features.schema.FEATURES`.
+            mould_ids: of each shot.
+            states: (n, S), where each shot stands beside its press's own baseline (STATE_INPUTS), NaN where no baseline
+                is in force; heads that take states say nothing without.
         """
         assert len(features) == len(mould_ids)
         if not len(features):
             return []
         vectors = np.asarray(features, np.float32)
-        missing = np.isnan(vectors)
+        if states is None:
+            states = np.full((len(vectors), len(STATE_INPUTS)), np.nan, np.float32)
+        of_features, of_states = _Given(vectors, np.isnan(vectors)), _Given(states, np.isnan(states))
         values: list[dict[str, float]] = [{} for _ in mould_ids]
         classes: list[str | None] = [None] * len(mould_ids)
         reasons: list[tuple[Reason, ...]] = [()] * len(mould_ids)
         for head in self._heads:
-            rows = head.applicable(missing, mould_ids)
+            given = of_states if head.takes_states else of_features
+            rows = head.applicable(given, mould_ids)
             if not rows:
                 continue
-            inputs = (vectors if len(rows) == len(vectors) else vectors[rows]).take(head.columns, axis=1)
+            inputs = (given.rows if len(rows) == len(vectors) else given.rows[rows]).take(head.columns, axis=1)
             for row, columns, outputs in zip(rows, inputs, head.run(inputs), strict=True):
                 if not values[row]:
-                    reasons[row] = head.reasons(columns, mould_ids[row])
+                    reasons[row] = (
+                        head.reasons_of_state(states[row], vectors[row], outputs)
+                        if head.takes_states
+                        else head.reasons(columns, mould_ids[row])
+                    )
                 values[row].update(zip(head.keys, outputs, strict=True))
+                values[row].update(head.limits)
                 if head.kind == "quality":
                     classes[row] = head.classes[outputs.index(max(outputs))]
         return [Scores(self.bundle_id, *given) for given in zip(values, classes, reasons, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Given:
+    """What a head may take in, and what of it is missing."""
+
+    rows: FloatArray
+    missing: npt.NDArray[np.bool_]
 
 
 class _LoadedHead:
@@ -67,9 +108,15 @@ class _LoadedHead:
         self.kind = head.kind
         self.classes = head.classes
         self.keys = [f"{_PREFIXES[head.kind]}/{name}" for name in head.classes]
-        self.columns = np.array([index(name) for name in head.inputs])
+        self.takes_states = head.inputs[0] in _STATES
+        place = state_index if self.takes_states else index
+        self.columns = np.array([place(name) for name in head.inputs])
         self._inputs = head.inputs
-        self._required = np.array([index(name) for name in head.required], np.intp)
+        self._required = np.array([place(name) for name in head.required], np.intp)
+        self._abstain_above = head.abstain_above
+        self._thresholds = [head.thresholds.get(name, math.inf) for name in head.classes]
+        self.limits = _limits(head) if self.takes_states else {}
+        self._telling = [head.telling.get(name.partition("@")[0], ()) for name in head.classes]
         self._normals = {
             mould_id: (np.array([normal.centre for normal in normals]), np.array([normal.scale for normal in normals]))
             for mould_id, normals in head.normals.items()
@@ -77,13 +124,18 @@ class _LoadedHead:
         self._session = session_of(path, head, model)
         self._check_golden(path, head)
 
-    def applicable(self, missing: npt.NDArray[np.bool_], mould_ids: Sequence[str]) -> list[int]:
+    def applicable(self, given: "_Given", mould_ids: Sequence[str]) -> list[int]:
         """The rows that this head has a word on."""
-        rows = [row for row, mould_id in enumerate(mould_ids) if mould_id in self._normals]
+        knows_all = ANY_MOULD in self._normals
+        rows = [row for row, mould_id in enumerate(mould_ids) if knows_all or mould_id in self._normals]
         if not rows:
             return rows
-        lacking: list[bool] = np.logical_or.reduce(missing.take(self._required, axis=1), axis=1).tolist()
-        return [row for row in rows if not lacking[row]]
+        lacking: list[bool] = np.logical_or.reduce(given.missing.take(self._required, axis=1), axis=1).tolist()
+        rows = [row for row in rows if not lacking[row]]
+        if self._abstain_above is None or not rows:
+            return rows
+        spread = unsettled(given.rows[rows][:, _SPREADS]).tolist()
+        return [row for row, each in zip(rows, spread, strict=True) if each <= self._abstain_above]
 
     def run(self, inputs: FloatArray) -> list[list[float]]:
         """Outputs of each row, in the order of `classes`."""
@@ -103,12 +155,31 @@ class _LoadedHead:
             if abs(sigma) >= SIGMA_MIN
         )
 
+    def reasons_of_state(self, state: FloatArray, features: FloatArray, outputs: Sequence[float]) -> tuple[Reason, ...]:
+        """What has moved beside the press's own baseline, furthest first: running means, with this shot's values.
+
+        Looked for among what tells most of the mode that is nearest to its threshold, or among all.
+        """
+        nearest = max(range(len(outputs)), key=lambda n: outputs[n] / self._thresholds[n])
+        names = self._telling[nearest] or tuple(dict.fromkeys(name.partition("@")[0] for name in self._inputs))
+        moved = [(name, float(state[state_index(f"{name}@{RUNNING}")])) for name in names]
+        moved = [(name, sigma) for name, sigma in moved if abs(sigma) >= SIGMA_MIN and name in _FEATURE_NAMES]
+        moved.sort(key=lambda pair: -abs(pair[1]))
+        return tuple(Reason(name, float(features[index(name)]), sigma) for name, sigma in moved[:REASONS_MAX])
+
     def _check_golden(self, path: Path, head: Head) -> None:
         inputs = np.array([golden.inputs for golden in head.golden], np.float32)
         wanted = np.array([golden.outputs for golden in head.golden], np.float32)
         found = np.array(self.run(inputs), np.float32)
         if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=GOLDEN_TOLERANCE, atol=GOLDEN_TOLERANCE):
             raise BundleError(path, f"holds {head.file}, which does not give its golden outputs on this machine")
+
+
+def _limits(head: Head) -> dict[str, float]:
+    """From where a failure mode is worth an alarm, for who raises it: `FailureThreshold/<mode>`."""
+    if head.kind != "failure":
+        return {}
+    return {f"FailureThreshold/{name.partition('@')[0]}": value for name, value in head.thresholds.items()}
 
 
 def session_of(path: Path, head: Head, model: bytes) -> onnxruntime.InferenceSession:

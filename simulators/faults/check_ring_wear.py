@@ -1,10 +1,12 @@
 """How does a worn check ring act? A leak gap, a late and scattered closing, and shots in which it does not close."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from simulators.faults.fault import Constant, Progression
-from simulators.press.condition import Condition
+import numpy as np
+
+from simulators.faults.fault import Law, Wear
+from simulators.press.condition import Condition, Value
 from simulators.press.process import Process
 
 GAP_SHARE_SUDDEN: Final = 0.35
@@ -15,31 +17,20 @@ GAP_SPREAD_GROWTH: Final = 0.015
 NON_CLOSING_GROWTH: Final = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class CheckRingWear:
+def check_ring_wear(condition: Condition, severity: Value, process: Process) -> Condition:
     """The ring's seat wears: gap = critical gap x severity^(1/2), so that the leak (about gap^3) starts gently."""
+    worn = np.asarray(severity, np.float64)
+    share = np.where(worn > 0, GAP_SHARE_SUDDEN + (1 - GAP_SHARE_SUDDEN) * worn**0.5, 0.0)
+    return replace(
+        condition,
+        check_ring_gap_mm=np.maximum(condition.check_ring_gap_mm, process.critical_gap_mm * share),
+        closing_cm3=condition.closing_cm3 + CLOSING_GROWTH_CM3 * severity,
+        closing_sd_cm3=condition.closing_sd_cm3 * (1 + CLOSING_SD_GROWTH * severity),
+        gap_spread=condition.gap_spread + GAP_SPREAD_GROWTH * severity,
+        non_closing_probability=condition.non_closing_probability + NON_CLOSING_GROWTH * severity,
+    )
 
-    progression: Progression | Constant
 
-    @property
-    def mode(self) -> str:
-        """The id of the failure mode."""
-        return "check_ring_wear"
-
-    def severity(self, utc_ms: int) -> float:
-        """0 is healthy, 1 is condemned."""
-        return self.progression.at(utc_ms)
-
-    def apply(self, condition: Condition, severity: float, process: Process) -> Condition:
-        """The condition with the gap opened and the closing disturbed."""
-        if severity <= 0:
-            return condition
-        share = GAP_SHARE_SUDDEN + (1 - GAP_SHARE_SUDDEN) * severity**0.5
-        return replace(
-            condition,
-            check_ring_gap_mm=max(condition.check_ring_gap_mm, process.critical_gap_mm * share),
-            closing_cm3=condition.closing_cm3 + CLOSING_GROWTH_CM3 * severity,
-            closing_sd_cm3=condition.closing_sd_cm3 * (1 + CLOSING_SD_GROWTH * severity),
-            gap_spread=condition.gap_spread + GAP_SPREAD_GROWTH * severity,
-            non_closing_probability=condition.non_closing_probability + NON_CLOSING_GROWTH * severity,
-        )
+def CheckRingWear(law: Law) -> Wear:  # noqa: N802 - a fault like the others of the catalogue, by its own name
+    """A worn check ring."""
+    return Wear("check_ring_wear", law, check_ring_wear)

@@ -22,7 +22,19 @@ INJECTION_TYPE: Final = "zh:ImmInjectionUnitCycleParametersType"
 MOULD_TYPE: Final = "zh:ImmMouldCycleParametersType"
 INJECTION_GROUP: Final = "InjectionUnitCycleParameters_1"
 MOULD_GROUP: Final = "MouldCycleParameters_1"
-MOULD_FIELDS: Final = ("MouldTemperature", "ClosingForce", "ClampForceMaximum")
+MOULD_FIELDS: Final = (
+    "MouldTemperature",
+    "ClosingForce",
+    "ClampForceMaximum",
+    "CoolantFlow",
+    "CoolantTemperatureRise",
+    "MouldClosingTime",
+    "MouldOpeningTime",
+    "EjectionTime",
+    "EjectorForceMaximum",
+    "TieBarImbalance",
+    "MouldProtectionForce",
+)
 """What of the vocabulary belongs to the mould; the rest that the standard lacks belongs to the injection unit."""
 
 Argument = tuple[str, str, int]

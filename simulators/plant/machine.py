@@ -19,8 +19,8 @@ MODEL: Final = "Sim 160"
 NODE_VERSION: Final = "1"  # the structure never changes
 DEVICE_CLASS: Final = "Injection Moulding Machine"
 BARREL_ZONES: Final = 5  # four and the nozzle
-ZONE_STEPS_K: Final = (-35.0, -20.0, -8.0, 0.0, 0.0)
-"""Set points of the zones against the melt's, from the hopper to the nozzle."""
+ZONE_VALUES: Final = (*(f"BarrelTemperature{number}" for number in range(1, BARREL_ZONES)), "NozzleTemperature")
+"""What the zones show after each cycle, from the hopper to the nozzle."""
 CURVES: Final = "ProcessCurves"
 AUTOMATIC, PRODUCTION, JOB_IN_PRODUCTION = 1, 4, 6
 HEATING, TEMPERATURE_CONTROL, CONTROL_AUTOMATIC, MOULD_INSTALLED = 1, 3, 2, 3
@@ -106,7 +106,7 @@ def _content(press_id: str, process: Process, cycle_time_s: float) -> Content:
         OIL: 45.0,
     }
     values |= _zone(MOULD_ZONE, 1, "Mould", TEMPERATURE_CONTROL, process.mould_degc)
-    for number, step_k in enumerate(ZONE_STEPS_K, start=1):
+    for number, step_k in enumerate(process.machine.zone_steps_k, start=1):
         name = "Nozzle" if number == BARREL_ZONES else f"Barrel {number}"
         values |= _zone(f"{UNIT_ZONES}/TemperatureZone_{number}", number, name, HEATING, process.melt_degc + step_k)
     zone_type = "gt:TemperatureZoneType"

@@ -23,14 +23,13 @@ from simulators.plant.companion import (
 )
 from simulators.plant.instances import RANGES
 from simulators.plant.machine import (
-    BARREL_ZONES,
     CURVES,
     JOB_IN_PRODUCTION,
     JOB_VALUES,
     MOULD_ZONE,
     OIL,
     UNIT_ZONES,
-    ZONE_STEPS_K,
+    ZONE_VALUES,
     Machine,
 )
 from simulators.plant.nodes import NodeWriter
@@ -114,9 +113,8 @@ class Reporter:
             f"{MOULD_ZONE}/ActualTemperature": _double(values["MouldTemperature"]),
             OIL: _double(values["OilTemperature"]),
         }
-        for number in range(1, BARREL_ZONES + 1):
-            path = f"{UNIT_ZONES}/TemperatureZone_{number}/ActualTemperature"
-            moving[path] = _double(values["MeltTemperature"] + ZONE_STEPS_K[number - 1])
+        for number, name in enumerate(ZONE_VALUES, start=1):
+            moving[f"{UNIT_ZONES}/TemperatureZone_{number}/ActualTemperature"] = _double(values[name])
         return moving
 
     def _fill(self, shot: Shot, counter: int) -> None:

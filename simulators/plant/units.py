@@ -17,6 +17,11 @@ _UNITS: Final = {
     "r/min": (5394509, "revolutions per minute"),
     "kW·h": (4937544, "kilowatt hour"),
     "bar·s": (-1, "bar second"),
+    "kW": (4937556, "kilowatt"),
+    "K": (4932940, "kelvin"),
+    "L/min": (19506, "litre per minute"),
+    "%": (20529, "percent"),
+    "1": (4404786, "one"),
 }
 
 

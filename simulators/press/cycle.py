@@ -1,134 +1,154 @@
-"""What happens in one cycle? Injection, hold, cooling beside dosing, handling: equations only, no chance, no noise."""
+"""What happens in many cycles? Injection, hold, cooling beside dosing, handling: equations only, no chance."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import pi
+from typing import Final
 
 import numpy as np
 
-from simulators.press.condition import Condition
-from simulators.press.dosing import Dosing, dose, energy_kwh
+from simulators.press.barrel import ZONES, BarrelTrace, Duty
+from simulators.press.clamp import Clamp, clamp_of
+from simulators.press.condition import Condition, over
+from simulators.press.dosing import Dosing, dose
+from simulators.press.fill import Seat
 from simulators.press.flow import Melt, melt_of, slab_s
+from simulators.press.hydraulics import LEAK_EFFICIENCY, PUMP_LEAK_SHARE, Supply, supply
 from simulators.press.injection import Injection, inject
 from simulators.press.material import PA_PER_BAR, Array
+from simulators.press.mould import coolant_rise_k
 from simulators.press.process import Process
+from simulators.press.slow import Slow
 
-DOSING_DELAY_S = 0.3
-DECOMPRESSION_S = 0.25
-RELIEF_S = 0.06
-"""How fast the pressure before the screw falls after hold."""
-OPENING_S = 0.6
-BREATHING = 0.12
-"""Share of the mould's opening force that adds to the tonnage: the toggle's stiffness against the mould's."""
-SHEAR_HEAT = 0.25
-"""Share of p / (rho c) that the melt keeps as shear heat in the nozzle."""
-MOULD_RISE_K = 4.0
-SPEED_LOSS_BAR_S_MM = 0.06
-"""Hydraulic pressure lost in valves and hoses for each mm/s of screw speed."""
-_LATER_KNOTS = 24
+DOSING_DELAY_S: Final = 0.3
+DECOMPRESSION_S: Final = 0.25
+CLAMPING_J: Final = 20_000.0
+"""Work of closing, locking and opening."""
+ROOM_DEGC: Final = 23.0
+SPREAD_1_K: Final = 0.003
+"""Relative growth of the controlled length for each kelvin by which the part leaves the mould hotter: it bends open."""
+WAVE_SHARES: Final = np.array([0.3, 0.5, 0.7, 0.85, 0.95])
+"""Of the melt's hunting, what the zones indicate."""
+COLD_MELT_K, COLD_MOULD_K, COLD_OIL_K = 3.0, 6.0, 15.0
+"""What a press that is not warm (`Condition.warm_up_share` 0) lacks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cycle:
-    """One cycle as it truly ran; `knots` has a row for each of `contract.vocabulary.SIGNALS`, in its order."""
+class Draws:
+    """Chance of n cycles: standard normals, and how each check ring sat."""
+
+    seat: Seat
+    stick: Array
+    shake: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cycles:
+    """n cycles as they truly ran; each array is (n,) unless its own type says more."""
 
     process: Process
     condition: Condition
     melt: Melt
+    given: Supply
     injection: Injection
     dosing: Dosing
-    cooling_s: float
-    cycle_s: float
-    energy_kwh: float
-    knots_s: Array
-    knots: Array
+    clamp: Clamp
+    barrel: BarrelTrace
+    oil_degc: Array
+    cooling_s: Array
+    cycle_s: Array
+    coolant_l_min: Array
+    coolant_rise_k: Array
+    pump_kw: Array
+    energy_kwh: Array
+    dimension_mm: Array
+
+    def __len__(self) -> int:
+        return len(self.cycle_s)
 
 
-def run_cycle(process: Process, condition: Condition, gap_mm: float, closing_cm3: float) -> Cycle:
-    """Solve a cycle; `gap_mm` and `closing_cm3` are this shot's draw of how the check ring seats."""
-    melt = melt_of(process, condition.viscosity_factor, condition.melt_offset_k, condition.mould_offset_k)
-    injection = inject(process, condition, melt, gap_mm, closing_cm3)
-    dosing = dose(process, condition, melt, float(injection.position_mm[-1]))
-    hold_end_s = float(injection.time_s[-1])
-    # The press waits with opening until the next shot is dosed.
-    cooling_s = max(process.cool_s, DOSING_DELAY_S + dosing.time_s + DECOMPRESSION_S)
-    cycle_s = hold_end_s + cooling_s + process.handling_s * condition.handling_factor
-    work = np.trapezoid(injection.pressure_bar * np.maximum(injection.speed_mm_s, 0.0), injection.time_s)
-    injection_j = float(work) * process.machine.screw_area_cm2 * 1e-4 * 1e-3 * PA_PER_BAR
-    knots_s, knots = _knots(process, condition, melt, injection, dosing, cooling_s, cycle_s)
-    energy = energy_kwh(process, dosing, injection_j, cycle_s)
-    return Cycle(process, condition, melt, injection, dosing, cooling_s, cycle_s, energy, knots_s, knots)
-
-
-def _knots(
-    process: Process,
-    condition: Condition,
-    melt: Melt,
-    injection: Injection,
-    dosing: Dosing,
-    cooling_s: float,
-    cycle_s: float,
-) -> tuple[Array, Array]:
-    machine = process.machine
-    end = float(injection.time_s[-1])
-    begin_dosing = end + DOSING_DELAY_S
-    end_dosing = begin_dosing + dosing.time_s
-    pulled = end_dosing + DECOMPRESSION_S
-    opening = end + cooling_s
-    opened = min(opening + OPENING_S, cycle_s)
-    cushion = float(injection.position_mm[-1])
-    dosed = cushion + dosing.stroke_mm
-    start = dosed + machine.decompression_mm
-
-    later = np.unique(
-        np.concatenate(
-            (
-                [end + RELIEF_S / 2, end + RELIEF_S, begin_dosing, begin_dosing + 0.05, end_dosing, end_dosing + 0.05],
-                [pulled, pulled + 0.02, opening, opened],
-                np.linspace(end + 2 * RELIEF_S, cycle_s, _LATER_KNOTS),
-            )
-        )
+def run_cycles(process: Process, jobs_now: Duty, condition: Condition, slow: Slow, draws: Draws) -> Cycles:
+    """Solve n cycles whose slow temperatures are known."""
+    count = len(slow.mould_k)
+    cold = 1 - over(condition.warm_up_share, count)
+    mould_k = slow.mould_k + over(condition.mould_offset_k, count) - COLD_MOULD_K * cold
+    wave_k = over(condition.barrel_wave_k, count)
+    melt_k = slow.barrel.melt_k + over(condition.melt_offset_k, count) + wave_k - COLD_MELT_K * cold
+    indicated = slow.barrel.indicated_degc + WAVE_SHARES * wave_k[:, None]
+    oil_degc = slow.oil_degc + over(condition.oil_degc, count) - 45.0 - COLD_OIL_K * cold
+    condition = replace(condition, warm_up_share=slow.warm * (1 - cold))
+    melt = melt_of(process, condition, process.melt_degc + melt_k, process.mould_degc + mould_k)
+    given = supply(process, condition, oil_degc, draws.stick)
+    clamp = clamp_of(process, condition, given, mould_k, draws.shake)
+    injection = inject(process, condition, melt, draws.seat, given, clamp.locking_kn)
+    dosing = dose(process, condition, melt, injection.position_mm[:, -1])
+    dosed_s = DOSING_DELAY_S + dosing.time_s + DECOMPRESSION_S
+    if process.machine.can_dose_while_open:
+        cooling_s, waiting_s = np.full(count, process.cool_s), dosed_s + clamp.closing_s
+    else:
+        cooling_s, waiting_s = np.maximum(process.cool_s, dosed_s), dosed_s
+    cycle_s = injection.time_s[:, -1] + np.maximum(cooling_s + clamp.handling_s, waiting_s)
+    flow, rise_k = coolant_rise_k(process, jobs_now, condition, count)
+    pump_kw = _pump_kw(process, injection, dosing, given, cycle_s)
+    heaters_kw = np.zeros(count)
+    for zone in range(ZONES):
+        share = over(condition.zone_heater_share[zone], count)
+        heaters_kw = heaters_kw + slow.barrel.duty[:, zone] * share * process.machine.heater_kw[zone]
+    return Cycles(
+        process=process,
+        condition=condition,
+        melt=melt,
+        given=given,
+        injection=injection,
+        dosing=dosing,
+        clamp=clamp,
+        barrel=replace(slow.barrel, indicated_degc=indicated),
+        oil_degc=oil_degc,
+        cooling_s=cooling_s,
+        cycle_s=cycle_s,
+        coolant_l_min=flow,
+        coolant_rise_k=rise_k,
+        pump_kw=pump_kw,
+        energy_kwh=(heaters_kw + pump_kw) * cycle_s / 3600,
+        dimension_mm=_dimension_mm(process, condition, melt, injection, cooling_s),
     )
-    time = np.concatenate((injection.time_s, later))
-    corners = [begin_dosing, end_dosing, pulled]
-    position = np.interp(later, corners, [cushion, dosed, start])
-    dosing_speed = -dosing.stroke_mm / dosing.time_s
-    speed = np.where((later > begin_dosing) & (later <= end_dosing), dosing_speed, 0.0)
-    speed = np.where((later > end_dosing) & (later <= pulled), -machine.decompression_mm / DECOMPRESSION_S, speed)
-    relieved = injection.pressure_bar[-1] * np.exp(-(later - end) / (RELIEF_S / 2))
-    pressure = np.where((later > begin_dosing) & (later <= end_dosing), dosing.back_bar, relieved)
-    shrunk = np.exp(-(later - end) / 2.5) * (later < opening)
-    sensor, mean_cavity = injection.sensor_bar[-1] * shrunk, injection.mean_cavity_bar[-1] * shrunk
-
-    pressure = np.concatenate((injection.pressure_bar, pressure))
-    speed = np.concatenate((injection.speed_mm_s, speed))
-    mean_cavity = np.concatenate((injection.mean_cavity_bar, mean_cavity))
-    locked = np.interp(time, [opening, opened], [1.0, 0.0]) if opened > opening else np.where(time < opening, 1.0, 0.0)
-    if opened < cycle_s - OPENING_S:  # closed and locked again for the next shot
-        locked = np.interp(time, [opening, opened, cycle_s - OPENING_S, cycle_s], [1.0, 0.0, 0.0, 1.0])
-    clamp = process.clamp_kn * condition.clamp_factor + BREATHING * mean_cavity * process.mould.projected_cm2 / 100
-    since_fill = np.maximum(time - injection.time_s[injection.fill_end], 0.0)
-    heat_k = SHEAR_HEAT * pressure * (PA_PER_BAR / (process.material.heat_j_kgk * 800.0))
-    contact = 1.0 - np.exp(-time / 0.6)
-    mould_rise = MOULD_RISE_K * (melt.melt_degc - melt.mould_degc) / 195.0 * contact
-    rows = {
-        "InjectionPressure": pressure,
-        "CavityPressure": np.concatenate((injection.sensor_bar, sensor)),
-        "ScrewPosition": np.concatenate((injection.position_mm, position)),
-        "ScrewVelocity": speed,
-        "HydraulicPressure": pressure / machine.intensification + SPEED_LOSS_BAR_S_MM * np.maximum(speed, 0.0) + 2.0,
-        "MeltTemperature": melt.melt_degc + heat_k,
-        "ClampForce": clamp * locked,
-        "MouldTemperature": melt.mould_degc + mould_rise * np.exp(-since_fill / (2 * slab_s(process, 2.0))),
-    }
-    return time, np.stack([rows[name] for name in SIGNAL_ORDER])
 
 
-SIGNAL_ORDER = (
-    "InjectionPressure",
-    "CavityPressure",
-    "ScrewPosition",
-    "ScrewVelocity",
-    "HydraulicPressure",
-    "MeltTemperature",
-    "ClampForce",
-    "MouldTemperature",
-)
+def _pump_kw(process: Process, injection: Injection, dosing: Dosing, given: Supply, cycle_s: Array) -> Array:
+    """Idling, and the work of injection, dosing and clamp through the drive's efficiency."""
+    power = injection.pressure_bar * np.maximum(injection.speed_mm_s, 0.0)
+    steps = np.diff(injection.time_s, axis=1)
+    work = (steps * (power[:, 1:] + power[:, :-1]) / 2).sum(axis=1)
+    injection_j = work * (process.machine.screw_area_cm2 * 1e-4 * 1e-3 * PA_PER_BAR)
+    dosing_j = dosing.torque_nm * (2 * pi) * dosing.turns
+    efficiency = process.machine.drive_efficiency * (1 - LEAK_EFFICIENCY * (given.leak_share - PUMP_LEAK_SHARE))
+    used_w = (injection_j + dosing_j + CLAMPING_J) / np.maximum(efficiency, 0.1) / cycle_s
+    return np.asarray(process.machine.idle_kw + used_w * 1e-3)
+
+
+def _dimension_mm(process: Process, condition: Condition, melt: Melt, injection: Injection, cooling_s: Array) -> Array:
+    """Length in the mould x (v(room) / v(gate freeze))^(1/3), and what a hot part bends open afterwards."""
+    mould, count = process.mould, len(melt)
+    solid = process.material.pvt.specific_cm3_g(np.zeros(1), np.array([ROOM_DEGC]))[0]
+    blocked = over(condition.blocked_cavity_share, count) / mould.cavities
+    shrunk = np.cbrt(solid * injection.part_g / (mould.cavity_cm3 * (1 - blocked)))
+    left_s = process.hold_s + cooling_s
+    middle_k = 8 / pi**2 * (melt.melt_degc - melt.mould_degc) * np.exp(-left_s / slab_s(process, mould.wall_mm))
+    hotter_k = melt.mould_degc - process.mould_degc + middle_k
+    return np.asarray(np.maximum(process.length_mm * (shrunk + SPREAD_1_K * hotter_k), 0.0))
+
+
+@lru_cache(maxsize=64)
+def duty_of(process: Process) -> Duty:
+    """What a job asks of barrel and mould when the press is as designed: from one cycle, solved."""
+    neutral = Slow(
+        BarrelTrace(np.zeros((1, ZONES)), np.full((1, ZONES), 0.3), np.zeros(1)),
+        np.zeros(1),
+        np.full(1, 45.0),
+        np.ones(1),
+    )
+    draws = Draws(Seat(np.full(1, 0.015), np.full(1, 0.5)), np.zeros(1), np.zeros(1))
+    cycles = run_cycles(process, Duty(1.0, 0.0, 0.0), Condition(), neutral, draws)
+    cycle_s, dosing = float(cycles.cycle_s[0]), cycles.dosing
+    screw_w = float(dosing.torque_nm[0] * 2 * pi * dosing.turns[0]) / cycle_s
+    return Duty(cycle_s, float(cycles.injection.part_g[0]) / cycle_s, screw_w)

@@ -1,7 +1,7 @@
 """How does a polymer melt flow and shrink? Cross-WLF viscosity and two-domain Tait specific volume."""
 
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,18 +27,19 @@ class CrossWlf:
     a1: float
     a2_k: float
 
-    def zero_shear_pa_s(self, melt_degc: float) -> float:
+    def zero_shear_pa_s(self, melt_degc: ArrayOrFloat) -> ArrayOrFloat:
         """eta0 = D1 exp(-A1 (T - D2) / (A2 + T - D2))."""
         above_k = melt_degc + KELVIN - self.d2_k
-        return float(self.d1_pa_s * np.exp(-self.a1 * above_k / (self.a2_k + above_k)))
+        zero_shear: ArrayOrFloat = self.d1_pa_s * np.exp(-self.a1 * above_k / (self.a2_k + above_k))
+        return zero_shear
 
-    def viscosity_pa_s(self, zero_shear_pa_s: float, shear_rate_1_s: ArrayOrFloat) -> ArrayOrFloat:
-        """Eta = eta0 / (1 + (eta0 g / tau*)^(1-n))."""
+    def viscosity_pa_s(self, zero_shear_pa_s: Any, shear_rate_1_s: ArrayOrFloat) -> ArrayOrFloat:
+        """Eta = eta0 / (1 + (eta0 g / tau*)^(1-n)); eta0 is a float, or an array that broadcasts."""
         reduced = shear_rate_1_s * (zero_shear_pa_s / self.tau_star_pa)
         viscosity: ArrayOrFloat = zero_shear_pa_s / (1.0 + reduced ** (1.0 - self.n))
         return viscosity
 
-    def shear_rate_1_s(self, zero_shear_pa_s: float, stress_pa: Array) -> Array:
+    def shear_rate_1_s(self, zero_shear_pa_s: float | Array, stress_pa: Array) -> Array:
         """The shear rate at which eta(g) g equals a stress >= 0: Newton from the sum of the two asymptotes."""
         s = np.maximum(stress_pa / self.tau_star_pa, 1e-9)
         y = s + s ** (1.0 / self.n)
@@ -66,10 +67,10 @@ class Tait:
     b8: float
     b9: float
 
-    def melt_cm3_g(self, pressure_bar: ArrayOrFloat, melt_degc: float) -> ArrayOrFloat:
+    def melt_cm3_g(self, pressure_bar: ArrayOrFloat, melt_degc: ArrayOrFloat) -> ArrayOrFloat:
         """Specific volume above the transition."""
         offset_k = melt_degc + KELVIN - self.b5
-        compliance = PA_PER_BAR / (self.b3m * float(np.exp(-self.b4m * offset_k)))
+        compliance = PA_PER_BAR / (self.b3m * np.exp(-self.b4m * offset_k))
         v0 = (self.b1m + self.b2m * offset_k) * 1e3
         specific: ArrayOrFloat = v0 - v0 * TAIT_C * np.log1p(pressure_bar * compliance)
         return specific
@@ -97,6 +98,7 @@ class Material:
     heat_j_kgk: float
     no_flow_degc: float
     dosing_reference_degc: float
+    ejection_degc: float
     diffusivity_mm2_s: float = 0.08
 
 
@@ -122,6 +124,7 @@ PP_MFR12: Final = Material(
     heat_j_kgk=2600,
     no_flow_degc=135,
     dosing_reference_degc=230,
+    ejection_degc=90,
 )
 
 ABS: Final = Material(
@@ -146,4 +149,36 @@ ABS: Final = Material(
     heat_j_kgk=2300,
     no_flow_degc=115,
     dosing_reference_degc=240,
+    ejection_degc=88,
+)
+
+PP_HIGH_FLOW: Final = Material(
+    name="PP MFR 30",
+    flow=CrossWlf(n=0.251, tau_star_pa=36_000, d1_pa_s=564.0, d2_k=493.0, a1=2_803.3, a2_k=165_097.1),
+    pvt=PP_MFR12.pvt,
+    conductivity_w_mk=0.17,
+    heat_j_kgk=2600,
+    no_flow_degc=135,
+    dosing_reference_degc=230,
+    ejection_degc=90,
+)
+
+PS_FLOW: Final = CrossWlf(n=0.252, tau_star_pa=30_800, d1_pa_s=4.76e10, d2_k=373.15, a1=25.7, a2_k=61.06)
+"""Polystyrene; its pressure term (D3 5.1e-7 K/Pa) is left out, as no process uses it."""
+
+HDPE_FLOW: Final = CrossWlf(n=0.393539, tau_star_pa=64_568.9, d1_pa_s=3.76174e15, d2_k=153.15, a1=33.21, a2_k=51.6)
+HDPE_PVT: Final = Tait(
+    b1m=0.00124953,
+    b2m=1.026e-6,
+    b3m=1.042143e8,
+    b4m=0.004941,
+    b1s=0.00107005,
+    b2s=2.077e-7,
+    b3s=3.3241950e8,
+    b4s=2.46e-6,
+    b5=390.65,
+    b6=1.543e-7,
+    b7=1.89858e-4,
+    b8=0.0283477,
+    b9=1.023e-8,
 )

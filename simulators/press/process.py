@@ -19,10 +19,22 @@ class Machine:
     valve_lag_s: float = 0.04
     check_ring_land_mm: float = 20.0
     decompression_mm: float = 3.0
-    heater_kw: float = 3.0
-    """Mean heating power in production, of 10.2 kW installed."""
+    dead_cm3: float = 25.0
+    """Melt before the screw at its front stop: screw tip, cylinder head, nozzle."""
+    heater_kw: tuple[float, ...] = (2.2, 2.6, 2.6, 2.2, 0.6)
+    """Installed, of the barrel's zones from the hopper and of the nozzle."""
+    zone_steps_k: tuple[float, ...] = (-35.0, -20.0, -8.0, 0.0, 0.0)
+    """Set points of the zones against the melt's."""
+    speed_max_mm_s: float = 110.0
+    system_bar: float = 145.0
+    """Of the charged accumulator."""
+    pump_l_min: float = 70.0
+    can_dose_while_open: bool = True
+    """The nozzle shuts off, so that the next shot may still be dosed while the mould opens."""
     idle_kw: float = 2.5
     drive_efficiency: float = 0.6
+    clamp_stiffness_kn_mm: float = 1_300.0
+    """Of tie bars, platens and toggle in series."""
 
     @property
     def screw_area_cm2(self) -> float:
@@ -73,8 +85,19 @@ class Process:
     clamp_kn: float
     handling_s: float
     """Opening, ejection, closing and the nozzle's contact: what is left of the cycle."""
+    coolant_l_min: float
+    length_mm: float
+    """The part's controlled length in the mould."""
+    injection_s_max: float
+    """The press switches to hold after this time at the latest."""
     critical_gap_mm: float
     """The check ring's gap at which it is condemned: smaller for a thin melt, which leaks more through the same."""
+    closing_s: float = 1.5
+    opening_s: float = 1.2
+    ejection_s: float = 0.7
+    ejector_kn: float = 3.0
+    mould_speed_share: float = 1.0
+    """Of the mould's set speeds."""
     machine: Machine = field(default_factory=Machine)
 
     @property
@@ -102,9 +125,9 @@ PP_CAP_4CAV: Final = Process(
     ),
     melt_degc=230.0,
     mould_degc=35.0,
-    dose_mm=58.6,
+    dose_mm=59.6,
     speed_mm_s=62.0,
-    vp_mm=12.6,
+    vp_mm=11.1,
     pressure_limit_bar=1_100.0,
     hold_bar=380.0,
     hold_s=4.0,
@@ -114,6 +137,9 @@ PP_CAP_4CAV: Final = Process(
     dosing_cm3_per_turn=7.9,
     clamp_kn=1_200.0,
     handling_s=4.6,
+    coolant_l_min=12.0,
+    length_mm=34.0,
+    injection_s_max=2.2,
     critical_gap_mm=0.105,
 )
 
@@ -136,9 +162,9 @@ ABS_HOUSING_2CAV: Final = Process(
     ),
     melt_degc=240.0,
     mould_degc=60.0,
-    dose_mm=92.0,
+    dose_mm=92.8,
     speed_mm_s=52.0,
-    vp_mm=12.0,
+    vp_mm=11.3,
     pressure_limit_bar=1_500.0,
     hold_bar=550.0,
     hold_s=6.0,
@@ -148,7 +174,14 @@ ABS_HOUSING_2CAV: Final = Process(
     dosing_cm3_per_turn=10.4,
     clamp_kn=1_500.0,
     handling_s=10.2,
+    coolant_l_min=10.0,
+    length_mm=210.0,
+    injection_s_max=4.4,
     critical_gap_mm=0.14,
+    closing_s=1.9,
+    opening_s=1.5,
+    ejection_s=1.1,
+    ejector_kn=6.0,
 )
 
 PROCESSES: Final = {process.name: process for process in (PP_CAP_4CAV, ABS_HOUSING_2CAV)}

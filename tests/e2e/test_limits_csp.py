@@ -24,7 +24,7 @@ from kit.clock import SystemClock
 from tests.e2e.test_web_pages import ARGUMENTS, CHROMIUM, pytestmark  # noqa: F401 - skips where there is no browser
 from tests.e2e.web_plant import PLANT, WORN_PRESS, Plant
 
-ADMIN = Principal("user", "u1", "Anna", DEFAULT_TENANT, RIGHTS[Role.TENANT_ADMIN], csrf_token="token")
+ADMIN = Principal("user", "u1", "Anna", DEFAULT_TENANT, RIGHTS[Role.TENANT_ADMIN], csrf_secret="secret")
 WATCH = """
 window.refused = [];
 document.addEventListener("securitypolicyviolation", event =>

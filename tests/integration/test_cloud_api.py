@@ -6,24 +6,31 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import numpy as np
 import pytest
 import structlog
 from fastapi import FastAPI
+from sqlalchemy import func, select
 
 from cloud.alarms.domain import ACTIVE_STATES
-from cloud.app import Cloud, create_app
+from cloud.app import HOST_CONTESTED, Cloud, create_app
 from cloud.core.headers import DEFAULTS
+from cloud.core.tables import EventRow
 from cloud.fleet.domain import SeenShot
+from cloud.ingest.contest import Contest
 from cloud.settings import CloudSettings
 from cloud.telemetry.store import GatewayKey, IncomingGap, IncomingShot
 from contract.shot import Reason, ScoredShot, Scores, Shot
+from contract.sparkplug.host import HostRival
+from contract.sparkplug.state import State
 from deploy.local.processes import free_port
 from kit.clock import SystemClock
 from tests.access import key_headers
 
 pytestmark = pytest.mark.anyio
+PATIENCE_S = 10.0
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 PRESS = "/api/v1/plants/p/presses/m1"
 
@@ -220,8 +227,27 @@ async def test_readiness_names_the_part_that_is_not_ready(client: httpx.AsyncCli
     response = await client.get("/readyz")
     assert response.status_code == 503
     expected = {"database": "ready", "migrations": "ready", "ingest": "not connected to the broker"}
-    assert response.json() == {"ready": False, "parts": expected}
+    assert response.json() == {"ready": False, "parts": {**expected, "host id": "ready"}}
     assert (await client.get("/healthz")).json() == {"status": "ok"}
+
+
+async def test_an_ingest_without_its_subscriptions_and_a_second_host_are_shown(
+    app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = app.state.cloud
+    monkeypatch.setattr(cloud.ingest, "is_connected", True)
+    monkeypatch.setattr(cloud.presence, "_contest", Contest())
+    cloud.presence._rival_seen(HostRival(State(True, 1)))
+    parts = (await client.get("/readyz")).json()["parts"]
+    assert parts["ingest"] == "the broker has not granted the subscriptions"
+    assert parts["host id"].startswith("another host goes by our id")
+    contested = select(func.count()).where(EventRow.kind == HOST_CONTESTED)
+    with anyio.fail_after(PATIENCE_S):
+        while True:
+            async with cloud.database.reading() as session:
+                if await session.scalar(contested) == 1:
+                    return
+            await anyio.sleep(0.01)
 
 
 async def test_a_crashed_job_is_shown(app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,3 +219,27 @@ async def test_another_tenant_sees_nothing(fleet: Fleet) -> None:
         assert await reading.whole_fleet(session, other) == ([], [])
         with pytest.raises(NotFoundError):
             await reading.press(session, other, "p", "m1")
+
+
+async def test_a_refused_program_that_was_never_let_in_is_told_of_once_and_registers_nothing(fleet: Fleet) -> None:
+    await fleet.born()
+    for _ in range(3):
+        async with fleet.database.transaction() as session:
+            for plant_id, gateway_id in (("p", "G"), ("P", "g")):
+                await fleet.service.node_refused(
+                    session, plant_id, gateway_id, reason="why", now_ms=fleet.clock.utc_ms()
+                )
+        fleet.clock.advance(60.0)
+    assert (await fleet.events()).count(("gateway.refused", "", "")) == 2
+    async with fleet.database.reading() as session:
+        assert await fleet.service.load_gateways(session) == [("p", "g")]
+        assert await reading.plant_ids(session, DEFAULT_TENANT) == {"p"}
+
+
+async def test_a_press_whose_id_differs_from_another_s_in_case_alone_is_told_of(fleet: Fleet) -> None:
+    await fleet.born("m1", "m2")
+    await fleet.born("m1", "M1")
+    await fleet.born("m1", "M1")
+    alike = [found for found in await fleet.events() if found[0] == "press.named_alike"]
+    assert alike == [("press.named_alike", "M1", "")]
+    assert (await fleet.press("M1")).state == "online"

@@ -14,7 +14,7 @@ from cloud.web.shell import Shell
 from tests.integration.gateway_identity_world import World, csr_of, new_key, principal, world
 
 pytestmark = pytest.mark.anyio
-CSRF = {"csrf_token": "csrf-of-this-session"}
+CSRF = {"csrf_token": principal().form_token()}
 ENGLISH, CHINESE = {"Accept-Language": "en"}, {"Accept-Language": "zh-CN"}
 
 

@@ -1,5 +1,6 @@
 """Setting up, signing in and out, what ends a session, and what a foreign page cannot do."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -226,6 +227,19 @@ async def test_nothing_is_changed_without_the_session_s_own_token_wherever_it_co
         assert (await browser.post("/api/v1/people", json={}, headers=with_it)).status_code == 422
     assert len((await browser.get("/api/v1/people")).json()["items"]) == 1
     assert (await browser.post("/people", data={**form, "csrf_token": token})).status_code == 201
+
+
+async def test_no_two_pages_have_the_same_token_and_all_are_good_for_their_session(made: World) -> None:
+    browser = await made.set_up()
+    pages = [(await browser.get(path)).text for path in ("/people", "/people", "/account")]
+    tokens = [found for page in pages for found in re.findall(r'name="csrf_token" value="([^"]+)"', page)]
+    heads = [re.findall(r'"X-CSRF-Token": "([^"]+)"', page)[0] for page in pages]
+    every = [*tokens, *heads]
+    assert len(set(every)) == len(every) > 6
+    for token in every:
+        assert (await browser.post("/api/v1/people", json={}, headers={"X-CSRF-Token": token})).status_code == 422
+    tampered = ("B" if tokens[0][0] == "A" else "A") + tokens[0][1:]
+    assert (await browser.post("/api/v1/people", json={}, headers={"X-CSRF-Token": tampered})).status_code == 403
 
 
 async def test_a_second_tab_can_sign_in_where_one_is_signed_in_already(made: World) -> None:

@@ -69,4 +69,4 @@ def test_tokens_differ_and_their_hash_tells_nothing_of_them() -> None:
     assert len(made) == 100
     token = made.pop()
     assert token not in tokens.hash_of(token)
-    assert tokens.csrf_token_of(token) != tokens.hash_of(token)
+    assert tokens.csrf_secret_of(token) != tokens.hash_of(token)

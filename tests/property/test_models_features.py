@@ -1,5 +1,9 @@
 """Laws of features and of the curves they are made of."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from unittest.mock import patch
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,7 +11,8 @@ from hypothesis.extra import numpy as npst
 
 from contract.shot import Shot
 from contract.vocabulary import PARAMETERS, SIGNALS
-from models.features.extract import extract
+from models.features.extract import extract, extract_block
+from models.features.phases import RELEASED_SHARE
 from models.features.resample import INTERVAL_S, SAMPLES_MAX, resample
 from models.features.schema import FEATURES, index
 
@@ -36,6 +41,93 @@ def test_extraction_leaves_the_shot_alone_and_repeats_itself(shot: Shot) -> None
     np.testing.assert_array_equal(extract(shot), extract(shot))
     for name, samples in shot.curves.items():
         np.testing.assert_array_equal(samples, before[name])
+
+
+@given(st.lists(SHOTS, max_size=6), st.sampled_from([0.005, 1.0, 0.0]), st.integers(1, 5_000))
+def test_a_shot_has_the_same_vector_alone_and_in_any_block(shots: list[Shot], interval_s: float, at_once: int) -> None:
+    length = max((len(curve) for shot in shots for curve in shot.curves.values()), default=0)
+    curves = np.full((len(shots), len(SIGNALS), length), np.nan, np.float32)
+    parameters = np.full((len(shots), len(PARAMETERS)), np.nan)
+    for row, shot in enumerate(shots):
+        for name, value in shot.parameters.items():
+            parameters[row, index(name)] = value
+        for name, curve in shot.curves.items():
+            curves[row, list(SIGNALS).index(name), : len(curve)] = curve
+    with patch("models.features.extract.SAMPLES_AT_ONCE", at_once):
+        block = extract_block(parameters, curves, interval_s)
+    for row, shot in enumerate(shots):
+        np.testing.assert_array_equal(block[row], extract(replace(shot, sample_interval_s=interval_s)))
+
+
+@given(
+    npst.arrays(np.float32, (len(SIGNALS), 120), elements=st.floats(-1_000, 1_000, width=32)),
+    st.floats(0.01, 0.7),
+    st.floats(0.01, 0.7),
+    st.lists(st.integers(0, 119), max_size=6),
+    st.integers(1, 120),
+    st.sampled_from(["press", "curve"]),
+)
+@settings(max_examples=60)
+def test_landmarks_are_what_the_plain_formulas_give(
+    curves: np.ndarray, injection_s: float, hold_s: float, holes: list[int], length: int, told_by: str
+) -> None:
+    curves = curves.copy()
+    curves[:, holes] = np.nan
+    curves = curves[:, :length]
+    parameters = {"InjectionTime": injection_s, "HoldTime": hold_s} if told_by == "press" else {}
+    shot = Shot("p", 0, parameters, dict(zip(SIGNALS, curves, strict=True)), INTERVAL_S)
+    vector = extract(shot)
+    for name, wanted in _plainly(shot).items():
+        np.testing.assert_allclose(vector[index(name)], wanted, rtol=2e-5, atol=2e-3, err_msg=name)
+
+
+def _plainly(shot: Shot) -> dict[str, float]:
+    """Some landmarks of each kind, written as in docs/reference/features.md, one curve and one shot at a time."""
+    curves = {name: _bridged(curve) for name, curve in shot.curves.items()}
+    if not len(curves["InjectionPressure"]):
+        return {}
+    pressure = curves["InjectionPressure"]
+    fill, hold = max(1, int(pressure.argmax())), 0
+    above = np.flatnonzero(pressure > RELEASED_SHARE * pressure.max())
+    hold = int(above[-1]) + 1 if len(above) else 0
+    if shot.parameters:
+        injection_s, hold_s = (float(np.float32(shot.parameters[name])) for name in ("InjectionTime", "HoldTime"))
+        fill, hold = max(1, round(injection_s / INTERVAL_S)), max(1, round((injection_s + hold_s) / INTERVAL_S))
+    hold = max(fill, hold)
+    cavity, speed, held = curves["CavityPressure"], curves["ScrewVelocity"], pressure[fill:hold]
+    late = held[len(held) // 2 :]
+    middle = speed[:fill][len(speed[:fill]) // 4 : len(speed[:fill]) - len(speed[:fill]) // 4]
+    return {
+        "InjectionPressure.FillPeak": _or_nan(pressure[:fill], 1, np.max),
+        "InjectionPressure.PeakTime": _or_nan(pressure[:hold], 1, np.argmax) * INTERVAL_S,
+        "InjectionPressure.FillIntegral": _or_nan(pressure[:fill], 2, np.trapezoid) * INTERVAL_S,
+        "InjectionPressure.HoldMean": _or_nan(held, 1, np.mean),
+        "InjectionPressure.HoldIntegral": _or_nan(held, 2, np.trapezoid) * INTERVAL_S,
+        "InjectionPressure.HoldSlope": _or_nan(held, 2, _slope) / INTERVAL_S,
+        "InjectionPressure.HoldRipple": _or_nan(late, 3, lambda y: (y - np.polyval(_line(y), np.arange(len(y)))).std()),
+        "CavityPressure.Integral": _or_nan(cavity, 2, np.trapezoid) * INTERVAL_S,
+        "ScrewVelocity.FillSd": _or_nan(middle, 2, np.std),
+        "MeltTemperature.Rise": _or_nan(curves["MeltTemperature"][:fill], 1, lambda y: y.max() - y[0]),
+        "MouldTemperature.Mean": _or_nan(curves["MouldTemperature"], 1, np.mean),
+        "ClampForce.Peak": _or_nan(curves["ClampForce"], 1, np.max),
+    }
+
+
+def _bridged(curve: np.ndarray) -> np.ndarray:
+    good = np.flatnonzero(np.isfinite(curve))
+    return np.interp(np.arange(good[-1] + 1), good, curve[good].astype(float)) if len(good) else np.empty(0)
+
+
+def _or_nan(part: np.ndarray, least: int, figure: Callable[[np.ndarray], float]) -> float:
+    return float(figure(part)) if len(part) >= least else np.nan
+
+
+def _line(part: np.ndarray) -> np.ndarray:
+    return np.polyfit(np.arange(len(part)), part, 1)
+
+
+def _slope(part: np.ndarray) -> float:
+    return float(_line(part)[0])
 
 
 @given(st.floats(0.1, 100), st.integers(0, 2**32 - 1))

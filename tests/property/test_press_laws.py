@@ -11,7 +11,7 @@ from contract.shot import Shot
 from contract.vocabulary import FAILURE_MODES, PARAMETERS, SIGNALS
 from simulators.faults.check_ring_wear import CheckRingWear
 from simulators.faults.fault import Constant, Progression
-from simulators.press.condition import Condition
+from simulators.press.condition import Condition, Value
 from simulators.press.flow import leak_cm3_s, melt_of
 from simulators.press.press import Press
 from simulators.press.process import PP_CAP_4CAV, PROCESSES, Process
@@ -62,6 +62,76 @@ def test_every_shot_is_complete_finite_and_within_the_machine(process: Process, 
         assert 0 < values["InjectionTime"] + values["HoldTime"] + values["CoolingTime"] < values["CycleTime"]
 
 
+# Every field of the condition that a fault or an upset may move, from sound to far beyond condemned.
+RANGES = {
+    "viscosity_factor": (0.6, 1.6),
+    "check_ring_gap_mm": (0.005, 0.3),
+    "closing_cm3": (0.0, 5.0),
+    "screw_clearance_factor": (1.0, 4.0),
+    "pump_leak_share": (0.0, 0.4),
+    "valve_lag_s": (0.01, 0.4),
+    "valve_stiction_share": (0.0, 1.5),
+    "accumulator_precharge_bar": (0.0, 110.0),
+    "oil_cooler_share": (0.0, 1.1),
+    "coolant_flow_share": (0.0, 1.3),
+    "scale_mm": (0.0, 1.0),
+    "parting_gap_mm": (0.0, 0.2),
+    "nozzle_leak_share": (0.0, 0.5),
+    "nozzle_open_share": (0.3, 1.0),
+    "blocked_cavity_share": (0.0, 1.0),
+    "toggle_play_mm": (0.0, 0.3),
+    "tie_bar_imbalance_share": (0.0, 0.5),
+    "ejector_friction_factor": (0.5, 4.0),
+    "ambient_degc": (-10.0, 50.0),
+    "moisture_share": (0.0, 1.0),
+    "warm_up_share": (0.0, 1.0),
+}
+
+
+class Anything:
+    """A cause that sets whatever it is told."""
+
+    mode = "anything"
+
+    def __init__(self, fields: dict[str, float], heaters: tuple[float, ...], offsets_k: tuple[float, ...]) -> None:
+        self._fields = fields | {"zone_heater_share": heaters, "zone_sensor_offset_k": offsets_k}
+
+    def severity(self, utc_ms: int) -> float:
+        return 1.0
+
+    def apply(self, condition: Condition, severity: Value, process: Process) -> Condition:
+        return replace(condition, **self._fields)  # type: ignore[arg-type]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    processes(),
+    st.fixed_dictionaries({}, optional={name: st.floats(*bounds) for name, bounds in RANGES.items()}),
+    st.tuples(*[st.floats(0, 1)] * 5),
+    st.tuples(*[st.floats(-30, 30)] * 5),
+    st.integers(0, 10**8),
+)
+def test_no_condition_breaks_the_equations(
+    process: Process,
+    fields: dict[str, float],
+    heaters: tuple[float, ...],
+    offsets_k: tuple[float, ...],
+    standstill_ms: int,
+) -> None:
+    press = Press("p", process=process, seed=1, faults=[Anything(fields, heaters, offsets_k)])
+    first = press.block(3, with_curves=True)
+    press.stop(int(first.ended_ms[-1]) + standstill_ms)
+    for block in (first, press.block(2, with_curves=True)):
+        assert np.isfinite(block.parameters).all()
+        assert np.isfinite(block.truth.dimension_mm).all()
+        assert (block.truth.part_g >= 0).all()  # 0: frozen before anything flowed
+        assert (block.truth.part_g < 1.3 * process.mould.cavity_cm3 * 1.1).all()
+        assert (np.diff(block.ended_ms) > 0).all()
+        assert block.curves is not None
+        assert np.isfinite(block.curves[:, :, :100]).all()
+        assert block.curves[:, list(SIGNALS).index("ScrewPosition"), :100].min() > -0.1
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.sampled_from(list(PROCESSES.values())), st.integers(0, 2**32), st.floats(0, 1))
 def test_the_seed_is_the_press(process: Process, seed: int, severity: float) -> None:
@@ -104,9 +174,9 @@ def test_how_much_is_recorded_does_not_change_what_happens(process: Process, sev
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(list(PROCESSES.values())), st.floats(0.01, 0.3), st.floats(1.01, 3), st.floats(1, 2_000))
 def test_the_leak_grows_with_gap_and_pressure(process: Process, gap_mm: float, factor: float, bar: float) -> None:
-    melt = melt_of(process, 1.0, 0.0, 0.0)
-    leak = leak_cm3_s(process, melt, gap_mm, np.array([0.0, bar, bar * factor]))
-    wider = leak_cm3_s(process, melt, gap_mm * factor, np.array([bar]))
+    melt = melt_of(process, Condition(), np.full(1, process.melt_degc), np.full(1, process.mould_degc))
+    leak = leak_cm3_s(process, melt, np.array([gap_mm]), np.array([[0.0, bar, bar * factor]]))[0]
+    wider = leak_cm3_s(process, melt, np.array([gap_mm * factor]), np.array([[bar]]))[0]
     assert leak[0] == pytest.approx(0.0, abs=1e-6)
     assert leak[1] < leak[2]
     assert wider[0] > leak[1] * factor**2.9  # at least the cube of the gap: shear thinning adds to it

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from kit.mqtt import KEEP_ALIVE_S, RECONNECT_S_MAX, RECONNECT_S_MIN, Connected, Disconnected, LinkEvent, Received, Will
+from kit.mqtt import (
+    KEEP_ALIVE_S,
+    RECONNECT_S_MAX,
+    RECONNECT_S_MIN,
+    Connected,
+    Disconnected,
+    LinkEvent,
+    Received,
+    Subscribed,
+    Will,
+)
 
 if TYPE_CHECKING:
     from tests.simulation.virtual_loop import VirtualLoop
@@ -57,6 +67,8 @@ class SimBroker:
         self._rng = rng
         self.weather = Weather()
         self.is_up = True
+        self.denies: set[str] = set()
+        """Clients whose subscriptions are refused, as by an access list."""
         self.retained: dict[str, bytes] = {}
         self._connections: dict[str, _Connection] = {}
         self.delivered = self.lost = self.doubled = 0
@@ -82,7 +94,11 @@ class SimBroker:
         self._up(connection, self._subscribe, connection, topics)
 
     def _subscribe(self, connection: _Connection, topics: list[tuple[str, int]]) -> None:
+        if connection.link.name in self.denies:
+            self._answer(connection, is_granted=False)
+            return
         connection.subscriptions += topics
+        self._answer(connection, is_granted=True)
         for topic, payload in list(self.retained.items()):
             if any(matches(wanted, topic) for wanted, _ in topics):
                 self._down(connection, topic, payload)
@@ -187,6 +203,17 @@ class SimBroker:
             return
         due_s = connection.down_free_s = max(connection.down_free_s + ORDER_S, self._loop.now_s + self._delay_s())
         self._loop.call_at(due_s, self._hand_over, connection, topic, payload)
+
+    def _answer(self, connection: _Connection, *, is_granted: bool) -> None:
+        """What is no message is neither lost nor late, and goes in the order of the connection."""
+        due_s = connection.down_free_s = max(connection.down_free_s + ORDER_S, self._loop.now_s + self.weather.delay_s)
+        self._loop.call_at(due_s, self._tell, connection, is_granted)
+
+    def _tell(self, connection: _Connection, is_granted: bool) -> None:  # noqa: FBT001
+        if connection.is_open and connection.link.is_cut_off:
+            connection.held_down.append((self._tell, (connection, is_granted)))
+        elif connection.is_open:
+            connection.link.subscribed(connection, is_granted=is_granted)
 
     def _hand_over(self, connection: _Connection, topic: str, payload: bytes) -> None:
         if not connection.is_open:
@@ -323,6 +350,11 @@ class SimLink:
         self._put(Disconnected("lost"))
         self.attempt += 1
         self._loop.call_later(self._pause_s, self._try_again, self.attempt)
+
+    def subscribed(self, connection: _Connection, *, is_granted: bool) -> None:
+        """The answer to a subscription."""
+        if connection is self._connection and not self.is_dead:
+            self._put(Subscribed(is_granted))
 
     def received(self, connection: _Connection, topic: str, payload: bytes) -> None:
         """A message of a subscription."""

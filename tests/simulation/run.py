@@ -63,7 +63,7 @@ def run_seed(
             pass  # noted in truth
 
     try:
-        with _virtual_machine():
+        with virtual_machine():
             anyio.run(main, backend="asyncio", backend_options={"loop_factory": lambda: loop})
     except* Exception as errors:  # noqa: BLE001 - a program that dies by itself breaks a law as well
         truth.thrown.append(ViolationError(f"a program died: {_innermost(errors)!r}"))
@@ -141,7 +141,7 @@ async def _settle(world: World, gateway: Gateway) -> float:
 
 
 @contextmanager
-def _virtual_machine() -> Iterator[None]:
+def virtual_machine() -> Iterator[None]:
     """Threads of the programs are moments of the loop; their logs go nowhere, unless SIM_LOG asks for them."""
     real = anyio.to_thread.run_sync
     anyio.to_thread.run_sync = run_sync  # type: ignore[assignment]

@@ -127,7 +127,7 @@ class Gateway(Node):
         """One life of the program."""
         thread, machine, world = JournalThread(self.journal), self.machine, self.world
         aliases = AliasTable(self.journal.aliases())
-        self.health = Health()
+        self.health = Health(presses={source.press_id: True for source in self.sources})
         session = EdgeNodeSession(PLANT, "gw", primary_host_id=HOST)
 
         def make_will() -> Will:
@@ -180,6 +180,7 @@ class Host(Node):
         self.world = world
         self.wipe()
         self.inbox_max = 20_000
+        self.presence: Presence | None = None
 
     async def program(self) -> None:
         """One life of the program."""
@@ -191,10 +192,10 @@ class Host(Node):
         self.links = [link]
 
         def state_link(make_will: Callable[[], Will]) -> SimLink:
-            self.links.append(SimLink(world.loop, world.broker, "state", make_will))
-            return self.links[-1]
+            self.links[1:] = [SimLink(world.loop, world.broker, "state", make_will)]
+            return self.links[1]
 
-        presence = Presence(state_link, HOST, ingest.listening, machine)
+        presence = self.presence = Presence(state_link, HOST, ingest.listening, machine)
         async with AsyncExitStack() as running, anyio.create_task_group() as tasks:
             await running.enter_async_context(link)
             tasks.start_soon(ingest.run, name="ingest")

@@ -59,6 +59,10 @@ def test_defaults_need_only_the_gateway_s_name_and_folder(tmp_path: Path) -> Non
             GOOD + '[[sources.opcua]]\npress = "a"\nurl = "opc.tcp://x"\n' * 2,
             "press a is named by more than one source",
         ),
+        (
+            GOOD + "".join(f'[[sources.opcua]]\npress = "{press}"\nurl = "opc.tcp://x"\n' for press in "aA"),
+            "presses A, a differ in upper and lower case alone",
+        ),
         ("[gateway\n", "is not TOML"),
     ],
 )

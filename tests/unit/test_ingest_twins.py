@@ -1,11 +1,11 @@
 """Two programs under one name: the later one is refused, a restart and a late birth are not mistaken for a twin."""
 
-from cloud.ingest.gate import BARRED, TWIN, Gate
+from cloud.ingest.gate import BARRED, SPELLED, TWIN, Gate
 from cloud.ingest.recovery import lost, replay_from
 from cloud.ingest.twins import REFUSED_FOR_S, Twins
 from cloud.telemetry.store import GatewayKey
 from contract.ranges import RangeSet
-from contract.standing import Standing
+from contract.standing import Refusal, Standing
 
 GATEWAY = GatewayKey("plant", "gw")
 
@@ -65,6 +65,28 @@ def test_the_gate_tells_why() -> None:
     assert refusal is not None
     assert refusal.reason == BARRED
     assert gate.refusal(GatewayKey("plant", "other"), 3.0) is None
+
+
+def test_a_name_that_differs_in_case_alone_is_refused_and_the_first_keeps_it() -> None:
+    gate = Gate()
+    gate.load([GatewayKey("plant", "old")])
+    second, elsewhere, plant = GatewayKey("plant", "GW"), GatewayKey("other", "GW"), GatewayKey("Plant", "gw-9")
+    for gateway in (GATEWAY, second, elsewhere, plant, GatewayKey("plant", "OLD")):
+        gate.born(gateway, str(gateway), 0.0)
+    assert gate.refusal(GATEWAY, 1.0) is None
+    assert gate.refusal(second, 1.0) == Refusal(str(second), SPELLED.format(other="gateway gw"))
+    assert gate.refusal(elsewhere, 1.0) is None, "gateways compare within their plant"
+    assert gate.refusal(plant, 1.0) == Refusal(str(plant), SPELLED.format(other="plant plant"))
+    assert gate.refusal(GatewayKey("plant", "OLD"), 1.0) is not None, "a gateway that is switched off keeps its name"
+    gate.born(GATEWAY, "again", 2.0)
+    assert gate.refusal(GATEWAY, 2.0) is None
+
+
+def test_a_gateway_that_is_shut_out_takes_no_name() -> None:
+    gate = Gate({GATEWAY}.__contains__)
+    gate.born(GATEWAY, "a", 0.0)
+    gate.born(GatewayKey("plant", "GW"), "b", 1.0)
+    assert gate.refusal(GatewayKey("plant", "GW"), 1.0) is None
 
 
 def test_what_a_host_asks_back_and_what_it_must_write_off() -> None:

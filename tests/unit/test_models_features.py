@@ -7,10 +7,10 @@ import pytest
 
 from contract.shot import CURVE_SAMPLES_MAX, Shot
 from contract.vocabulary import PARAMETERS, SIGNALS
-from models.features.extract import extract
-from models.features.phases import Phases, phases_of
+from models.features.extract import extract, extract_block
+from models.features.phases import phases_of
 from models.features.resample import resample
-from models.features.schema import FEATURES, FEATURES_HASH, index
+from models.features.schema import FEATURES, FEATURES_HASH, RESIDUALS, VALUES, VALUES_HASH, index
 
 
 def _shot(curves: dict[str, np.ndarray], **parameters: float) -> Shot:
@@ -22,20 +22,21 @@ def _at(shot: Shot, name: str) -> float:
 
 
 def test_names_are_unique_and_parameters_come_first() -> None:
-    names = [spec.name for spec in FEATURES]
+    names = [spec.name for spec in VALUES]
     assert len(set(names)) == len(names)
     assert names[: len(PARAMETERS)] == list(PARAMETERS)
     assert [index(name) for name in names] == list(range(len(names)))
-    assert all(spec.unit and spec.doc.endswith(".") for spec in FEATURES)
+    assert all(spec.unit and spec.doc.endswith(".") for spec in VALUES)
     assert {name.partition(".")[0] for name in names[len(PARAMETERS) :]} == set(SIGNALS)
-    assert len(FEATURES_HASH) == 16
+    assert len(FEATURES_HASH) == len(VALUES_HASH) == 16
+    assert names == [spec.name for spec in FEATURES + RESIDUALS]
 
 
 def test_every_feature_is_documented_as_the_schema_says(root: Path) -> None:
     lines = (root / "docs/reference/features.md").read_text(encoding="utf-8").splitlines()
-    wanted = [f"| {number} | `{spec.name}` | {spec.unit} | {spec.doc} |" for number, spec in enumerate(FEATURES)]
+    wanted = [f"| {number} | `{spec.name}` | {spec.unit} | {spec.doc} |" for number, spec in enumerate(VALUES)]
     assert [line for line in lines if line.startswith("| ") and "`" in line] == wanted
-    assert any(FEATURES_HASH in line for line in lines)
+    assert all(any(value in line for line in lines) for value in (FEATURES_HASH, VALUES_HASH))
 
 
 def test_a_shot_of_parameters_alone_has_these_and_nothing_else() -> None:
@@ -88,16 +89,59 @@ def test_a_ramp_drawn_by_hand_gives_the_figures_of_its_geometry() -> None:
     )
 
 
+def _phases(
+    pressure: np.ndarray, injection_s: float = np.nan, hold_s: float = np.nan, length: int = 1_000
+) -> tuple[int, int] | None:
+    curve = np.asarray(pressure, np.float32)[None]
+    injection, hold = np.array([injection_s], np.float32), np.array([hold_s], np.float32)
+    phases = phases_of(injection, hold, curve, np.array([length]), 0.005)
+    return (int(phases.fill[0]), int(phases.hold[0])) if phases.is_known[0] else None
+
+
 def test_phases_come_from_the_press_and_else_from_the_curve() -> None:
     pressure = np.concatenate([np.linspace(0, 900, 200), np.full(300, 400.0), np.zeros(500)])
-    assert phases_of(_shot({"InjectionPressure": pressure}, InjectionTime=1.0, HoldTime=2.0)) == Phases(200, 600)
-    assert phases_of(_shot({"InjectionPressure": pressure})) == Phases(199, 500)
-    assert phases_of(_shot({"ScrewPosition": pressure})) is None
+    assert _phases(pressure, 1.0, 2.0) == (200, 600)
+    assert _phases(pressure) == (199, 500)
+    assert _phases(pressure, 1.0) == (200, 500)
+    assert _phases(pressure, length=0) is None
 
 
 def test_a_phase_beyond_all_bounds_ends_at_the_bound() -> None:
-    phases = phases_of(_shot({"InjectionPressure": np.ones(500)}, InjectionTime=1e308, HoldTime=1e308))
-    assert phases == Phases(CURVE_SAMPLES_MAX, CURVE_SAMPLES_MAX)
+    assert _phases(np.ones(500), 3e38, 3e38) == (CURVE_SAMPLES_MAX, CURVE_SAMPLES_MAX)
+
+
+def test_times_of_shape_are_those_of_a_curve_drawn_by_hand() -> None:
+    """Speed rises to 60 mm/s in 0.1 s; pressure falls from 600 to 400 bar in 0.2 s; the cavity fills from 0.5 s on."""
+    time = np.arange(1_000) * 0.005
+    shot = _shot(
+        {
+            "ScrewVelocity": np.where(time < 1, np.minimum(600 * time, 60), 0),
+            "InjectionPressure": np.where(time < 1, 600, np.maximum(600 - 1_000 * (time - 1), 400)),
+            "CavityPressure": np.clip(400 * (time - 0.5), 0, 300),
+        },
+        InjectionTime=1.0,
+        HoldTime=3.0,
+    )
+    assert _at(shot, "ScrewVelocity.RiseTime") == pytest.approx(0.09, abs=0.0051)
+    assert _at(shot, "InjectionPressure.SettleTime") == pytest.approx(0.18, abs=0.0051)
+    assert _at(shot, "CavityPressure.Arrival") == pytest.approx(0.575, abs=0.0051)
+
+
+def test_a_curve_that_ends_with_missing_samples_is_a_shorter_curve() -> None:
+    curve = np.linspace(10, 20, 800)
+    padded = np.concatenate([curve, np.full(200, np.nan)])
+    short, long = (extract(_shot({"ClampForce": c, "CavityPressure": c}, InjectionTime=1.0)) for c in (curve, padded))
+    np.testing.assert_array_equal(short, long)
+
+
+def test_a_block_without_shots_curves_or_samples_is_no_trouble() -> None:
+    parameters = np.ones((2, len(PARAMETERS)), np.float32)
+    none = np.zeros((2, len(SIGNALS), 0), np.float32)
+    for curves, interval_s in ((None, 0.0), (none, 0.005), (np.ones((2, len(SIGNALS), 9), np.float32), 0.0)):
+        vectors = extract_block(parameters, curves, interval_s)
+        assert (vectors[:, : len(PARAMETERS)] == 1).all()
+        assert np.isnan(vectors[:, len(PARAMETERS) :]).all()
+    assert extract_block(parameters[:0], none[:0], 0.005).shape == (0, len(FEATURES))
 
 
 def test_a_missing_channel_leaves_the_others_as_they_are() -> None:

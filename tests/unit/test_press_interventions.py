@@ -1,6 +1,6 @@
-"""Does the press answer to set points and to wear as real ones did? Signs and orders of size of the process model."""
+"""Does the press answer to set points and to wear as real ones did? Signs and sizes of the process model, as gates."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -12,70 +12,125 @@ from simulators.faults.fault import Constant
 from simulators.press.press import Press
 from simulators.press.process import ABS_HOUSING_2CAV, PP_CAP_4CAV, PROCESSES, Process
 
-CYCLES = 250
-CYCLE_MS = 20_000
+SETTLING, CYCLES = 300, 250
+Figures = dict[str, np.ndarray]
 
 
 @cache
-def run(process: Process, severity: float = 0.0) -> dict[str, np.ndarray]:
-    """Each parameter over many cycles; the same chance whatever the process, so that differences are free of noise."""
-    press = Press("p", process=process, seed=3, faults=[CheckRingWear(Constant(severity))], window_s=0.01)
-    shots, truths = [], []
-    for cycle in range(CYCLES):
-        shots.append(press.cycle(cycle * CYCLE_MS).parameters)
-        truths.append(press.truth())
-    found = {name: np.array([shot[name] for shot in shots]) for name in PARAMETERS}
-    found["part_g"] = np.array([truth.part_g for truth in truths])
+def run(process: Process, changed: Process | None = None, severity: float = 0.0) -> Figures:
+    """Each parameter over many cycles, long after a change of set points; the chance is the same whatever is set."""
+    press = Press("p", process=process, seed=3, faults=[CheckRingWear(Constant(severity))])
+    press.change(process=changed)
+    press.block(SETTLING)
+    block = press.block(CYCLES)
+    found = {name: block.parameters[:, at].astype(float) for at, name in enumerate(PARAMETERS)}
+    found["part_g"], found["dimension_mm"] = block.truth.part_g, block.truth.dimension_mm
     found["pressure_integral"] = found["HoldSpecificPressureAverage"] * found["HoldTime"]
     found["hold_travel"] = found["TransferStroke"] - found["CushionStroke"]
-    closed = np.array([truth.has_closed and not truth.has_bottomed for truth in truths])
-    return found | {"closed": closed}
+    return found | {"closed": block.truth.has_closed & ~block.truth.has_bottomed}
 
 
 def change_pct(process: Process, changed: Process, name: str) -> float:
-    return float(100 * (run(changed)[name].mean() / run(process)[name].mean() - 1))
+    return float(100 * (run(process, changed)[name].mean() / run(process)[name].mean() - 1))
 
 
 BOTH = pytest.mark.parametrize("process", [PP_CAP_4CAV, ABS_HOUSING_2CAV], ids=list(PROCESSES))
 
 
-# Bounds are the measured effect (docs/reference/press_model.md) divided and multiplied by 2.5, where it is no zero.
-@BOTH
-def test_a_colder_barrel_needs_more_pressure_and_leaves_a_larger_cushion(process: Process) -> None:
-    colder = replace(process, melt_degc=process.melt_degc - 30)
-    assert 13.4 < change_pct(process, colder, "SpecificPressureMaximum") < 84
-    assert 13.8 < change_pct(process, colder, "TransferSpecificPressure") < 87
-    assert 13.0 < change_pct(process, colder, "CushionStroke") < 81
-    assert -4.8 < change_pct(process, colder, "DosingTime") < -0.7
-    assert 0.05 < change_pct(process, colder, "part_g") < 3.5  # measured 0.8-1.4: ours is smaller, the page says so
+@dataclass(frozen=True)
+class Gate:
+    """A measured effect in percent; ours must have its sign and lie between it divided and multiplied by `within`."""
+
+    measured: float
+    within: float = 2.5
+    at_most: float = 0.15
+    """Where the measured effect is no zero, this is not asked; where it is, ours is no larger."""
+
+
+# interventions_D of the process model; docs/reference/press_model.md says how far each is off, and why.
+GATES = {
+    "barrel -30 °C": {
+        "SpecificPressureMaximum": Gate(33.5, 1.5),
+        "TransferSpecificPressure": Gate(34.6, 1.5),
+        "CushionStroke": Gate(32.4, 1.7),
+        "part_g": Gate(1.1, 6.0),
+        "DosingTime": Gate(-1.9, 2.0),
+        "ScrewRevolutions": Gate(-2.2, 1.7),
+    },
+    "speed -52 %": {
+        "InjectionTime": Gate(96.1, 1.15),
+        "SpecificPressureMaximum": Gate(-18.5, 1.3),
+        "part_g": Gate(0.0),
+    },
+    "hold to a quarter": {
+        "pressure_integral": Gate(-70.3, 1.1),
+        "CushionStroke": Gate(16.1, 4.0),
+        "part_g": Gate(-1.95, 1.3),
+        "CycleTime": Gate(-5.9, 3.0),
+    },
+    "cooling 20 to 10 s": {
+        "CycleTime": Gate(-39.5, 1.6),
+        "dimension_mm": Gate(3.95, 3.5),
+        "part_g": Gate(0.0),
+    },
+    "limit below the peak, hold -60 %": {
+        "SpecificPressureMaximum": Gate(-29.2, 1.05),
+        "TransferSpecificPressure": Gate(-39.7, 2.0),
+        "InjectionTime": Gate(71.5, 2.0),
+        "CushionStroke": Gate(195.1, 10.0),
+        "pressure_integral": Gate(-56.1, 1.1),
+        "part_g": Gate(-0.2, 8.0),
+        "dimension_mm": Gate(-1.2, 3.0),
+    },
+    "mould speed -50 %": {"CycleTime": Gate(5.2, 1.6)},
+}
+
+
+def intervene(process: Process, name: str) -> tuple[Process, Process]:
+    """The process before and after an intervention."""
+    if name == "cooling 20 to 10 s":
+        return replace(process, cool_s=20.0), replace(process, cool_s=10.0)
+    peak = float(run(process)["SpecificPressureMaximum"].mean())
+    changed = {
+        "barrel -30 °C": replace(process, melt_degc=process.melt_degc - 30),
+        "speed -52 %": replace(process, speed_mm_s=process.speed_mm_s * 0.48),
+        "hold to a quarter": replace(process, hold_s=process.hold_s / 4),
+        # Set below the peak by as much as in the intervention, where 800 bar was above it and 300 below.
+        "limit below the peak, hold -60 %": replace(
+            process, pressure_limit_bar=peak * 0.708, hold_bar=process.hold_bar * 0.4
+        ),
+        "mould speed -50 %": replace(process, mould_speed_share=0.5),
+    }
+    return process, changed[name]
 
 
 @BOTH
-def test_half_the_speed_doubles_the_time_and_lowers_the_peak(process: Process) -> None:
-    slower = replace(process, speed_mm_s=process.speed_mm_s * 0.48)
-    assert change_pct(process, slower, "InjectionTime") == pytest.approx(96.1, rel=0.2)
-    assert -37 < change_pct(process, slower, "SpecificPressureMaximum") < -7.4
-    assert abs(change_pct(process, slower, "part_g")) < 0.1
+@pytest.mark.parametrize(
+    ("name", "quantity"), [(name, quantity) for name, asked in GATES.items() for quantity in asked]
+)
+def test_an_intervention_acts_as_it_did_on_a_real_press(process: Process, name: str, quantity: str) -> None:
+    gate, ours = GATES[name][quantity], change_pct(*intervene(process, name), quantity)
+    if gate.measured == 0.0:
+        assert abs(ours) < gate.at_most
+        return
+    assert np.sign(ours) == np.sign(gate.measured)
+    assert abs(gate.measured) / gate.within < abs(ours) < abs(gate.measured) * gate.within
 
 
 @BOTH
-def test_a_short_hold_loses_weight_and_pressure_integral(process: Process) -> None:
-    shorter = replace(process, hold_s=process.hold_s / 4)
-    assert change_pct(process, shorter, "pressure_integral") == pytest.approx(-70.3, rel=0.1)
-    assert -5 < change_pct(process, shorter, "part_g") < -0.8
-    assert change_pct(process, shorter, "CushionStroke") > 6.4
-    assert change_pct(process, shorter, "CycleTime") < 0
+def test_all_that_is_saved_in_cooling_is_saved_in_the_cycle(process: Process) -> None:
+    before, after = intervene(process, "cooling 20 to 10 s")
+    saved_s = run(before)["CycleTime"].mean() - run(before, after)["CycleTime"].mean()
+    assert saved_s == pytest.approx(10.0, abs=0.1)
 
 
 @BOTH
-def test_a_low_pressure_limit_slows_the_fill(process: Process) -> None:
-    # The limit is set below the peak by as much as the intervention was: 800 bar was above, 300 below.
-    peak = run(process)["SpecificPressureMaximum"].mean()
-    limited = replace(process, pressure_limit_bar=peak * 0.708, hold_bar=process.hold_bar * 0.4)
-    assert change_pct(process, limited, "SpecificPressureMaximum") == pytest.approx(-29.2, rel=0.1)
-    assert 28 < change_pct(process, limited, "InjectionTime") < 180
-    assert change_pct(process, limited, "CushionStroke") > 5
-    assert change_pct(process, limited, "pressure_integral") == pytest.approx(-56.1, rel=0.15)
+def test_without_a_shut_off_nozzle_dosing_limits_a_short_cooling(process: Process) -> None:
+    machine = replace(process.machine, can_dose_while_open=False)
+    dosed_closed = replace(process, machine=machine)
+    halved = replace(dosed_closed, cool_s=process.cool_s / 2)
+    saved_s = run(dosed_closed)["CycleTime"].mean() - run(dosed_closed, halved)["CycleTime"].mean()
+    assert 0.3 < saved_s < process.cool_s / 2 - 1
 
 
 @BOTH
@@ -104,41 +159,21 @@ def test_nominal_figures_lie_in_the_ranges_of_the_example_process(process: Proce
     }
     for name, (low, high) in ranges[process.name].items():
         assert low < run(process)[name].mean() < high, name
+    assert 38 < run(process)["OilTemperature"].mean() < 50
+    assert 1.5 < run(process)["CoolantTemperatureRise"].mean() < 2.5
 
 
 @BOTH
 def test_wear_shows_in_the_cushion_first(process: Process) -> None:
-    healthy, worn, condemned = run(process), run(process, 0.4), run(process, 1.0)
+    healthy, worn, condemned = run(process), run(process, None, 0.4), run(process, None, 1.0)
 
-    def ratio(name: str, of: dict[str, np.ndarray]) -> float:
+    def ratio(name: str, of: Figures) -> float:
         return float(of[name][of["closed"]].mean() / healthy[name][healthy["closed"]].mean())
 
     assert 0.6 < ratio("CushionStroke", worn) < 0.9
     assert ratio("CushionStroke", condemned) < 0.4 or not condemned["closed"].any()
     assert 1.05 < ratio("hold_travel", worn) < 1.6
-    assert 1.2 < condemned["hold_travel"].mean() / healthy["hold_travel"].mean() < 1.8
+    assert 1.2 < condemned["hold_travel"].mean() / healthy["hold_travel"].mean() < 1.85
     assert 0.95 < condemned["SpecificPressureMaximum"].mean() / healthy["SpecificPressureMaximum"].mean() < 0.99
     sd = [of["CushionStroke"][of["closed"]].std() for of in (healthy, worn)]
     assert 1.3 < sd[1] / sd[0] < 6
-
-
-@BOTH
-def test_a_healthy_press_wanders_as_measured(process: Process) -> None:
-    healthy = run(process)
-
-    def lag1(name: str) -> float:
-        values = healthy[name]
-        return float(np.corrcoef(values[1:], values[:-1])[0, 1])
-
-    def cv_pct(name: str) -> float:
-        return float(100 * healthy[name].std() / healthy[name].mean())
-
-    assert lag1("ClosingForce") > 0.8
-    assert lag1("MouldTemperature") > 0.85
-    assert 0.45 < lag1("SpecificPressureMaximum") < 0.9
-    assert abs(lag1("CushionStroke")) < 0.35
-    assert abs(lag1("ScrewTorqueMaximum")) < 0.4  # the lot of white noise, and a little of the viscosity
-    assert 1.2 < cv_pct("CushionStroke") < 3.5
-    assert 0.15 < cv_pct("SpecificPressureMaximum") < 1.4
-    assert 0.3 < cv_pct("DosingTime") < 0.9
-    assert cv_pct("CycleTime") < 0.1

@@ -1,15 +1,14 @@
 """What the Sparkplug specification asks of programs and of messages: rows of docs/reference/sparkplug.md."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple, Self
+from typing import NamedTuple
 from uuid import UUID
 
 import anyio
 import numpy as np
 import pytest
 
-from cloud.ingest.presence import Presence
 from contract import commit, shot_wire
 from contract.commit import Commit
 from contract.shot import Reason, ScoredShot, Scores, Shot
@@ -19,7 +18,7 @@ from contract.sparkplug.edge_node import DeviceCommand, EdgeNodeSession, NodeCom
 from contract.sparkplug.host import DeviceData, DeviceDied, HostSession, NodeDied
 from contract.sparkplug.message import BD_SEQ, REBIRTH, Message
 from contract.sparkplug.sparkplug_b_pb2 import Payload as Wire
-from contract.sparkplug.state import State, decode_state, encode_state
+from contract.sparkplug.state import State, encode_state
 from contract.sparkplug.topics import DeviceTopic, NodeKey, Verb, parse
 from contract.vocabulary import PARAMETERS, SIGNALS
 from edge_agent.aliases import AliasTable
@@ -27,84 +26,19 @@ from edge_agent.health import Health
 from edge_agent.journal.journal import NewRecord
 from edge_agent.journal.memory_journal import MemoryJournal
 from edge_agent.journal.thread import JournalThread
-from edge_agent.uplink.uplink import Uplink
+from edge_agent.uplink.uplink import LEFT_AFTER_S, Uplink
 from edge_agent.uplink.window import Window
 from kit.clock import ManualClock
-from kit.mqtt import Connected, Disconnected, LinkEvent, Received, Will
+from kit.mqtt import Received, Will
+from tests.unit.recording_link import RECONNECT, RecordingLink
 
 T = 1_767_225_600_000
 EPOCH = UUID(int=5)
 NODE = NodeKey("plant", "gw")
 PRESSES = ("press-01", "press-02")
 STATE_TOPIC = "spBv1.0/STATE/zhisan"
-PATIENCE_S = 10.0
 NODE_METRIC = Metric("Journal/Next", 5, DataType.UInt64, alias=1)
 PRESS_METRIC = Metric("CycleTime", None, DataType.Double, alias=2)
-
-Subscriptions = tuple[tuple[str, int], ...]
-RECONNECT, LEFT = "reconnect", "left"
-
-
-class RecordingLink:
-    """A `Link` whose network is the test: what is asked of it is kept in order, and the test says what comes in."""
-
-    def __init__(self, make_will: Callable[[], Will]) -> None:
-        self._make_will = make_will
-        self._inbox: list[LinkEvent] = []
-        self._came, self._done_news = anyio.Event(), anyio.Event()
-        self.done: list[Message | Subscriptions | str] = []
-        self.heard = 0  # how much of `done` the test has looked at
-        self.dropped = 0
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._did(LEFT)
-
-    def connect(self) -> Will:
-        """The broker accepts the next connection; its will."""
-        will = self._make_will()
-        self.put(Connected())
-        return will
-
-    def put(self, *events: LinkEvent) -> None:
-        self._inbox += events
-        self._came.set()
-
-    def put_message(self, message: Message) -> None:
-        self.put(Received(message.topic, message.payload))
-
-    async def next(self) -> Message | Subscriptions | str:
-        """What was done next, sooner or later."""
-        with anyio.fail_after(PATIENCE_S):
-            while len(self.done) == self.heard:
-                self._done_news = anyio.Event()
-                await self._done_news.wait()
-        self.heard += 1
-        return self.done[self.heard - 1]
-
-    async def events(self) -> list[LinkEvent]:
-        while not self._inbox:
-            self._came = anyio.Event()
-            await self._came.wait()
-        taken, self._inbox = self._inbox, []
-        return taken
-
-    def subscribe(self, topics: list[tuple[str, int]]) -> None:
-        self._did(tuple(topics))
-
-    def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
-        self._did(Message(topic, payload, qos, retain))
-        return True
-
-    async def reconnect(self, *, after_s: float = 0.0) -> None:
-        assert after_s == 0.0
-        self._did(RECONNECT)
-
-    def _did(self, what: Message | Subscriptions | str) -> None:
-        self.done.append(what)
-        self._done_news.set()
 
 
 class Heard(NamedTuple):
@@ -138,7 +72,8 @@ class Gateway:
         self.journal = MemoryJournal(epoch=EPOCH)
         self.thread = JournalThread(self.journal)
         self.aliases = AliasTable([])
-        self.health = Health()
+        self.health = Health(presses=dict.fromkeys(PRESSES, True))
+        self.clock = ManualClock(T)
         self.host = HostSession("zhisan")
         session = EdgeNodeSession(NODE.group_id, NODE.node_id, primary_host_id="zhisan")
 
@@ -154,7 +89,7 @@ class Gateway:
             self.aliases,
             Window(str(EPOCH), 1),
             self.health,
-            ManualClock(T),
+            self.clock,
             instance=str(UUID(int=7)),
             new_epoch=lambda: UUID(int=6),
             health_every_s=health_every_s,
@@ -186,9 +121,9 @@ class Gateway:
     def put_state(self, *, is_online: bool, timestamp_ms: int = T) -> None:
         self.link.put(Received(STATE_TOPIC, encode_state(State(is_online, timestamp_ms))))
 
-    def put_commit(self) -> None:
-        """The host says what it has: nothing yet."""
-        self.link.put_message(self.host.command(NODE, commit.to_metrics(Commit(str(EPOCH), 1)), T))
+    def put_commit(self, below: int = 1) -> None:
+        """The host says what it has: nothing yet, or all below an id."""
+        self.link.put_message(self.host.command(NODE, commit.to_metrics(Commit(str(EPOCH), below)), T))
 
     async def hear(self) -> Heard:
         message = await self.link.next()
@@ -341,6 +276,29 @@ async def test_a_press_that_is_lost_is_buried_and_born_again() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_press_that_is_not_in_the_settings_is_born_for_what_it_left_behind_and_buried() -> None:
+    """Taken out of the settings it has its aliases still, and perhaps records; each birth names the others alone."""
+    async with running(Gateway()) as gateway:
+        gateway.aliases.add_press("press-old")
+        await gateway.be_born()
+        assert gateway.link.heard == len(gateway.link.done)
+        await gateway.append("press-old")
+        heard = [await gateway.hear() for _ in range(2)]
+        assert [(each.verb, each.device) for each in heard] == [(Verb.DBIRTH, "press-old"), (Verb.DDATA, "press-old")]
+        gateway.put_commit(below=2)
+        gateway.clock.advance(LEFT_AFTER_S - 1)
+        await gateway.append("press-01")
+        assert [(await gateway.hear()).verb for _ in range(2)] == [Verb.DBIRTH, Verb.DDATA]
+        gateway.put_commit(below=3)
+        gateway.clock.advance(1)
+        death = await gateway.hear()
+        assert (death.verb, death.device) == (Verb.DDEATH, "press-old")
+        gateway.clock.advance(10 * LEFT_AFTER_S)
+        await gateway.append("press-01")
+        assert (await gateway.hear()).device == "press-01"
+
+
+@pytest.mark.anyio
 async def test_a_host_that_goes_ends_the_session_and_another_begins() -> None:
     """NDEATH of this connection, then the DISCONNECT; the next CONNECT counts on and waits for the host again."""
     async with running(Gateway()) as gateway:
@@ -375,74 +333,6 @@ async def test_a_gateway_that_stops_says_so() -> None:
     farewell = await gateway.hear()
     assert (farewell.verb, value_of(farewell, BD_SEQ), farewell.message.qos) == (Verb.NDEATH, 0, 1)
     assert gateway.link.heard == len(gateway.link.done)
-
-
-@asynccontextmanager
-async def present(clock: ManualClock) -> AsyncIterator[RecordingLink]:
-    """A host's STATE over a recording link, before its first connection."""
-    links: list[RecordingLink] = []
-
-    def open_link(make_will: Callable[[], Will]) -> RecordingLink:
-        links.append(RecordingLink(make_will))
-        return links[0]
-
-    may_serve = anyio.Event()
-    presence = Presence(open_link, "zhisan", may_serve, clock)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(presence.run)
-        may_serve.set()
-        yield links[0]
-        tasks.cancel_scope.cancel()
-
-
-def state_message(*, is_online: bool, timestamp_ms: int) -> Message:
-    return Message(STATE_TOPIC, encode_state(State(is_online, timestamp_ms)), qos=1, retain=True)
-
-
-@pytest.mark.anyio
-async def test_the_state_is_told_after_the_subscription_and_before_all_else() -> None:
-    async with present(ManualClock(T)) as link:
-        will = link.connect()
-        assert (will.topic, will.qos, will.retain) == (STATE_TOPIC, 1, True)
-        assert await link.next() == ((STATE_TOPIC, 1),)
-        assert await link.next() == state_message(is_online=True, timestamp_ms=T)
-
-
-@pytest.mark.anyio
-async def test_each_connection_of_the_host_has_a_will_of_its_own_time() -> None:
-    clock = ManualClock(T)
-    async with present(clock) as link:
-        for round_number in range(3):
-            now_ms = T + 60_000 * round_number
-            assert decode_state(link.connect().payload) == State(False, now_ms)
-            assert await link.next() == ((STATE_TOPIC, 1),)
-            assert await link.next() == state_message(is_online=True, timestamp_ms=now_ms)
-            link.put(Disconnected("lost"))
-            clock.advance(60.0)
-
-
-@pytest.mark.anyio
-async def test_an_offline_state_of_ours_is_answered_at_once() -> None:
-    """The will of an older connection arrives late: the answer bears the time of the present one."""
-    clock = ManualClock(T)
-    async with present(clock) as link:
-        link.connect()
-        assert await link.next() == ((STATE_TOPIC, 1),)
-        assert await link.next() == state_message(is_online=True, timestamp_ms=T)
-        clock.advance(30.0)
-        link.put_message(state_message(is_online=False, timestamp_ms=T - 9))
-        assert await link.next() == state_message(is_online=True, timestamp_ms=T)
-
-
-@pytest.mark.anyio
-async def test_the_host_says_offline_at_the_present_time_before_it_leaves() -> None:
-    clock = ManualClock(T)
-    async with present(clock) as link:
-        link.connect()
-        await link.next()
-        await link.next()
-        clock.advance(30.0)
-    assert link.done[link.heard :] == [state_message(is_online=False, timestamp_ms=T + 30_000), LEFT]
 
 
 def born(node_id: str = "gw") -> tuple[EdgeNodeSession, list[Message]]:

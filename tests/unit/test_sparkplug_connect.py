@@ -7,13 +7,14 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
+from cloud.ingest.listening import Listening
 from cloud.ingest.presence import Presence
 from contract.sparkplug.codec import Metric, Payload, decode
 from contract.sparkplug.datatypes import DataType
 from contract.sparkplug.edge_node import EdgeNodeSession
 from contract.sparkplug.message import BD_SEQ
 from kit.clock import ManualClock
-from kit.mqtt import BrokerSettings, PahoLink, Will
+from kit.mqtt import BrokerSettings, Connected, PahoLink, Will
 
 T = 1_767_225_600_000
 STATE_TOPIC = "spBv1.0/STATE/zhisan"
@@ -68,9 +69,9 @@ async def connect_of_edge(broker: BrokerSettings) -> None:
 
 
 async def connect_of_host(broker: BrokerSettings) -> None:
-    may_serve = anyio.Event()
-    may_serve.set()
-    await Presence(lambda make: PahoLink(broker, "state", make), "zhisan", may_serve, ManualClock(T)).run()
+    listening = Listening()
+    listening.turn(on=True)
+    await Presence(lambda make: PahoLink(broker, "state", make), "zhisan", listening, ManualClock(T)).run()
 
 
 @pytest.mark.anyio
@@ -94,3 +95,21 @@ async def test_the_connect_packet_is_clean_and_carries_the_will(who: str) -> Non
     else:
         assert (packet.will.topic, packet.will.qos, packet.will.retain) == (STATE_TOPIC, 1, True)
         assert json.loads(packet.will.payload) == {"online": False, "timestamp": T}
+
+
+@pytest.mark.anyio
+async def test_nothing_is_published_before_the_server_has_accepted_the_connection() -> None:
+    """Left alone, paho would send it behind the CONNECT, before the subscriptions and the birth."""
+    async with (await anyio.create_tcp_listener(local_host="127.0.0.1")).listeners[0] as listener:
+        port = int(listener.extra(SocketAttribute.local_port))
+        will = Will("t/will", b"", qos=1, retain=False)
+        async with PahoLink(BrokerSettings(port=port), "early", lambda: will) as link:
+            with anyio.fail_after(PATIENCE_S):
+                async with await listener.accept() as stream:
+                    await read_connect(stream)
+                    assert not link.publish("t/early", b"early")
+                    assert not link.publish("t/early", b"early", qos=1)
+                    await stream.send(b"\x20\x02\x00\x00")
+                    assert await link.events() == [Connected()]
+                    assert link.publish("t/birth", b"birth", qos=1)
+                    assert b"early" not in await stream.receive()

@@ -115,8 +115,8 @@ def test_any_headers_give_a_language_that_exists(asked, remembered, accepted):
 def test_names_from_data_read_as_words_where_the_catalogue_has_none():
     t = CATALOGUES["en"]
     assert mode_name(t, "check_ring_wear") == "Check-ring wear"
-    assert mode_name(t, "oil_cooler_fouling") == "Oil cooler fouling"
-    assert mode_advice(t, "oil_cooler_fouling") is None
+    assert mode_name(t, "vent_blocked") == "Vent blocked"
+    assert mode_advice(t, "vent_blocked") is None
     assert quantity_name(t, "CushionStroke") == "Cushion"
     assert feature_name(t, "InjectionPressure/slope") == "Injection pressure, slope"
     assert quality_name(t, "Waste") == "Waste"

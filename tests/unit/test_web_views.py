@@ -228,3 +228,17 @@ def test_percent_never_rounds_to_a_certainty(share, text):
 def test_times_are_utc_and_say_so():
     assert numbers.iso(1_767_225_600_123) == "2026-01-01T00:00:00.123Z"
     assert numbers.utc_text(1_767_225_600_123) == "2026-01-01 00:00:00 UTC"
+
+
+def test_of_many_modes_and_horizons_the_one_nearest_to_its_own_threshold_is_shown() -> None:
+    values = {
+        "FailureProbability/pump_leakage@8h": 0.01,
+        "FailureProbability/pump_leakage@72h": 0.3,
+        "FailureThreshold/pump_leakage": 0.2,
+        "FailureProbability/check_ring_wear@8h": 0.02,
+        "FailureProbability/check_ring_wear@72h": 0.5,
+        "FailureThreshold/check_ring_wear": 0.9,
+    }
+    gauge = failure_gauge(Scores("b", values), threshold=THRESHOLD)
+    assert gauge is not None
+    assert (gauge.subject, gauge.value, gauge.limit_share, gauge.level) == ("pump_leakage", 0.3, 0.2, "alarm")

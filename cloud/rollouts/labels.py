@@ -1,0 +1,138 @@
+"""What engineers found out about alarms: kept by alarm, counted, and given to the next training."""
+
+from typing import cast
+from uuid import UUID
+
+import numpy as np
+from anyio import to_thread
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.alarms import service as alarms
+from cloud.core import audit
+from cloud.core.audit import Actor
+from cloud.core.database import Database
+from cloud.core.events import EventLog
+from cloud.core.problems import InvalidFieldError
+from cloud.core.tables import NAME_CHARACTERS_MAX
+from cloud.core.tenants import TenantId
+from cloud.rollouts import repository
+from cloud.rollouts.domain import Verdict
+from cloud.rollouts.tables import LabelRow
+from cloud.telemetry.store import TelemetryStore
+from kit.ids import uuid7
+from models.features.schema import FEATURES, FEATURES_HASH
+
+ALARM_LABELLED = "alarm.labelled"
+COMMENT_CHARACTERS_MAX = 500
+
+
+def bundle_of_shot(store: TelemetryStore, row_id: int | None) -> str:
+    """The bundle that scored a stored shot; empty when the shot is gone or was not scored. Blocking."""
+    if row_id is None:
+        return ""
+    found = store.shot(row_id)
+    return found.scored.scores.bundle_id if found is not None else ""
+
+
+async def put_label(
+    session: AsyncSession,
+    events: EventLog,
+    tenant_id: TenantId,
+    alarm_id: UUID,
+    actor: Actor,
+    *,
+    verdict: Verdict,
+    comment: str,
+    bundle_id: str,
+    now_ms: int,
+) -> LabelRow:
+    """Say what an alarm was; the latest word counts.
+
+    Raises:
+        NotFoundError: the tenant has no such alarm.
+        InvalidFieldError: it is no alarm of a press.
+    """
+    alarm = await alarms.alarm(session, tenant_id, alarm_id)
+    if not alarm.press_id:
+        raise InvalidFieldError("body.alarm_id", "is an alarm of a gateway, which no model has raised")
+    row = await repository.label(session, tenant_id, alarm_id)
+    before = {"verdict": row.verdict, "comment": row.comment} if row is not None else None
+    if row is None:
+        row = LabelRow(
+            label_id=uuid7(now_ms),
+            tenant_id=tenant_id,
+            alarm_id=alarm_id,
+            plant_id=alarm.plant_id,
+            press_id=alarm.press_id,
+            mode=alarm.mode,
+            bundle_id=bundle_id,
+            shot_row_id=alarm.shot_row_id,
+            raised_ms=alarm.raised_ms,
+        )
+        session.add(row)
+    row.verdict, row.comment = cast("str", verdict), comment
+    row.labelled_ms, row.labelled_by = now_ms, actor.name[:NAME_CHARACTERS_MAX]
+    after = {"verdict": verdict, "comment": comment}
+    audit.record(
+        session, tenant_id, actor, "alarm_labelled", f"alarm:{alarm_id}", now_ms=now_ms, before=before, after=after
+    )
+    payload = {"alarm_id": str(alarm_id), "mode": alarm.mode, "by": row.labelled_by, **after}
+    events.record(session, tenant_id, ALARM_LABELLED, payload, now_ms)
+    return row
+
+
+async def judge(
+    database: Database,
+    store: TelemetryStore,
+    events: EventLog,
+    tenant_id: TenantId,
+    alarm_id: UUID,
+    actor: Actor,
+    *,
+    verdict: Verdict,
+    comment: str,
+    now_ms: int,
+) -> LabelRow:
+    """`put_label` in a transaction of its own, with the bundle that has raised the alarm.
+
+    Raises:
+        NotFoundError: the tenant has no such alarm.
+        InvalidFieldError: it is no alarm of a press.
+    """
+    async with database.reading() as session:
+        alarm = await alarms.alarm(session, tenant_id, alarm_id)
+    bundle_id = await to_thread.run_sync(bundle_of_shot, store, alarm.shot_row_id)
+    async with database.transaction() as session:
+        return await put_label(
+            session,
+            events,
+            tenant_id,
+            alarm_id,
+            actor,
+            verdict=verdict,
+            comment=comment,
+            bundle_id=bundle_id,
+            now_ms=now_ms,
+        )
+
+
+CSV_HEAD = ("alarm_id", "plant_id", "press_id", "mode", "verdict", "raised_ms", "bundle_id", "mould_id")
+
+
+def csv_row(store: TelemetryStore, row: LabelRow) -> list[str]:
+    """A label with the features of the shot that raised its alarm, for `zhisan models train`. Blocking.
+
+    The features are empty where the shot is gone, or is of other features than this version's.
+    """
+    found = store.shot(row.shot_row_id) if row.shot_row_id is not None else None
+    values = [""] * len(FEATURES)
+    if found is not None and found.scored.features_hash == FEATURES_HASH:
+        values = ["" if not np.isfinite(value) else f"{value:.9g}" for value in found.scored.features.tolist()]
+    mould_id = found.scored.shot.mould_id if found is not None else ""
+    own = [str(row.alarm_id), row.plant_id, row.press_id, row.mode, row.verdict, str(row.raised_ms), row.bundle_id]
+    return [*own, mould_id, *values]
+
+
+def csv_head() -> list[str]:
+    """The names of the columns of `csv_row`."""
+    return [*CSV_HEAD, *(spec.name for spec in FEATURES)]

@@ -1,0 +1,157 @@
+"""All SQL of bundles, trials, orders and labels."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.core.tenants import TenantId
+from cloud.rollouts.tables import BundleRow, GuardPointRow, LabelRow, ModelEventRow, OrderRow, RolloutRow
+
+POINTS_MAX = 2_000
+"""Points of one trial that are kept, and shown."""
+ORDERS_MAX = 20_000
+
+
+async def bundle(session: AsyncSession, tenant_id: TenantId, bundle_id: str) -> BundleRow | None:
+    """One bundle of the tenant."""
+    return await session.get(BundleRow, (tenant_id, bundle_id))
+
+
+async def bundles(
+    session: AsyncSession, tenant_id: TenantId, *, before: tuple[int, str] | None, limit: int
+) -> Sequence[BundleRow]:
+    """Bundles, the newest first; `before` is (uploaded_ms, bundle_id) of the last one of the page before."""
+    order = (BundleRow.uploaded_ms.desc(), BundleRow.bundle_id.desc())
+    statement = select(BundleRow).where(BundleRow.tenant_id == tenant_id).order_by(*order).limit(limit)
+    if before is not None:
+        at_ms, bundle_id = before
+        is_older = (BundleRow.uploaded_ms < at_ms) | (
+            (BundleRow.uploaded_ms == at_ms) & (BundleRow.bundle_id < bundle_id)
+        )
+        statement = statement.where(is_older)
+    return (await session.scalars(statement)).all()
+
+
+async def bundles_of_ids(session: AsyncSession, tenant_id: TenantId, bundle_ids: Sequence[str]) -> dict[str, BundleRow]:
+    """Those of these ids that the tenant has."""
+    statement = select(BundleRow).where(BundleRow.tenant_id == tenant_id, BundleRow.bundle_id.in_(bundle_ids))
+    return {row.bundle_id: row for row in await session.scalars(statement)}
+
+
+async def champion(session: AsyncSession, tenant_id: TenantId) -> BundleRow | None:
+    """The bundle that scores where no trial says otherwise."""
+    statement = select(BundleRow).where(BundleRow.tenant_id == tenant_id, BundleRow.state == "champion")
+    return (await session.scalars(statement.order_by(BundleRow.uploaded_ms.desc()).limit(1))).first()
+
+
+async def count_of_file(session: AsyncSession, digest: str) -> int:
+    """How many bundles, of all tenants, are this file."""
+    return await session.scalar(select(func.count()).where(BundleRow.sha256 == digest)) or 0
+
+
+async def running(session: AsyncSession, tenant_id: TenantId) -> RolloutRow | None:
+    """The tenant's trial under way."""
+    statement = select(RolloutRow).where(RolloutRow.tenant_id == tenant_id, RolloutRow.ended_ms.is_(None))
+    return await session.scalar(statement)
+
+
+async def rollout(session: AsyncSession, tenant_id: TenantId, rollout_id: UUID) -> RolloutRow | None:
+    """One trial of the tenant."""
+    statement = select(RolloutRow).where(RolloutRow.tenant_id == tenant_id, RolloutRow.rollout_id == rollout_id)
+    return await session.scalar(statement)
+
+
+async def rollouts(
+    session: AsyncSession, tenant_id: TenantId, *, bundle_id: str | None = None, before: UUID | None, limit: int
+) -> Sequence[RolloutRow]:
+    """Trials, the newest first."""
+    statement = select(RolloutRow).where(RolloutRow.tenant_id == tenant_id)
+    if bundle_id is not None:
+        statement = statement.where(RolloutRow.bundle_id == bundle_id)
+    if before is not None:
+        statement = statement.where(RolloutRow.rollout_id < before)
+    return (await session.scalars(statement.order_by(RolloutRow.rollout_id.desc()).limit(limit))).all()
+
+
+async def events(
+    session: AsyncSession, tenant_id: TenantId, bundle_id: str, *, before: int | None, limit: int
+) -> Sequence[ModelEventRow]:
+    """The steps of a bundle's life, the newest first."""
+    statement = select(ModelEventRow).where(ModelEventRow.tenant_id == tenant_id, ModelEventRow.bundle_id == bundle_id)
+    if before is not None:
+        statement = statement.where(ModelEventRow.event_id < before)
+    return (await session.scalars(statement.order_by(ModelEventRow.event_id.desc()).limit(limit))).all()
+
+
+async def order(session: AsyncSession, plant_id: str, gateway_id: str) -> OrderRow | None:
+    """A gateway's order."""
+    return await session.get(OrderRow, (plant_id, gateway_id))
+
+
+async def orders(session: AsyncSession, tenant_id: TenantId) -> Sequence[OrderRow]:
+    """The orders of a tenant's gateways by plant and id, at most ORDERS_MAX."""
+    statement = select(OrderRow).where(OrderRow.tenant_id == tenant_id)
+    return (await session.scalars(statement.order_by(OrderRow.plant_id, OrderRow.gateway_id).limit(ORDERS_MAX))).all()
+
+
+async def tenants(session: AsyncSession) -> list[TenantId]:
+    """Every tenant with bundles, with gateways that have reported, or with labels."""
+    found: set[str] = set()
+    for column in (BundleRow.tenant_id, OrderRow.tenant_id, LabelRow.tenant_id):
+        found |= set(await session.scalars(select(column).distinct()))
+    return sorted(TenantId(tenant_id) for tenant_id in found)
+
+
+async def points(session: AsyncSession, rollout_id: UUID) -> Sequence[GuardPointRow]:
+    """The guard figures of a trial in the order of time, at most POINTS_MAX."""
+    statement = select(GuardPointRow).where(GuardPointRow.rollout_id == rollout_id)
+    return (await session.scalars(statement.order_by(GuardPointRow.point_id).limit(POINTS_MAX))).all()
+
+
+async def last_point_ms(session: AsyncSession, rollout_id: UUID) -> int:
+    """When the newest guard figures were kept; 0 without any."""
+    statement = select(func.max(GuardPointRow.at_ms)).where(GuardPointRow.rollout_id == rollout_id)
+    return await session.scalar(statement) or 0
+
+
+async def thin_points(session: AsyncSession, rollout_id: UUID) -> None:
+    """At the bound, forget every second of the older points: a long trial is shown more coarsely."""
+    statement = select(func.count()).where(GuardPointRow.rollout_id == rollout_id)
+    if (await session.scalar(statement) or 0) < POINTS_MAX:
+        return
+    ids = [row.point_id for row in await points(session, rollout_id)]
+    chosen = ids[: POINTS_MAX // 2 : 2]
+    await session.execute(delete(GuardPointRow).where(GuardPointRow.point_id.in_(chosen)))
+
+
+async def label(session: AsyncSession, tenant_id: TenantId, alarm_id: UUID) -> LabelRow | None:
+    """What was said of an alarm."""
+    statement = select(LabelRow).where(LabelRow.tenant_id == tenant_id, LabelRow.alarm_id == alarm_id)
+    return await session.scalar(statement)
+
+
+async def labels(session: AsyncSession, tenant_id: TenantId, *, before: UUID | None, limit: int) -> Sequence[LabelRow]:
+    """Labels, the newest first."""
+    statement = select(LabelRow).where(LabelRow.tenant_id == tenant_id)
+    if before is not None:
+        statement = statement.where(LabelRow.label_id < before)
+    return (await session.scalars(statement.order_by(LabelRow.label_id.desc()).limit(limit))).all()
+
+
+async def repairs(session: AsyncSession, tenant_id: TenantId) -> dict[tuple[str, str], int]:
+    """By plant and press, when the newest repair was told of."""
+    statement = select(LabelRow.plant_id, LabelRow.press_id, func.max(LabelRow.labelled_ms))
+    statement = statement.where(LabelRow.tenant_id == tenant_id, LabelRow.verdict == "maintenance_done")
+    rows = await session.execute(statement.group_by(LabelRow.plant_id, LabelRow.press_id))
+    return {(str(plant_id), str(press_id)): int(at_ms) for plant_id, press_id, at_ms in rows.all()}
+
+
+async def label_counts(session: AsyncSession, tenant_id: TenantId, bundle_id: str | None = None) -> dict[str, int]:
+    """How many alarms were judged how; with `bundle_id` only those that this bundle has raised."""
+    statement = select(LabelRow.verdict, func.count()).where(LabelRow.tenant_id == tenant_id)
+    if bundle_id is not None:
+        statement = statement.where(LabelRow.bundle_id == bundle_id)
+    rows = await session.execute(statement.group_by(LabelRow.verdict))
+    return {str(verdict): int(count) for verdict, count in rows.all()}

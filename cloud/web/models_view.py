@@ -1,0 +1,117 @@
+"""What the pages of bundles show: model cards as bars and strips, guard figures as a chart. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cloud.rollouts.domain import Verdict
+from cloud.rollouts.shapes import RolloutDetailOut
+from cloud.web.charts import Chart, Limit, Line, Panel, Value
+from cloud.web.translation import Catalogue
+from contract.model_orders import Figures
+
+VERDICTS: Final[Mapping[str, Verdict]] = {
+    "true": "true",
+    "false": "false",
+    "maintenance_done": "maintenance_done",
+}
+STRIP_WIDTH: Final = 100.0
+COUNTED: Final = (("over", "over"), ("silent", "silent"), ("errors", "errors"))
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure; `share` is how long its bar is, None where it is no share of one."""
+
+    name: str
+    value: float
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The deciles of a feature around a press's median, as places on a strip of width 100."""
+
+    name: str
+    low: float
+    high: float
+    places: tuple[float, ...]
+
+
+def card_view(card: Mapping[str, Any]) -> dict[str, Any]:
+    """A model card with its plots."""
+    heads = [{**head, "metrics": [_metric(*item) for item in head["metrics"].items()]} for head in card["heads"]]
+    training = {
+        mould_id: {"rows": told["rows"], "strips": [_strip(*item) for item in told["deciles"].items()]}
+        for mould_id, told in card["training"].items()
+    }
+    return {**card, "heads": heads, "training": training}
+
+
+def _metric(name: str, value: float) -> Metric:
+    return Metric(name, value, value if 0 <= value <= 1 else None)
+
+
+def _strip(name: str, edges: list[float]) -> Strip:
+    low, high = edges[0], edges[-1]
+    span = max(high - low, 1e-12)
+    return Strip(name, low, high, tuple(round(STRIP_WIDTH * (edge - low) / span, 2) for edge in edges))
+
+
+def press_rows(trial: RolloutDetailOut) -> list[dict[str, Any]]:
+    """Each press of a trial with the shares of its shots, the new bundle's and those beside it."""
+    return [
+        {
+            "plant_id": press.plant_id,
+            "press_id": press.press_id,
+            "new": _shares(press.new),
+            "beside": _shares(press.beside) if press.beside is not None else None,
+        }
+        for press in trial.presses
+    ]
+
+
+def _shares(figures: Figures) -> dict[str, Any]:
+    shots = max(figures.shots, 1)
+    shares = {name: getattr(figures, field) / shots for name, field in COUNTED}
+    return {**figures.model_dump(), **{f"{name}_share": share for name, share in shares.items()}}
+
+
+def guards_chart(t: Catalogue, trial: RolloutDetailOut) -> Chart:
+    """Shares and latency over the time of a trial; no panel before its first figures."""
+    points, bounds = trial.points, trial.bounds
+    times = [point.at_ms / 1000 for point in points]
+    panels: list[Panel] = []
+    if points:
+        shares = [
+            _line(
+                f"{t(f'models.figures.{name}')} · {t(f'models.{who}')}",
+                "%",
+                [_percent(getattr(p, who), field) for p in points],
+            )
+            for name, field in COUNTED[:2]
+            for who in ("new", "beside")
+        ]
+        latency: Limit = {"label": t("models.bound"), "unit": "ms", "value": bounds.latency_p99_ms_max}
+        latencies = [
+            _line(t(f"models.{who}"), "ms", [getattr(p, who).latency_p99_ms for p in points])
+            for who in ("new", "beside")
+        ]
+        drift: Limit = {"label": t("models.bound"), "unit": "%", "value": 100 * bounds.drifted_share_max}
+        drifts = [_line(t("models.figures.drift"), "%", [100 * p.new.drifted_share for p in points])]
+        panels = [
+            {"title": t("models.panel.shares"), "series": shares, "limits": [], "range": (0.0, 100.0)},
+            {"title": t("models.panel.latency"), "series": latencies, "limits": [latency], "range": None},
+            {"title": t("models.panel.drift"), "series": drifts, "limits": [drift], "range": (0.0, 100.0)},
+        ]
+    version = f"{len(points)}-{points[-1].at_ms}" if points else "none"
+    axis = {"label": t("models.when"), "unit": "", "is_time": True, "values": times}
+    return {"version": version, "x": axis, "panels": panels}  # type: ignore[typeddict-item]
+
+
+def _line(label: str, unit: str, values: list[Value]) -> Line:
+    return {"label": label, "unit": unit, "values": values}
+
+
+def _percent(figures: Figures, field: str) -> Value:
+    return 100 * float(getattr(figures, field)) / figures.shots if figures.shots else None

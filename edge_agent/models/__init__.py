@@ -1,0 +1,1 @@
+"""Which bundle scores which press, how it gets here, and how well it does."""

@@ -1,0 +1,1 @@
+"""Rules of a bundle's life that gateway and cloud share."""

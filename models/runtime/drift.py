@@ -1,0 +1,151 @@
+"""Are the shots of a press still like those that a bundle was trained on? numpy only: training and gateway share it.
+
+Training leaves, by mould and feature, the deciles of a press's values around that press's own median, and how often
+each feature was missing. A press's first shots give its median; its later ones, in a sliding window, are counted into
+the same tenths. The population stability index (PSI) sums (p - q) ln(p / q) over the tenths: below 0.1 nothing has
+moved, above 0.25 something has. Levels differ from press to press and are no drift; what moves on one press is.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from contract.shot import FloatArray
+
+TENTHS: Final = 10
+REFERENCE_SHOTS: Final = 50
+WINDOW_SHOTS: Final = 200
+JUDGED_FROM_SHOTS: Final = 100
+PSI_MOVED: Final = 0.25
+SHARE_MIN: Final = 1e-3
+"""An empty tenth counts as this share: its logarithm is to be finite."""
+MISSING_MOST: Final = 0.5
+ROWS_MIN: Final = 20
+"""A mould with fewer rows has no summary."""
+
+_MISSING = TENTHS  # the bin of NaN
+
+
+class FeatureSummary(BaseModel):
+    """One feature in training, around the median of its press."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    edges: tuple[float, ...] = Field(min_length=TENTHS - 1, max_length=TENTHS - 1, description="Between the tenths.")
+    shares: tuple[float, ...] = Field(
+        min_length=TENTHS, max_length=TENTHS, description="In each; ties make them uneven."
+    )
+    missing: float = Field(ge=0, le=1, description="Share of rows without it.")
+
+
+class TrainingSummary(BaseModel):
+    """What a bundle was trained on, of one mould."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int = Field(ge=ROWS_MIN)
+    features: dict[str, FeatureSummary]
+
+    @model_validator(mode="after")
+    def _edges_rise(self) -> "TrainingSummary":
+        for name, feature in self.features.items():
+            if list(feature.edges) != sorted(feature.edges):
+                raise ValueError(f"the edges of {name} do not rise")
+        return self
+
+
+def summarise(
+    vectors: FloatArray, moulds: Sequence[str], presses: Sequence[str], names: Sequence[str]
+) -> dict[str, TrainingSummary]:
+    """The summaries by mould of healthy training rows (n, F), columns in the order of `names`."""
+    mould_of, press_of = np.asarray(moulds), np.asarray(presses)
+    found: dict[str, TrainingSummary] = {}
+    for mould_id in np.unique(mould_of).tolist():
+        chosen = mould_of == mould_id
+        if chosen.sum() >= ROWS_MIN:
+            found[mould_id] = _summary(vectors[chosen].astype(np.float64), press_of[chosen], names)
+    return found
+
+
+def _summary(rows: npt.NDArray[np.float64], presses: npt.NDArray[np.str_], names: Sequence[str]) -> TrainingSummary:
+    centred = rows.copy()
+    for press_id in np.unique(presses):
+        own = presses == press_id
+        centred[own] -= _median(rows[own])
+    features = {}
+    for name, column in zip(names, centred.T, strict=True):
+        values = column[np.isfinite(column)]
+        if len(values) < ROWS_MIN:
+            continue
+        edges = np.quantile(values, np.arange(1, TENTHS) / TENTHS)
+        shares = np.bincount(np.searchsorted(edges, values, side="left"), minlength=TENTHS) / len(values)
+        features[name] = FeatureSummary(
+            edges=tuple(float(f"{edge:.6g}") for edge in edges),
+            shares=tuple(round(float(share), 4) for share in shares),
+            missing=round(float(1 - len(values) / len(column)), 4),
+        )
+    return TrainingSummary(rows=len(rows), features=features)
+
+
+def _median(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """By column, over what is there; 0 where nothing is."""
+    known = np.isfinite(rows).any(axis=0)
+    middle = np.zeros(rows.shape[1])
+    middle[known] = np.nanmedian(np.where(np.isfinite(rows[:, known]), rows[:, known], np.nan), axis=0)
+    return middle
+
+
+class DriftWatch:
+    """The features of one press and mould against a summary; 50 + 200 shots of memory at most."""
+
+    def __init__(self, summary: TrainingSummary, columns: Mapping[str, int]) -> None:
+        names = [name for name in summary.features if name in columns]
+        features = [summary.features[name] for name in names]
+        self._names = names
+        self._columns = np.array([columns[name] for name in names], np.intp)
+        self._edges = np.array([feature.edges for feature in features]).reshape(len(names), TENTHS - 1)
+        self._expected = np.maximum(np.array([feature.shares for feature in features]), SHARE_MIN)
+        self._expected_missing = np.array([feature.missing for feature in features])
+        self._first: list[npt.NDArray[np.float64]] = []
+        self._centre: npt.NDArray[np.float64] | None = None
+        self._window = np.full((WINDOW_SHOTS, len(names)), _MISSING, np.uint8)
+        self._seen = 0
+
+    def take(self, vector: FloatArray) -> None:
+        """One shot's features."""
+        values = vector[self._columns].astype(np.float64)
+        if self._centre is None:
+            self._first.append(values)
+            if len(self._first) == REFERENCE_SHOTS:
+                self._centre = _median(np.stack(self._first))
+                self._first.clear()
+            return
+        tenths = ((values - self._centre)[:, None] > self._edges).sum(axis=1)
+        self._window[self._seen % WINDOW_SHOTS] = np.where(np.isfinite(values), tenths, _MISSING)
+        self._seen += 1
+
+    def indices(self) -> dict[str, float]:
+        """PSI by feature over the window; empty until JUDGED_FROM_SHOTS are in it. A missing feature has none."""
+        if self._seen < JUDGED_FROM_SHOTS:
+            return {}
+        bins = self._window[: min(self._seen, WINDOW_SHOTS)]
+        counts = (bins[:, :, None] == np.arange(TENTHS)).sum(axis=0)
+        known = counts.sum(axis=1)
+        shares = np.maximum(counts / np.maximum(known, 1)[:, None], SHARE_MIN)
+        found = ((shares - self._expected) * np.log(shares / self._expected)).sum(axis=1)
+        return {
+            name: float(psi)
+            for name, psi, count in zip(self._names, found, known, strict=True)
+            if count >= JUDGED_FROM_SHOTS // 2
+        }
+
+    def missing(self) -> list[str]:
+        """Features that most of the training rows had and most shots of the window have not."""
+        if self._seen < JUDGED_FROM_SHOTS:
+            return []
+        bins = self._window[: min(self._seen, WINDOW_SHOTS)]
+        lost = ((bins == _MISSING).mean(axis=0) > MISSING_MOST) & (self._expected_missing < MISSING_MOST)
+        return [name for name, is_lost in zip(self._names, lost, strict=True) if is_lost]

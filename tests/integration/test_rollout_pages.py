@@ -1,0 +1,131 @@
+"""The pages of bundles in both languages: what they show, what their forms do, and that no foreign form does it."""
+
+import re
+from typing import Any
+
+import pytest
+
+from cloud.core.access import Role
+from cloud.fleet.domain import SeenShot
+from cloud.telemetry.store import IncomingShot
+from contract.model_orders import Figures
+from tests.access import session_headers
+from tests.integration.test_cloud_api import scored
+from tests.integration.test_rollout_api import GATEWAY, World, world
+
+pytestmark = pytest.mark.anyio
+__all__ = ["world"]
+LANGUAGES = {"en": "Models", "zh-CN": "模型"}
+
+
+async def engineer(world: World) -> tuple[dict[str, str], dict[str, str]]:
+    """Headers of an engineer's browser, and the field with which our pages' forms come back."""
+    headers = await session_headers(world.cloud, "engineer", Role.ENGINEER)
+    token = headers.pop("X-CSRF-Token")
+    return {**headers, "Authorization": ""}, {"csrf_token": token}
+
+
+async def page(world: World, path: str, headers: dict[str, str], language: str = "en") -> str:
+    answer = await world.client.get(path, headers={**headers, "Accept-Language": language, "Accept": "text/html"})
+    assert answer.status_code == 200, answer.text
+    assert f'<html lang="{language}"' in answer.text
+    return answer.text
+
+
+async def trial(world: World) -> tuple[str, str]:
+    """A bundle on trial with figures of three presses."""
+    bundle_id = await world.bundle_id()
+    begun = await world.post("/rollouts", 201, bundle_id=bundle_id, why="to see it")
+    order = await world.keep()
+    figures = Figures(shots=40, over=1, latency_p99_ms=0.3, drift_worst="CycleTime", drift_psi=0.2)
+    await world.report(order, "f" * 12, {bundle_id: figures, "f" * 12: Figures(shots=40)})
+    await world.keep()
+    return bundle_id, str(begun["rollout_id"])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_registry_card_and_trial_are_shown(world: World, language: str) -> None:
+    headers, _ = await engineer(world)
+    empty = await page(world, "/models", headers, language)
+    assert LANGUAGES[language] in empty
+    bundle_id, rollout_id = await trial(world)
+    registry = await page(world, "/models", headers, language)
+    assert f"/models/bundles/{bundle_id}" in registry
+    assert f"/models/trials/{rollout_id}" in registry
+    assert "m2" in registry
+    card = await page(world, f"/models/bundles/{bundle_id}", headers, language)
+    assert "roc_auc" in card
+    assert "a test" in card
+    assert card.count('class="limit"') == 18, "nine deciles of two features"
+    shown = await page(world, f"/models/trials/{rollout_id}", headers, language)
+    assert len(re.findall(r'<th scope="row"', shown)) == 3
+    chart = (await world.client.get(f"/models/trials/{rollout_id}/guards.json?lang={language}", headers=headers)).json()
+    assert len(chart["panels"]) == 3
+    assert chart["panels"][0]["series"][0]["values"] == [2.5]
+
+
+async def test_an_engineer_uploads_tries_advances_and_stops(world: World) -> None:
+    headers, form = await engineer(world)
+    files = {"bundle": ("b.zip", world.bundle(), "application/zip")}
+    token = {"X-CSRF-Token": form["csrf_token"]}
+    uploaded = await world.client.post("/models/upload", files=files, headers={**headers, **token})
+    assert uploaded.status_code == 303, uploaded.text
+    card = uploaded.headers["location"]
+    begun = await world.client.post(f"{card}/try", data={**form, "why": "new"}, headers=headers)
+    assert begun.status_code == 303, begun.text
+    path = begun.headers["location"]
+    for _ in range(2):  # the second click is of an old page
+        answer = await world.client.post(f"{path}/advance", data={**form, "stage": "shadow"}, headers=headers)
+    assert answer.status_code == 409
+    assert "stage canary" in answer.text
+    assert (await world.client.post(f"{path}/stop", data=form, headers=headers)).status_code == 303
+    assert (await world.get("/rollouts"))["items"][0]["outcome"] == "stopped"
+
+
+async def test_a_refused_upload_says_why_on_the_page(world: World) -> None:
+    headers, form = await engineer(world)
+    files = {"bundle": ("b.zip", world.bundle(is_signed=False), "application/zip")}
+    headers["X-CSRF-Token"] = form["csrf_token"]
+    answer = await world.client.post("/models/upload", files=files, headers=headers)
+    assert (answer.status_code, "is not signed" in answer.text) == (422, True)
+    swapped = await world.client.post("/models/upload", files=files, headers={**headers, "HX-Request": "true"})
+    assert (swapped.status_code, "is not signed" in swapped.text, "<html" in swapped.text) == (200, True, False)
+
+
+async def test_who_may_only_read_sees_no_forms(world: World) -> None:
+    bundle_id, rollout_id = await trial(world)
+    viewer = await session_headers(world.cloud, "viewer", Role.VIEWER)
+    headers = {"Cookie": viewer["Cookie"], "Authorization": ""}
+    for path in ("/models", f"/models/bundles/{bundle_id}", f"/models/trials/{rollout_id}"):
+        assert 'action="/models' not in await page(world, path, headers)
+
+
+@pytest.mark.parametrize("form", [{}, {"csrf_token": "x"}])
+async def test_a_form_of_another_site_changes_nothing(world: World, form: dict[str, str]) -> None:
+    bundle_id, rollout_id = await trial(world)
+    headers, _ = await engineer(world)
+    for path in ("/upload", f"/bundles/{bundle_id}/try", f"/trials/{rollout_id}/advance", f"/trials/{rollout_id}/stop"):
+        answer = await world.client.post(f"/models{path}", data=form, headers=headers)
+        assert answer.status_code == 403, path
+    assert (await world.get(f"/rollouts/{rollout_id}"))["stage"] == "shadow"
+
+
+async def test_an_alarm_is_judged_from_its_row(world: World) -> None:
+    now_ms = world.clock.utc_ms()
+    world.cloud.store.write([IncomingShot(GATEWAY, "e", n, now_ms, False, scored(n, now_ms)) for n in range(1, 7)])
+    async with world.cloud.database.transaction() as session:
+        await world.cloud.fleet.shots_seen(session, [SeenShot("p", "g", "m1", now_ms, now_ms)])
+    await world.cloud.alarm_consumer.consume_batch()
+    headers, form = await engineer(world)
+    found = re.findall(r'formaction="(/alarms/[0-9a-f-]+/label\?verdict=\w+)"', await page(world, "/alarms", headers))
+    assert [path.partition("=")[2] for path in found] == ["true", "false", "maintenance_done"]
+    assert (await world.client.post(found[1], data=form, headers=headers)).status_code == 303
+    assert await world.get("/labels/counts") == {"true": 0, "false": 1, "maintenance_done": 0}
+    assert "<b>1</b>" in await page(world, "/models", headers)
+
+
+async def test_what_does_not_exist_says_so(world: World) -> None:
+    headers, _ = await engineer(world)
+    missing: Any = ("/models/bundles/0123456789ab", f"/models/trials/{'0' * 8}-0000-7000-8000-{'0' * 12}")
+    for path in missing:
+        assert (await world.client.get(path, headers=headers)).status_code == 404

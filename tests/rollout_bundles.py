@@ -1,0 +1,96 @@
+"""Small bundles that behave well or badly on purpose, over two parameters that every press reports."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from onnx import NodeProto, TensorProto, helper
+
+from models.features.schema import FEATURES, index
+from models.runtime.bundle import Bundle, manifest_of, write_bundle
+from models.runtime.drift import TrainingSummary, summarise
+from models.training.export import TrainedHead, onnx_model, trained_head
+
+INPUTS = ("CushionStroke", "CycleTime")
+MODE = "check_ring_wear"
+MOULD = "M"
+NORMAL = (5.0, 20.0)
+SLOW_SIZE = 1_600
+TABLE = 40
+Kind = Literal["good", "storm", "slow", "failing"]
+
+
+def shots_like_training(count: int, seed: int = 0) -> np.ndarray:
+    """Inputs (count, 2) as the bundles were "trained" on."""
+    return np.random.default_rng(seed).normal(NORMAL, (0.1, 0.2), (count, 2)).astype(np.float32)
+
+
+def head(kind: Kind = "good", bias: float = -3.0) -> TrainedHead:
+    """One failure head: the sigmoid of the cushion's distance from normal plus a bias; `storm` is always sure."""
+    bias = 20.0 if kind == "storm" else bias
+    weights, constants = np.array([[1.0], [0.0]], np.float32), {"bias": np.array([bias - NORMAL[0]], np.float32)}
+    nodes = [
+        helper.make_node("MatMul", ["inputs", "weights"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], ["answer"]),
+    ]
+    extra, more = _slow() if kind == "slow" else _failing() if kind == "failing" else ([], {})
+    nodes += extra
+    nodes.append(
+        helper.make_node("Add" if extra else "Identity", ["answer", "nothing"] if extra else ["answer"], ["outputs"])
+    )
+    model = onnx_model("failure", nodes, {"weights": weights, **constants, **more}, 2, 1)
+    rows = shots_like_training(40)
+    return trained_head(
+        "failure",
+        "failure.onnx",
+        model,
+        lambda wanted: 1 / (1 + np.exp(-(wanted[:, :1].astype(float) - NORMAL[0] + bias))),
+        inputs=INPUTS,
+        required=(),
+        classes=[MODE],
+        normal_rows={MOULD: rows},
+        rows=rows,
+        thresholds={MODE: 0.8},
+        threshold_basis="a test",
+        trained_on="a test",
+        metrics={"roc_auc": 0.9},
+        measured_on="a test",
+    )
+
+
+def bundle_file(path: Path, kind: Kind = "good", *, bias: float = -3.0, seed: int = 1) -> Bundle:
+    """Write such a bundle, unsigned; another seed makes another id."""
+    made = head(kind, bias)
+    return write_bundle(path, manifest_of((made.head,), seed=seed, training=training()), {made.head.file: made.model})
+
+
+def training() -> dict[str, TrainingSummary]:
+    """What the two inputs were like in training."""
+    rows = np.full((400, len(FEATURES)), np.nan, np.float32)
+    rows[:, [index(name) for name in INPUTS]] = shots_like_training(400, seed=2)
+    return summarise(rows, [MOULD] * 400, ["p"] * 400, [spec.name for spec in FEATURES])
+
+
+def _slow() -> tuple[list[NodeProto], dict[str, np.ndarray]]:
+    """A product of two large matrices that depend on the input, so that nothing can be computed ahead; it adds 0."""
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+    nodes = [
+        helper.make_node("ConstantOfShape", ["size"], ["large"], value=one),
+        helper.make_node("ReduceMax", ["inputs"], ["number"], keepdims=0),
+        helper.make_node("Mul", ["large", "number"], ["matrix"]),
+        helper.make_node("MatMul", ["matrix", "matrix"], ["square"]),
+        helper.make_node("ReduceMin", ["square"], ["least"], keepdims=0),
+        helper.make_node("Mul", ["least", "zero"], ["nothing"]),
+    ]
+    return nodes, {"size": np.array([SLOW_SIZE, SLOW_SIZE], np.int64), "zero": np.array([0.0], np.float32)}
+
+
+def _failing() -> tuple[list[NodeProto], dict[str, np.ndarray]]:
+    """Looks the cycle time up in a table of TABLE seconds; a longer cycle makes the runtime fail."""
+    nodes = [
+        helper.make_node("Cast", ["inputs"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["whole", "second"], ["seconds"], axis=1),
+        helper.make_node("Gather", ["table", "seconds"], ["nothing"], axis=0),
+    ]
+    return nodes, {"second": np.array([1], np.int64), "table": np.zeros(TABLE, np.float32)}
