@@ -17,7 +17,6 @@ from cloud.core.audit import actor_of
 from cloud.core.database import Database
 from cloud.core.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode_cursor, page_of
 from cloud.core.problems import InvalidFieldError, NotFoundError, responses
-from cloud.core.rate_limit import RateLimit
 from cloud.core.tenants import DEFAULT_TENANT, Tenant, TenantId
 from cloud.gateways import service
 from cloud.gateways.domain import (
@@ -34,10 +33,9 @@ from cloud.gateways.domain import (
 )
 from cloud.gateways.jobs import BrokerKeeper
 from cloud.gateways.service import GatewayIdentities, Welcome
+from cloud.gateways.tries import Tries
 from kit.clock import Clock
 
-TRIES_PER_S, TRIES_BURST = 0.2, 10
-"""Claims and renewals from one address; a plant's gateways behind one router come one after the other."""
 SIGNATURE_CHARACTERS_MAX = 200
 Manager = Annotated[Principal, requires(Right.MANAGE_GATEWAYS)]
 Id = Annotated[str, Field(min_length=1, max_length=64)]
@@ -120,11 +118,12 @@ class IdentityOut(BaseModel):
 def router(database: Database, identities: GatewayIdentities, keeper: BrokerKeeper, clock: Clock) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["gateway identity"], prefix="/gateways")
-    limited = [Depends(_limited(clock))]
+    tries = Tries()
+    claim_limit, renewal_limit = [Depends(_limited(tries.claim, clock))], [Depends(_limited(tries.renew, clock))]
     _add_management(routes, database, identities, clock)
     _add_broker_lists(routes, keeper)
 
-    @routes.post("/claim", responses=responses(403, 409, 422, 429), dependencies=limited, summary="Spend a claim token")
+    @routes.post("/claim", responses=responses(403, 409, 422, 429), dependencies=claim_limit, summary="Spend a claim token")
     async def claim(request: Request, body: TokenIn) -> WelcomeOut:
         try:
             async with database.transaction() as session:
@@ -136,7 +135,7 @@ def router(database: Database, identities: GatewayIdentities, keeper: BrokerKeep
             raise _invalid(error) from error
         return _out(welcome)
 
-    @routes.post("/renew", responses=responses(403, 422, 429), dependencies=limited, summary="Renew a certificate")
+    @routes.post("/renew", responses=responses(403, 422, 429), dependencies=renewal_limit, summary="Renew a certificate")
     async def renew(request: Request, body: RenewalIn) -> WelcomeOut:
         try:
             signature = base64.b64decode(body.signature, validate=True)
@@ -214,13 +213,12 @@ def _add_broker_lists(routes: APIRouter, keeper: BrokerKeeper) -> None:
         return PlainTextResponse(text)
 
 
-def _limited(clock: Clock) -> Callable[[Request], None]:
-    limit = RateLimit(per_s=TRIES_PER_S, burst=TRIES_BURST)
-
+def _limited(take: Callable[[str, float], float], clock: Clock) -> Callable[[Request], None]:
     def demand(request: Request) -> None:
-        wait_s = limit.take(address_of(request), clock.monotonic_s())
+        wait_s = take(address_of(request), clock.monotonic_s())
         if wait_s > 0:
-            raise HTTPException(429, "Too many tries from this address.", {"Retry-After": str(math.ceil(wait_s))})
+            detail = "Too many tries; come again after the seconds in Retry-After."
+            raise HTTPException(429, detail, {"Retry-After": str(math.ceil(wait_s))})
 
     return demand
 

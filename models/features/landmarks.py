@@ -219,6 +219,6 @@ def _settle_time(parts: _Parts, interval_s: float) -> Wide:
     moved, fill, hold = parts.samples[:, _PRESSURE], *parts.marks[[_FILL, _HOLD], :, _PRESSURE]
     place = np.arange(moved.shape[1])
     away = np.abs(moved - (level - parts.level[:, _PRESSURE])[:, None])
-    is_near = (away <= SETTLED_SHARE * np.abs(level)[:, None]) & (place >= fill[:, None])
-    is_near[np.arange(len(hold)), np.minimum(hold, len(place) - 1)] = True
-    return np.where(np.isnan(level), np.nan, (is_near.argmax(axis=1) - fill) * interval_s)
+    is_near = (away <= SETTLED_SHARE * np.abs(level)[:, None]) & (place >= fill[:, None]) & (place < hold[:, None])
+    reached = np.where(is_near.any(axis=1), is_near.argmax(axis=1), hold)
+    return np.where(np.isnan(level), np.nan, (reached - fill) * interval_s)

@@ -117,7 +117,8 @@ def _made(told: dict[str, Any], arrays: list[FloatArray], options: Options) -> E
     entry.tracks = Tracks(*(arrays[place] for place in told["tracks"]))
     entry.held = Tracks(*(arrays[place] for place in told["held"]))
     shots, place = told["steps"]
-    entry.steps = Steps(*arrays[place].astype(np.float64), shots=shots)
+    last, jump, start = arrays[place].astype(np.float64)
+    entry.steps = Steps(last, jump, start, shots)
     entry.rows = list(arrays[told["rows"]])
     for name in _NORMALS:
         if told[name]:

@@ -73,7 +73,7 @@ def train(
     seed: int,
     every: int = 1,
 ) -> FailureModel:
-    """Fit and set thresholds.
+    """Fit and set thresholds; a mode that failed on too few presses to be learned and judged is left out.
 
     Args:
         learning: presses to learn from.
@@ -85,14 +85,15 @@ def train(
         every: score each so-maniest shot of the calibrating presses.
 
     Raises:
-        SurvivalError: a mode failed on too few presses.
+        SurvivalError: there are too few presses.
         BudgetError: the calibrating presses have too few healthy days.
     """
     rows = training_rows(learning, episodes)
     useful = ~between_failure_and_repair(rows, episodes)
     rows = Rows(rows.inputs[useful], rows.presses[useful], rows.moulds[useful], rows.ended_ms[useful])
-    ahead = [ahead_of(rows, episodes, mode, record_end_ms) for mode in modes]
-    fitted = survival.fit(rows.inputs, ahead, modes, rows.presses, seed=seed)
+    told = {mode: ahead_of(rows, episodes, mode, record_end_ms) for mode in modes}
+    modes = [mode for mode in modes if survival.is_learnable(told[mode], rows.presses)]
+    fitted = survival.fit(rows.inputs, [told[mode] for mode in modes], modes, rows.presses, seed=seed)
     model = FailureModel(fitted, _no_thresholds(len(modes)), np.inf, _telling(fitted), rows, ())
     traces = []
     calm = []

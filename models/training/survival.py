@@ -139,15 +139,24 @@ def fit(rows: Matrix, ahead: Sequence[Ahead], modes: Sequence[str], presses: npt
     assert len(ahead) == len(modes)
     models, unseen = [], []
     for mode, after in zip(modes, ahead, strict=True):
-        failing = np.unique(presses[np.isfinite(after.failure_h) & (after.failure_h <= HORIZONS_H[-1])])
-        if len(failing) < PRESSES_WITH_FAILURE_MIN:
+        if not is_learnable(after, presses):
             raise SurvivalError(
-                f"{mode} failed on {len(failing)} presses; {PRESSES_WITH_FAILURE_MIN} are needed to learn and to judge"
+                f"{mode} failed on {len(_failing(after, presses))} presses; {PRESSES_WITH_FAILURE_MIN} are needed to "
+                "learn and to judge"
             )
         model, scores = _mode_model(rows, after, presses, seed)
         models.append(model)
         unseen.append(model.probabilities(scores))
     return Survival(tuple(modes), tuple(models), np.concatenate(unseen, axis=1))
+
+
+def is_learnable(ahead: Ahead, presses: npt.NDArray) -> bool:
+    """Whether a mode failed on so many presses that it can be learned on some and judged on others."""
+    return len(_failing(ahead, presses)) >= PRESSES_WITH_FAILURE_MIN
+
+
+def _failing(ahead: Ahead, presses: npt.NDArray) -> npt.NDArray:
+    return np.unique(presses[np.isfinite(ahead.failure_h) & (ahead.failure_h <= HORIZONS_H[-1])])
 
 
 def _mode_model(rows: Matrix, ahead: Ahead, presses: npt.NDArray, seed: int) -> tuple[ModeModel, Values]:

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import text
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from cloud.core.access import Role
 from cloud.gateways.domain import CLOCK_OFF_MS_MAX, DAY_MS, GatewayRules
@@ -95,6 +97,23 @@ async def test_one_address_may_try_only_so_often(made: World) -> None:
     assert answer.status_code == 403
     answer = await made.client.post(CLAIM, json={"token": "x", "csr": "x"})
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
+
+
+async def test_who_guesses_from_one_address_blocks_no_other_one_also_behind_a_proxy(made: World) -> None:
+    """As uvicorn serves us: a proxy on loopback is believed whom it speaks for, and nobody else is."""
+    served = ProxyHeadersMiddleware(made.who, trusted_hosts="127.0.0.1")  # type: ignore[arg-type]
+    token, wrong = await made.token(), {"token": "x", "csr": csr_of(new_key())}
+
+    async def ask(peer: str, told: str, body: dict[str, str]) -> int:
+        transport = httpx.ASGITransport(served, client=(peer, 1))  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://cloud") as client:
+            return (await client.post(CLAIM, json=body, headers={"X-Forwarded-For": told})).status_code
+
+    statuses = [await ask("127.0.0.1", f"10.9.9.{number}, 192.0.2.66", wrong) for number in range(12)]
+    assert statuses == [403] * 10 + [429] * 2, "what a guesser puts before the proxy's own word is not believed"
+    direct = [await ask("192.0.2.67", f"10.9.9.{number}", wrong) for number in range(12)]
+    assert direct == [403] * 10 + [429] * 2, "who is no proxy speaks for nobody"
+    assert await ask("127.0.0.1", "192.0.2.1", {"token": token, "csr": csr_of(new_key())}) == 200
 
 
 async def test_a_renewal_is_granted_to_who_holds_the_old_key(made: World) -> None:
