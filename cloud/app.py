@@ -18,6 +18,7 @@ from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.service import AlarmService
 from cloud.core import audit, events, problems
 from cloud.core.audit_verifier import AuditVerifier
+from cloud.core.credentials import CredentialsWatch
 from cloud.core.database import Database, sqlite_url
 from cloud.core.headers import SecurityHeaders
 from cloud.core.limits import RequestLimits, RequestRates
@@ -131,6 +132,7 @@ class Cloud:
             reload=Reload(settings.gateways.reload_pid_file, settings.gateways.reload_command),
         )  # before the first link: with mutual TLS its certificate is made here
         self.alarm_consumer = AlarmConsumer(self.database, self.store, self.alarms, self.live, clock)
+        self.credentials = CredentialsWatch(settings.broker, lambda: self.link.reconnect())  # the link is made next
         self.link = PahoLink(settings.broker, client_id("zhisan", settings.host.id, "ingest"), lambda: None)
         self.rollouts = RolloutParts(
             self.database,
@@ -190,6 +192,7 @@ class Cloud:
         dispatcher = events.Dispatcher(self.database, self.live, self.webhooks.subscriber())
         return {
             "ingest": self.ingest.run,
+            "ingest.credentials": self.credentials.run,
             "presence": self.presence.run,
             "presence.rivals": self._record_rivals,
             "fleet": FleetWatcher(self.database, self.fleet, self.clock).run,

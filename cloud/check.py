@@ -12,7 +12,9 @@ import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.app import DATABASE_FILE
+from cloud.core import credentials
 from cloud.core.database import Database, sqlite_url
+from cloud.gateways.parts import HOST_FOLDER
 from cloud.migrations.upgrade import known_revisions, revision_of
 from cloud.settings import CloudSettings, EndpointSettings, SecretError
 from cloud.webhooks.destinations import DestinationRefusedError, resolve
@@ -115,6 +117,12 @@ def bind(settings: CloudSettings) -> socket.socket:
 
 async def _broker(settings: CloudSettings) -> Finding:
     where = f"{settings.broker.host}:{settings.broker.port}"
+    if _will_be_made(settings):
+        text = f"{where} cannot be tried yet: the cloud makes its certificate at its first start. Check again then"
+        return Finding("warning", "broker", text)
+    fault = await anyio.to_thread.run_sync(credentials.fault_of, settings.broker)
+    if fault:
+        return Finding("error", "broker", fault)
     link = PahoLink(settings.broker, client_id("zhisan", settings.host.id, "check"), lambda: None)
     async with link:
         with anyio.move_on_after(BROKER_TIMEOUT_S):
@@ -127,6 +135,14 @@ async def _broker(settings: CloudSettings) -> Finding:
     return Finding(
         "error", "broker", f"{where} does not answer within {BROKER_TIMEOUT_S:g} s: is it running, is the port open?"
     )
+
+
+def _will_be_made(settings: CloudSettings) -> bool:
+    """Whether files to connect with are missing that the cloud makes by itself."""
+    missing = [path.absolute() for path in credentials.files_of(settings.broker) if not path.exists()]
+    own = settings.storage.dir.absolute() / HOST_FOLDER
+    is_ours = settings.gateways.broker_host != "" and all(path.parent == own for path in missing)
+    return bool(missing) and is_ours
 
 
 async def _endpoint(settings: EndpointSettings, environ: Mapping[str, str]) -> Finding:

@@ -8,7 +8,7 @@ from cloud.core.access import Right, Role
 from cloud.core.audit import SYSTEM
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.identity import repository, tokens
-from cloud.identity.middleware import COOKIE
+from cloud.identity.cookies import COOKIE
 from cloud.identity.tables import TenantRow
 
 

@@ -36,7 +36,11 @@ class AuditRow(Base):
     """One change, written in the transaction that made it."""
 
     __tablename__ = "audit"
-    __table_args__ = (Index(None, "tenant_id", "audit_id"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index(None, "tenant_id", "audit_id"),
+        Index(None, "tenant_id", "at_ms", "audit_id"),
+        {"sqlite_autoincrement": True},
+    )
 
     audit_id: Mapped[int] = mapped_column(RowId, primary_key=True)
     tenant_id: Mapped[str]

@@ -119,11 +119,13 @@ def router(database: Database, identities: GatewayIdentities, keeper: BrokerKeep
     """The routes."""
     routes = APIRouter(tags=["gateway identity"], prefix="/gateways")
     tries = Tries()
-    claim_limit, renewal_limit = [Depends(_limited(tries.claim, clock))], [Depends(_limited(tries.renew, clock))]
+    claiming, renewing = [Depends(_limited(tries.claim, clock))], [Depends(_limited(tries.renew, clock))]
     _add_management(routes, database, identities, clock)
     _add_broker_lists(routes, keeper)
 
-    @routes.post("/claim", responses=responses(403, 409, 422, 429), dependencies=claim_limit, summary="Spend a claim token")
+    @routes.post(
+        "/claim", responses=responses(403, 409, 422, 429), dependencies=claiming, summary="Spend a claim token"
+    )
     async def claim(request: Request, body: TokenIn) -> WelcomeOut:
         try:
             async with database.transaction() as session:
@@ -135,7 +137,7 @@ def router(database: Database, identities: GatewayIdentities, keeper: BrokerKeep
             raise _invalid(error) from error
         return _out(welcome)
 
-    @routes.post("/renew", responses=responses(403, 422, 429), dependencies=renewal_limit, summary="Renew a certificate")
+    @routes.post("/renew", responses=responses(403, 422, 429), dependencies=renewing, summary="Renew a certificate")
     async def renew(request: Request, body: RenewalIn) -> WelcomeOut:
         try:
             signature = base64.b64decode(body.signature, validate=True)

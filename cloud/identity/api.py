@@ -14,9 +14,9 @@ from cloud.core.database import Database
 from cloud.core.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode_cursor, page_of, slice_of
 from cloud.core.problems import InvalidFieldError, NotFoundError, responses
 from cloud.identity import domain
+from cloud.identity.cookies import session_token
 from cloud.identity.domain import LoginTakenError, RoleError
 from cloud.identity.keys import ApiKeys
-from cloud.identity.middleware import session_token
 from cloud.identity.service import IdentityService
 from kit.clock import Clock
 
@@ -94,7 +94,7 @@ class KeyOut(BaseModel):
 
     key_id: str
     name: str
-    rights: list[Right]
+    rights: list[Right] = Field(description="What it may do now: never more than its maker; none: it opens nothing.")
     made_by: str
     created_ms: int
     expires_ms: int
@@ -137,7 +137,7 @@ def router(database: Database, people: IdentityService, keys: ApiKeys, clock: Cl
     async def session_list(
         request: Request, principal: Me, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT
     ) -> Page[SessionOut]:
-        before, token = _position(cursor), session_token(request.headers)
+        before, token = _position(cursor), session_token(request)
         async with database.reading() as session:
             now_ms = clock.utc_ms()
             found = await people.sessions(session, principal.id, token, before=before, limit=limit + 1, now_ms=now_ms)

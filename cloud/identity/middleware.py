@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,11 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cloud.core.access import ASK_AGAIN_KEY, SCOPE_KEY, Principal
 from cloud.core.database import Database
 from cloud.identity import repository, tokens
-from cloud.identity.domain import MINUTE_MS, SessionRules, known_rights, rights_of
+from cloud.identity.cookies import TOKEN_KEY, read_token
+from cloud.identity.domain import MINUTE_MS, SessionRules, rights_of
+from cloud.identity.keys import rights_now
 from cloud.identity.tables import ApiKeyRow, SessionRow
 from kit.clock import Clock
 
-COOKIE: Final = "zhisan_session"
 CSRF_FIELD: Final = "csrf_token"
 CSRF_HEADER: Final = "x-csrf-token"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -65,7 +65,7 @@ class Identify:
             scope[ASK_AGAIN_KEY] = partial(self._by_key, bearer)
             await self._app(scope, receive, send)
             return
-        token = session_token(headers)
+        token = scope[TOKEN_KEY] = read_token(scope, self._rules)
         principal = scope[SCOPE_KEY] = await self._by_session(token) if token else None
         if token:
             scope[ASK_AGAIN_KEY] = partial(self._by_session, token, is_use=False)
@@ -106,21 +106,15 @@ class Identify:
         now_ms = self._clock.utc_ms()
         async with self._database.reading() as session:
             row = await repository.key(session, key_id)
-        if row is None or not _is_good(row, secret, now_ms):
+            if row is None or not _is_good(row, secret, now_ms):
+                return None
+            (rights,) = await rights_now(session, [row])
+        if not rights:
             return None
         if row.used_ms is None or now_ms - row.used_ms >= SEEN_EVERY_MS:
             async with self._database.transaction() as session:
                 await repository.mark_used(session, key_id, now_ms)
-        return Principal("api_key", row.key_id, row.name, row.tenant_id, known_rights(row.rights))
-
-
-def session_token(headers: Mapping[str, str]) -> str | None:
-    """The session's secret in a request's cookies."""
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return None
-    return found.value if found and found.value else None
+        return Principal("api_key", row.key_id, row.name, row.tenant_id, rights)
 
 
 def is_own_site(headers: Mapping[str, str]) -> bool:

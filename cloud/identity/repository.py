@@ -1,6 +1,6 @@
 """All SQL of people, sessions, links and keys."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -57,6 +57,16 @@ async def active_with_role(session: AsyncSession, tenant_id: str, role: str) -> 
     statement = select(UserRow.user_id).join(MembershipRow, MembershipRow.user_id == UserRow.user_id)
     where = (MembershipRow.tenant_id == tenant_id, MembershipRow.role == role, UserRow.is_disabled.is_(False))
     return list(await session.scalars(statement.where(*where)))
+
+
+async def active_roles(session: AsyncSession, tenant_id: str, user_ids: Collection[str]) -> dict[str, list[str]]:
+    """The roles in a tenant of those of these people who are not disabled."""
+    statement = select(MembershipRow).join(UserRow, UserRow.user_id == MembershipRow.user_id)
+    where = (MembershipRow.tenant_id == tenant_id, MembershipRow.user_id.in_(user_ids), UserRow.is_disabled.is_(False))
+    found: dict[str, list[str]] = {}
+    for row in await session.scalars(statement.where(*where)):
+        found.setdefault(row.user_id, []).append(row.role)
+    return found
 
 
 async def session_by_hash(session: AsyncSession, token_hash: str) -> SessionRow | None:

@@ -71,7 +71,7 @@ class LinkRow(Base):
 
 
 class ApiKeyRow(Base):
-    """A program's key, by the sha256 of its secret part; `rights` are a part of its maker's."""
+    """A program's key, by the sha256 of its secret part; `rights` were a part of its maker's when it was made."""
 
     __tablename__ = "api_keys"
     __table_args__ = (Index(None, "tenant_id"),)
@@ -82,6 +82,8 @@ class ApiKeyRow(Base):
     secret_hash: Mapped[str]
     rights: Mapped[list[Any]]
     made_by: Mapped[str]
+    maker_id: Mapped[str | None] = mapped_column(ForeignKey("users.user_id"))
+    """The person behind it; None for a key that was made at the machine itself."""
     created_ms: Mapped[int]
     expires_ms: Mapped[int]
     used_ms: Mapped[int | None]

@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
-from cloud.core.access import Principal, address_of, current_principal, principal_of
+from cloud.core.access import Principal, Right, address_of, current_principal, principal_of
 from cloud.core.audit import actor_of
 from cloud.core.database import Database
 from cloud.core.problems import NotFoundError
 from cloud.identity import setup_file
+from cloud.identity.cookies import forget_session_cookie, session_token, set_session_cookie
 from cloud.identity.desk import FrontDesk, TooManyTriesError
 from cloud.identity.domain import LinkError, SessionRules, SignInRefusedError
-from cloud.identity.middleware import COOKIE, session_token
 from cloud.identity.oidc_service import Choice
 from cloud.identity.passwords import CHARACTERS_MIN, PasswordError
 from cloud.identity.service import IdentityService
@@ -97,12 +97,12 @@ class AccountPages:
 
     async def sign_out(self, request: Request) -> Response:
         """End this session."""
-        token = session_token(request.headers)
+        token = session_token(request)
         if token is not None:
             async with self._database.transaction() as session:
                 await self._people.sign_out(session, token, actor_of(request), self._clock.utc_ms())
         response = RedirectResponse("/login", status_code=303)
-        response.delete_cookie(COOKIE, path="/")
+        forget_session_cookie(response, request, self._rules)
         return response
 
     async def setup(self, request: Request, token: str = "") -> Response:
@@ -167,7 +167,7 @@ class AccountPages:
 
     async def end_others(self, request: Request, me: Me) -> Response:
         """Sign out everywhere but here."""
-        token = session_token(request.headers)
+        token = session_token(request)
         if token is not None:
             async with self._database.transaction() as session:
                 now_ms = self._clock.utc_ms()
@@ -186,7 +186,7 @@ class AccountPages:
 
     async def go_to(self, request: Request, me: Me) -> Response:
         """Go on in another company in which one has a role."""
-        form, token = await request.form(), session_token(request.headers)
+        form, token = await request.form(), session_token(request)
         tenant_id = str(form.get("tenant", ""))
         try:
             if token is None:
@@ -266,7 +266,7 @@ class AccountPages:
             sessions = await self._people.sessions(
                 session,
                 me.id,
-                session_token(request.headers),
+                session_token(request),
                 limit=SESSIONS_SHOWN_MAX,
                 now_ms=self._clock.utc_ms(),
             )
@@ -278,23 +278,12 @@ class AccountPages:
             page_name="account",
             sessions=sessions,
             workplaces=workplaces,
+            rights=sorted(me.rights),
+            may_read=Right.READ in me.rights,
             is_changed=bool(request.query_params.get("changed")) and not fault,
             fault=fault,
             characters_min=CHARACTERS_MIN,
         )
-
-
-def set_session_cookie(response: Response, token: str, request: Request, rules: SessionRules) -> None:
-    """Give the browser its session; for https only, where this request came by https or the settings say so."""
-    response.set_cookie(
-        COOKIE,
-        token,
-        max_age=rules.lasts_ms // 1000,
-        path="/",
-        httponly=True,
-        samesite="lax",
-        secure=rules.is_https_only or request.url.scheme == "https",
-    )
 
 
 def local_path(target: str) -> str:

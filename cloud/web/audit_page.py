@@ -58,7 +58,10 @@ class AuditPage:
         first, last = day_of(since), day_of(until)
         wanted = AuditFilter(actor, action, target, from_ms=start_ms(first), to_ms=start_ms(last, days=1))
         async with self._database.reading() as session:
-            rows = await audit_repository.lines(session, reader.tenant_id, wanted, before=before, limit=LINES_SHOWN + 1)
+            last_shown = None if before == NEWEST else before
+            rows = await audit_repository.lines(
+                session, reader.tenant_id, wanted, before=last_shown, limit=LINES_SHOWN + 1
+            )
         part = slice_of(rows, LINES_SHOWN)
         fields = {
             "actor": actor,

@@ -7,10 +7,11 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cloud.core.access import address_of, principal_of
+from cloud.identity.cookies import set_session_cookie
 from cloud.identity.domain import SessionRules
 from cloud.identity.oidc import SignOnError
 from cloud.identity.oidc_service import ATTEMPT_MS, SingleSignOn
-from cloud.web.account_pages import local_path, set_session_cookie
+from cloud.web.account_pages import local_path
 from cloud.web.shell import HEADERS, Shell
 
 ATTEMPT_COOKIE: Final = "zhisan_sign_on"

@@ -4,10 +4,10 @@ from collections.abc import Awaitable
 from typing import cast
 
 from fastapi import FastAPI, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from cloud.core import problems
-from cloud.core.access import ForbiddenError
+from cloud.core.access import ForbiddenError, principal_of
 from cloud.web.shell import Shell
 
 FOREIGN = "This request does not come from a page of this site. Reload the page, try again."
@@ -18,6 +18,8 @@ def include(app: FastAPI, shell: Shell) -> None:
     tell_program = app.exception_handlers[ForbiddenError]
 
     async def forbidden(request: Request, error: Exception) -> Response:
+        if _is_start(request):
+            return RedirectResponse("/account", status_code=303)
         told = await cast(Awaitable[Response], tell_program(request, error))  # it also writes the log
         return _page(shell, request, "forbidden") if _is_for_people(request) else told
 
@@ -32,6 +34,12 @@ def foreign(shell: Shell, request: Request) -> Response:
 def _page(shell: Shell, request: Request, what: str) -> Response:
     t = shell.catalogue(request)
     return shell.problem(request, status=403, title=t(f"refused.{what}_title"), detail=t(f"refused.{what}"))
+
+
+def _is_start(request: Request) -> bool:
+    """Whether a person only came in: who may see no presses is led to the own account, which says what there is."""
+    reader = principal_of(request)
+    return request.url.path == "/" and reader is not None and reader.kind == "user"
 
 
 def _is_for_people(request: Request) -> bool:

@@ -36,6 +36,8 @@ STAND_HOURS: Final = 8.0
 """What a fault's repair and the changeovers around it take of the running time, about."""
 SET_POINT_STEPS: Final = {"hold_bar": 0.06, "speed_mm_s": 0.06, "melt_degc": 0.02, "cool_s": 0.08, "back_bar": 0.15}
 """What an operator changes a set point by, as a share of the job's own."""
+WAVE_EVERY_DAYS: Final = 20
+WAVE_DAYS: Final = (2, 5)
 START_UP_MS: Final = HOUR_MS
 """A standstill of this length needs a start-up, which takes as long."""
 EventKind = Literal["job_change", "maintenance", "set_point_change", "standstill", "start_up"]
@@ -134,8 +136,7 @@ def plans(
     """
     rng = np.random.default_rng([seed, 0])
     end_ms = START_MS + round(days * DAY_MS)
-    heat = list(spells(rng, end_ms, mean_gap_ms=25 * DAY_MS, lasts_ms=(2 * DAY_MS, 5 * DAY_MS)))
-    waves = tuple(PlannedUpset("ambient_change", a, b, float(rng.choice([-7.0, 8.0, 10.0]))) for a, b in heat)
+    waves = tuple(_waves(rng, end_ms))
     climate = climate_until(rng, end_ms)
     lots = [lots_until(rng, end_ms) for _ in range(FAMILIES)]
     own = [np.random.default_rng([seed, 1, number]) for number in range(presses)]
@@ -275,6 +276,15 @@ def _upsets(rng: np.random.Generator, end_ms: int) -> Iterator[PlannedUpset]:
         yield PlannedUpset("moisture_high", begin, end, float(rng.uniform(0.4, 1.0)))
     for begin, end in spells(rng, end_ms, mean_gap_ms=40 * DAY_MS, lasts_ms=(HOUR_MS, 8 * HOUR_MS)):
         yield PlannedUpset("sensor_dropout", begin, end, 1.0)
+
+
+def _waves(rng: np.random.Generator, end_ms: int) -> Iterator[PlannedUpset]:
+    """Of heat and of cold, for the whole plant: one within each WAVE_EVERY_DAYS."""
+    for begin in range(START_MS, end_ms, WAVE_EVERY_DAYS * DAY_MS):
+        comes = begin + round(rng.uniform(0, WAVE_EVERY_DAYS - WAVE_DAYS[1]) * DAY_MS)
+        goes, kelvin = comes + round(rng.uniform(*WAVE_DAYS) * DAY_MS), float(rng.choice([-7.0, 8.0, 10.0]))
+        if goes <= end_ms:
+            yield PlannedUpset("ambient_change", comes, goes, kelvin)
 
 
 def _odd(lots: Sequence[Lot], end_ms: int) -> Iterator[PlannedUpset]:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -131,7 +133,7 @@ class _Stopped(Exception):  # noqa: N818 - no error: somebody asked for it
 class _Here:
     """What this worker process was given at its start."""
 
-    shared: tuple[int, Any, Any, Any] | None = None
+    shared: tuple[Any, Any, Any] | None = None
 
 
 _HERE: Final = _Here()
@@ -139,17 +141,25 @@ _HERE: Final = _Here()
 
 def _begin(parent: int, stop: Any, ran_ms: Any, shots: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the parent's to answer
-    _HERE.shared = parent, stop, ran_ms, shots
+    threading.Thread(target=_end_with, args=(parent,), daemon=True, name="parent-watch").start()
+    _HERE.shared = stop, ran_ms, shots
+
+
+def _end_with(parent: int) -> None:
+    """A parent that was killed cannot say so, and a worker would wait for its next order for ever."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_EVERY_S)
+    os._exit(1)
 
 
 def _one(order: Order, plan: PressPlan, place: int) -> Counts:
     assert _HERE.shared is not None
-    parent, stop, ran_ms, shots = _HERE.shared
+    stop, ran_ms, shots = _HERE.shared
     running = plan.running
     writer = PressWriter(order.folder, plan.press_id, every=order.every, curves_every=order.curves_every)
     try:
         for part in run(plan, order.seed):
-            if stop.is_set() or os.getppid() != parent:
+            if stop.is_set():
                 raise _Stopped
             writer.write(part)
             shots[place] += len(part.block)

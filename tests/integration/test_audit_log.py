@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sqlalchemy import delete, insert, text, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 
 from cloud.alarms.domain import AlarmRules
 from cloud.alarms.service import AlarmService
-from cloud.core import audit
+from cloud.core import audit, audit_repository
 from cloud.core.audit import Actor, AuditRow, actor_of, record
 from cloud.core.audit_repository import AuditFilter, entries_after, lines, newest_link
 from cloud.core.audit_verifier import BATCH_LINES_MAX, AuditVerifier
@@ -166,6 +167,40 @@ async def test_filters_and_pages_show_a_tenant_its_own_lines_alone(database: Dat
             assert len(await lines(session, "t", wanted, limit=100)) == count, wanted
 
 
+async def test_between_two_times_pages_follow_the_time_also_where_a_clock_was_set_back(database: Database) -> None:
+    times = [5, 9, 7, 7, 30, 8, 6]
+    async with database.transaction() as session:
+        for at_ms in times:
+            record(session, "t", ANNA, "kept", "x", now_ms=NOW_MS + at_ms)
+            record(session, "other", ANNA, "kept", "x", now_ms=NOW_MS + at_ms)
+    wanted = AuditFilter(from_ms=NOW_MS + 6, to_ms=NOW_MS + 10)
+    async with database.reading() as session:
+        whole = await lines(session, "t", wanted, before=1 << 60, limit=100)
+        found, before = [], None
+        while page := await lines(session, "t", wanted, before=before, limit=2):
+            found, before = [*found, *page], page[-1].audit_id
+    assert found == whole
+    assert [line.at_ms - NOW_MS for line in found] == [9, 8, 7, 7, 6]
+
+
+@pytest.mark.parametrize("before", [None, 7])
+async def test_no_filter_reads_the_whole_log_to_find_some_days(database: Database, before: int | None) -> None:
+    for wanted, index in (
+        (AuditFilter(), "ix_audit_tenant_id_audit_id"),
+        (AuditFilter(from_ms=NOW_MS), "ix_audit_tenant_id_at_ms_audit_id"),
+        (AuditFilter(actor="u1", action="kept", from_ms=1, to_ms=NOW_MS), "ix_audit_tenant_id_at_ms_audit_id"),
+    ):
+        query = audit_repository.statement("t", wanted, before=before, limit=51).compile(
+            dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}
+        )
+        async with database.reading() as session:
+            plan = [row.detail for row in await session.execute(text(f"EXPLAIN QUERY PLAN {query}"))]
+        assert plan[0].startswith(f"SEARCH audit USING INDEX {index} (tenant_id=?"), plan
+        bound = "at_ms<?" if before or wanted.to_ms else "at_ms>?"
+        assert wanted == AuditFilter() or bound in plan[0], plan
+        assert not any("TEMP B-TREE" in step or step.startswith("SCAN") for step in plan), plan
+
+
 async def test_a_value_that_is_not_json_is_refused_where_it_is_recorded(database: Database) -> None:
     async with database.transaction() as session:
         with pytest.raises(ValueError, match="not JSON compliant"):
@@ -206,7 +241,14 @@ async def test_an_acknowledgement_is_audited_once_with_who_made_it(database: Dat
     row = StoredShot(1, PressKey("p", "m1"), "g", NOW_MS, False, scored)
     async with database.transaction() as session:
         alarm = alarms.raise_alarm(
-            session, DEFAULT_TENANT, row, "check_ring_wear", probability=0.9, first_over_ms=NOW_MS, now_ms=NOW_MS
+            session,
+            DEFAULT_TENANT,
+            row,
+            "check_ring_wear",
+            probability=0.9,
+            threshold=0.8,
+            first_over_ms=NOW_MS,
+            now_ms=NOW_MS,
         )
     for comment in ("seen", "seen again"):
         async with database.transaction() as session:

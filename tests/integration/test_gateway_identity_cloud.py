@@ -5,11 +5,15 @@ from typing import Any
 
 import anyio
 import pytest
+from cryptography import x509
+from structlog.testing import capture_logs
 
 from cloud.app import Cloud, create_app
+from cloud.core import credentials
 from cloud.core.audit import SYSTEM
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.fleet import repository
+from cloud.gateways.domain import GatewayRules
 from cloud.settings import CloudSettings
 from contract.sparkplug.edge_node import EdgeNodeSession
 from contract.sparkplug.message import Message
@@ -23,6 +27,7 @@ from tests.integration.gateway_identity_world import (
     new_key,
     peer,
     until,
+    world,
 )
 
 pytestmark = [
@@ -82,15 +87,72 @@ async def until_state(cloud: Cloud, gateway: str, state: str) -> None:
             await anyio.sleep(0.05)
 
 
-async def test_the_whole_line_over_mutual_tls(tmp_path: Path) -> None:
-    port, host_port = free_port(), free_port()
-    own = tmp_path / "cloud" / "host"
-    broker = {
+def broker_settings(folder: Path, host_port: int) -> dict[str, Any]:
+    """The cloud's own connection, with the files that it makes itself."""
+    own = folder / "cloud" / "host"
+    return {
         "port": host_port,
         "ca_file": str(own / "ca.pem"),
         "certificate_file": str(own / "host.pem"),
         "private_key_file": str(own / "host.key"),
     }
+
+
+async def test_a_running_cloud_takes_up_its_new_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old one is revoked and the broker started anew: who still came with it would be refused for ever."""
+    monkeypatch.setattr(credentials, "LOOK_EVERY_S", 0.1)
+    port, host_port = free_port(), free_port()
+    own, lists = tmp_path / "cloud" / "host", tmp_path / "cloud" / "broker"
+    given = settings(tmp_path, broker_settings(tmp_path, host_port), port, reload_command=["true"])
+    app = create_app(given, environ={})
+    cloud: Cloud = app.state.cloud
+    async with app.router.lifespan_context(app):
+        await until(lambda: (lists / "access").exists())
+        child = start_mosquitto_with_certificates(tmp_path / "mosquitto", lists, port, host_port)
+        try:
+            await until(lambda: cloud.ingest.listening.is_on, 20)
+            old = x509.load_pem_x509_certificate((own / "host.pem").read_bytes())
+            (own / "host.pem").unlink()
+            with capture_logs() as logs:
+                cloud.gateways.keeper.prepare()
+                await until(lambda: any(line["event"] == "broker_credentials_taken_up" for line in logs))
+            child.stop()
+            await until(lambda: not cloud.ingest.listening.is_on)
+            authority, now_ms = cloud.gateways.identities.authority(), cloud.clock.utc_ms()
+            crl = authority.crl([(f"{old.serial_number:x}", now_ms)], now_ms=now_ms)
+            (lists / "crl.pem").write_text(crl, encoding="utf-8")
+            child = start_mosquitto_with_certificates(tmp_path / "mosquitto", lists, port, host_port)
+            await until(lambda: cloud.ingest.listening.is_on, 30)
+            async with peer(given.broker, "listener", ["spBv1.0/STATE/zhisan"]) as listener:
+                await until(lambda: any(b'"online":true' in p.replace(b" ", b"") for _, p in listener.got), 30)
+        finally:
+            child.stop()
+
+
+async def test_half_written_credentials_are_waited_for_and_every_new_pair_is_taken_up_once(tmp_path: Path) -> None:
+    async with world(tmp_path, GatewayRules(broker_host="127.0.0.1")) as made:
+        own, taken = tmp_path / "cloud" / "host", list[str]()
+        given = BrokerSettings.model_validate(broker_settings(tmp_path, 1))
+
+        async def rejoin() -> None:
+            taken.append((own / "host.pem").read_text(encoding="utf-8"))
+
+        watch = credentials.CredentialsWatch(given, rejoin)
+        await watch.look()
+        (own / "host.key").write_text(key_pem(new_key()), encoding="utf-8")
+        await watch.look()
+        (own / "host.pem").unlink()
+        await watch.look()
+        assert taken == []
+        made.parts.keeper.prepare()
+        await watch.look()
+        await watch.look()
+        assert taken == [(own / "host.pem").read_text(encoding="utf-8")]
+
+
+async def test_the_whole_line_over_mutual_tls(tmp_path: Path) -> None:
+    port, host_port = free_port(), free_port()
+    own, broker = tmp_path / "cloud" / "host", broker_settings(tmp_path, host_port)
     pid_file = tmp_path / "mosquitto" / "mosquitto.pid"
     app = create_app(settings(tmp_path, broker, port, reload_pid_file=str(pid_file)), environ={})
     cloud: Cloud = app.state.cloud

@@ -8,7 +8,7 @@ import pytest
 
 from cloud.core.access import RIGHTS, Role
 from cloud.core.tenants import DEFAULT_TENANT
-from cloud.identity.middleware import COOKIE
+from cloud.identity.cookies import COOKIE
 from tests.access import key_headers
 from tests.integration.identity_world import PASSWORD, World, csrf, me, world
 

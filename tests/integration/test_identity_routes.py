@@ -20,7 +20,7 @@ from cloud.core.audit import SYSTEM
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.fleet.domain import SeenShot
 from cloud.identity import repository
-from cloud.identity.middleware import COOKIE
+from cloud.identity.cookies import COOKIE
 from cloud.identity.oidc_settings import OidcSettings
 from cloud.identity.passwords import Passwords
 from cloud.rollouts.tables import BundleRow

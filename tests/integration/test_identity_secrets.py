@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from cloud.identity.middleware import COOKIE
+from cloud.identity.cookies import COOKIE
 from tests.integration.identity_world import FIRST, PASSWORD, csrf, world
 
 pytestmark = pytest.mark.anyio

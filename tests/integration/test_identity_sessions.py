@@ -9,9 +9,8 @@ import pytest
 from fastapi import Request, Response
 
 from cloud.identity import domain, repository, setup_file
-from cloud.identity.middleware import COOKIE
+from cloud.identity.cookies import COOKIE, HOST_COOKIE, set_session_cookie
 from cloud.settings import AccountSettings
-from cloud.web.account_pages import set_session_cookie
 from tests.integration.identity_world import FIRST, HERE, PASSWORD, World, csrf, me, world
 
 pytestmark = pytest.mark.anyio
@@ -315,3 +314,25 @@ async def test_a_cookie_is_for_https_where_the_settings_say_so() -> None:
         response = Response()
         set_session_cookie(response, "token", request, AccountSettings(https_only=is_https_only).rules())
         assert ("Secure" in response.headers["set-cookie"]) == is_https_only
+        assert response.headers["set-cookie"].startswith(f"{HOST_COOKIE if is_https_only else COOKIE}=")
+
+
+async def test_by_https_the_cookie_is_this_host_s_alone_and_no_other_counts(made: World) -> None:
+    browser = await made.set_up()
+    assert set(browser.cookies) == {COOKIE}, "plain http on loopback works as well"
+    browser = made.browser()
+    browser.base_url, browser.headers = httpx.URL("https://cloud"), httpx.Headers({"Origin": "https://cloud"})
+    given = (await sign_in(browser)).headers["set-cookie"]
+    assert given.startswith(f"{HOST_COOKIE}=")
+    assert {"Secure", "HttpOnly", "Path=/"} <= set(given.split("; "))
+    assert "domain" not in given.lower(), "else a browser refuses the name"
+    assert await me(browser) == 200
+    assert '<td data-label="Action">this browser</td>' in (await browser.get("/account?lang=en")).text
+    plain = made.browser()
+    plain.base_url = httpx.URL("https://cloud")
+    plain.cookies.set(COOKIE, browser.cookies[HOST_COOKIE])
+    assert await me(plain) == 401, "a name that a neighbour can plant"
+    gone = await browser.post("/logout", headers=await csrf(browser))
+    assert gone.headers["set-cookie"].startswith(f'{HOST_COOKIE}=""')
+    assert {"Max-Age=0", "Secure", "Path=/"} <= set(gone.headers["set-cookie"].split("; "))
+    assert (await me(browser), HOST_COOKIE in browser.cookies) == (401, False)

@@ -1,0 +1,60 @@
+"""`zhisan cloud check` about the broker: each way in which the files for it are missing or wrong has its words."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloud import check
+from cloud.gateways.domain import GatewayRules
+from cloud.settings import CloudSettings
+from deploy.local.processes import free_port
+from tests.integration.gateway_identity_world import key_pem, new_key, world
+
+pytestmark = pytest.mark.anyio
+
+
+def settings(folder: Path, own: Path, **gateways: Any) -> CloudSettings:
+    files = {"ca_file": own / "ca.pem", "certificate_file": own / "host.pem", "private_key_file": own / "host.key"}
+    return CloudSettings.model_validate(
+        {
+            "storage": {"dir": str(folder / "cloud")},
+            "broker": {"port": free_port(), **{name: str(path) for name, path in files.items()}},
+            "gateways": gateways,
+            "web": {"port": free_port()},
+        }
+    )
+
+
+async def about_broker(given: CloudSettings) -> check.Finding:
+    return next(found for found in [found async for found in check.findings(given, {})] if found.subject == "broker")
+
+
+async def test_before_the_first_start_the_certificate_is_not_there_yet(tmp_path: Path) -> None:
+    found = await about_broker(settings(tmp_path, tmp_path / "cloud" / "host", broker_host="broker.example"))
+    assert found.level == "warning"
+    assert "makes its certificate at its first start" in found.text
+    assert not (tmp_path / "cloud").exists(), "a check makes nothing"
+
+
+async def test_files_that_nobody_will_make_are_named(tmp_path: Path) -> None:
+    for given in (
+        settings(tmp_path, tmp_path / "cloud" / "host"),
+        settings(tmp_path, tmp_path, broker_host="b.example"),
+    ):
+        found = await about_broker(given)
+        assert (found.level, found.text) == ("error", f"{given.broker.ca_file}: No such file or directory")
+
+
+async def test_files_that_do_not_fit_are_named_and_good_ones_lead_to_the_broker(tmp_path: Path) -> None:
+    async with world(tmp_path, GatewayRules(broker_host="broker.example")):
+        own = tmp_path / "cloud" / "host"
+        given = settings(tmp_path, own, broker_host="broker.example")
+        good = await about_broker(given)
+        assert "127.0.0.1" in good.text, "now it is tried"
+        key = (own / "host.key").read_text(encoding="utf-8")
+        (own / "host.key").write_text(key_pem(new_key()), encoding="utf-8")
+        assert "are not a pair" in (await about_broker(given)).text
+        (own / "host.key").write_text(key, encoding="utf-8")
+        (own / "ca.pem").write_text("garbage", encoding="utf-8")
+        assert "is not an authority's certificate" in (await about_broker(given)).text
