@@ -16,11 +16,11 @@ from simulators.history.calendar import (
     Stop,
     joined,
     planned_stops,
-    spells,
 )
 from simulators.history.episodes import MOULD_MODES, Card, Laid, deal, lay
 from simulators.history.moulds import FAMILIES, FAMILY, JOBS
 from simulators.history.supply import Climate, Lot, climate_until, lots_until, reaching
+from simulators.history.upsets import PlannedUpset, chance_upsets, odd_lots, start_ups, waves
 
 TIME_FACTOR: Final = 8.0
 """Wear of months within the record's days; `--time-factor 1` is as slow as in a plant."""
@@ -36,10 +36,6 @@ STAND_HOURS: Final = 8.0
 """What a fault's repair and the changeovers around it take of the running time, about."""
 SET_POINT_STEPS: Final = {"hold_bar": 0.06, "speed_mm_s": 0.06, "melt_degc": 0.02, "cool_s": 0.08, "back_bar": 0.15}
 """What an operator changes a set point by, as a share of the job's own."""
-WAVE_EVERY_DAYS: Final = 20
-WAVE_DAYS: Final = (2, 5)
-START_UP_MS: Final = HOUR_MS
-"""A standstill of this length needs a start-up, which takes as long."""
 EventKind = Literal["job_change", "maintenance", "set_point_change", "standstill", "start_up"]
 
 
@@ -66,16 +62,6 @@ class PlannedFault:
     ended_ms: int
     onset_ran_ms: int
     growth_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedUpset:
-    """Something that is no failure."""
-
-    kind: str
-    begin_ms: int
-    end_ms: int
-    size: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +122,7 @@ def plans(
     """
     rng = np.random.default_rng([seed, 0])
     end_ms = START_MS + round(days * DAY_MS)
-    waves = tuple(_waves(rng, end_ms))
+    heat = tuple(waves(rng, end_ms))
     climate = climate_until(rng, end_ms)
     lots = [lots_until(rng, end_ms) for _ in range(FAMILIES)]
     own = [np.random.default_rng([seed, 1, number]) for number in range(presses)]
@@ -144,7 +130,7 @@ def plans(
     total = [RunningTime(stops).ran_ms(end_ms) for stops in base]
     hands = deal(rng, total, days / fault_every_days)
     for number, press_id in enumerate(press_names(presses)):
-        plant = _Plant(end_ms, time_factor, waves, lots[number % FAMILIES], climate)
+        plant = _Plant(end_ms, time_factor, heat, lots[number % FAMILIES], climate)
         yield _plan(own[number], press_id, number, plant, base[number], hands[number])
 
 
@@ -176,7 +162,7 @@ def _plan(
     timed_jobs = tuple((running.at_ms(ran), FAMILY * (number % FAMILIES) + mould) for ran, mould in jobs)
     set_points = tuple(_set_points(rng, total, running))
     lots = reaching(rng, plant.lots)
-    upsets = (*_upsets(rng, end_ms), *_odd(lots, end_ms), *plant.waves, *_start_ups(stops, end_ms))
+    upsets = (*chance_upsets(rng, end_ms), *odd_lots(lots, end_ms), *plant.waves, *start_ups(stops, end_ms))
     events = [
         *(
             Event(at, "job_change", f"{JOBS[job].job_name} with mould {JOBS[job].mould.mould_id}")
@@ -269,33 +255,3 @@ def _set_points(rng: np.random.Generator, total: int, running: RunningTime) -> I
         if at >= total:
             return
         yield running.at_ms(at), names[int(rng.integers(len(names)))], int(rng.choice([-1, 1]))
-
-
-def _upsets(rng: np.random.Generator, end_ms: int) -> Iterator[PlannedUpset]:
-    for begin, end in spells(rng, end_ms, mean_gap_ms=30 * DAY_MS, lasts_ms=(4 * HOUR_MS, 16 * HOUR_MS)):
-        yield PlannedUpset("moisture_high", begin, end, float(rng.uniform(0.4, 1.0)))
-    for begin, end in spells(rng, end_ms, mean_gap_ms=40 * DAY_MS, lasts_ms=(HOUR_MS, 8 * HOUR_MS)):
-        yield PlannedUpset("sensor_dropout", begin, end, 1.0)
-
-
-def _waves(rng: np.random.Generator, end_ms: int) -> Iterator[PlannedUpset]:
-    """Of heat and of cold, for the whole plant: one within each WAVE_EVERY_DAYS."""
-    for begin in range(START_MS, end_ms, WAVE_EVERY_DAYS * DAY_MS):
-        comes = begin + round(rng.uniform(0, WAVE_EVERY_DAYS - WAVE_DAYS[1]) * DAY_MS)
-        goes, kelvin = comes + round(rng.uniform(*WAVE_DAYS) * DAY_MS), float(rng.choice([-7.0, 8.0, 10.0]))
-        if goes <= end_ms:
-            yield PlannedUpset("ambient_change", comes, goes, kelvin)
-
-
-def _odd(lots: Sequence[Lot], end_ms: int) -> Iterator[PlannedUpset]:
-    """From when an odd lot comes until it is used up."""
-    ends = [*(lot.begin_ms for lot in lots[1:]), end_ms]
-    for lot, end in zip(lots, ends, strict=True):
-        if lot.is_odd and lot.begin_ms < end_ms:
-            yield PlannedUpset("viscosity_lot_change", lot.begin_ms, min(end, end_ms), lot.share)
-
-
-def _start_ups(stops: Sequence[Stop], end_ms: int) -> Iterator[PlannedUpset]:
-    for begin, end in stops:
-        if end - begin >= START_UP_MS and end < end_ms:
-            yield PlannedUpset("startup", end, min(end + START_UP_MS, end_ms), 1.0)

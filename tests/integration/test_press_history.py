@@ -196,9 +196,9 @@ def test_force_replaces_a_record_but_not_other_files(own: Path, tmp_path: Path) 
     assert sim_history.main([*smaller, "--out", str(strange)]) == 1, "no record: nothing to force"
 
 
-def _started(folder: Path, *more: str) -> subprocess.Popen[str]:
+def _started(folder: Path) -> subprocess.Popen[str]:
     """A longer run in a process of its own, at work on its second press."""
-    command = [sys.executable, "-m", "deploy.sim_history", *LONGER, *more, "--out", str(folder)]
+    command = [sys.executable, "-m", "deploy.sim_history", *LONGER, "--out", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     ends_s = time.monotonic() + 60
     while not list((folder / "shots").glob("IMM*")) or not drafts(folder):
@@ -234,7 +234,7 @@ def test_an_interrupted_run_leaves_whole_presses_only_and_goes_on(tmp_path: Path
 def test_a_killed_run_leaves_no_file_that_looks_whole_and_no_worker_behind(tmp_path: Path) -> None:
     folder = tmp_path / "h"
     process = _started(folder)
-    workers = [int(word) for word in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    workers = _children(process.pid)
     process.kill()
     process.communicate(timeout=30)
     for path in folder.rglob("*.parquet"):
@@ -246,6 +246,22 @@ def test_a_killed_run_leaves_no_file_that_looks_whole_and_no_worker_behind(tmp_p
     assert sim_history.main([*LONGER, "--out", str(folder)]) == 0
     assert not drafts(folder)
     assert len(press_ids(folder)) == 3
+
+
+def test_a_worker_that_is_killed_ends_the_run_with_a_word(tmp_path: Path) -> None:
+    process = _started(tmp_path / "h")
+    for worker in _children(process.pid):
+        if b"spawn_main" in Path(f"/proc/{worker}/cmdline").read_bytes():
+            os.kill(worker, signal.SIGKILL)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "a worker process was ended from outside" in told
+    assert "Traceback" not in told
+
+
+def _children(process_id: int) -> list[int]:
+    text = Path(f"/proc/{process_id}/task/{process_id}/children").read_text(encoding="utf-8")
+    return [int(word) for word in text.split()]
 
 
 def _runs(process_id: int) -> bool:

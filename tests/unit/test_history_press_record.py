@@ -9,9 +9,10 @@ from models.features.schema import FEATURES, index
 from simulators.history.calendar import HOUR_MS, START_MS
 from simulators.history.inspection import START_UP_SHOTS, Inspection
 from simulators.history.moulds import JOBS
-from simulators.history.plan import Event, PlannedFault, PlannedUpset, PressPlan
+from simulators.history.plan import Event, PlannedFault, PressPlan
 from simulators.history.press_record import Part, run
 from simulators.history.supply import Climate, Lot
+from simulators.history.upsets import PlannedUpset
 from simulators.press.process import Process
 
 QUIET = PressPlan(
