@@ -4,6 +4,10 @@ Training leaves, by mould and feature, the deciles of a press's values around th
 each feature was missing. A press's first shots give its median; its later ones, in a sliding window, are counted into
 the same tenths. The population stability index (PSI) sums (p - q) ln(p / q) over the tenths: below 0.1 nothing has
 moved, above 0.25 something has. Levels differ from press to press and are no drift; what moves on one press is.
+
+The slow wander of a healthy press moves features as well. Where training had long runs of a press, it leaves what is
+usual: a feature has drifted when its PSI is beyond that. Apart from it, a feature is strange when most of its values lie
+beyond all that training has seen: that holds without long runs, and is what a trial is judged by.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +26,11 @@ JUDGED_FROM_SHOTS: Final = 100
 PSI_MOVED: Final = 0.25
 SHARE_MIN: Final = 1e-3
 """An empty tenth counts as this share: its logarithm is to be finite."""
+USUAL_SHARE, USUAL_RUNS_MAX, USUAL_WINDOWS_MAX = 0.99, 40, 5
+"""What is usual is this quantile of the PSI over so many windows of so many presses."""
+SEEN_SHARE: Final = 0.005
+STRANGE_MOST: Final = 0.5
+"""A feature is strange when so much of the window lies beyond the range that left SEEN_SHARE on each side."""
 MISSING_MOST: Final = 0.5
 ROWS_MIN: Final = 20
 """A mould with fewer rows has no summary."""
@@ -39,6 +48,11 @@ class FeatureSummary(BaseModel):
         min_length=TENTHS, max_length=TENTHS, description="In each; ties make them uneven."
     )
     missing: float = Field(ge=0, le=1, description="Share of rows without it.")
+    low: float = Field(description="Hardly any row of any press was below.")
+    high: float = Field(description="Hardly any row of any press was above.")
+    usual: float | None = Field(
+        None, ge=0, description="PSI that healthy presses reach by themselves; null: not known."
+    )
 
 
 class TrainingSummary(BaseModel):
@@ -60,14 +74,39 @@ class TrainingSummary(BaseModel):
 def summarise(
     vectors: FloatArray, moulds: Sequence[str], presses: Sequence[str], names: Sequence[str]
 ) -> dict[str, TrainingSummary]:
-    """The summaries by mould of healthy training rows (n, F), columns in the order of `names`."""
+    """The summaries by mould of healthy training rows (n, F), columns in the order of `names`, each press's in time."""
     mould_of, press_of = np.asarray(moulds), np.asarray(presses)
     found: dict[str, TrainingSummary] = {}
     for mould_id in np.unique(mould_of).tolist():
         chosen = mould_of == mould_id
         if chosen.sum() >= ROWS_MIN:
-            found[mould_id] = _summary(vectors[chosen].astype(np.float64), press_of[chosen], names)
+            rows, own = vectors[chosen].astype(np.float64), press_of[chosen]
+            found[mould_id] = _with_usual(_summary(rows, own, names), rows, own, names)
     return found
+
+
+def _with_usual(
+    summary: TrainingSummary, rows: npt.NDArray[np.float64], presses: npt.NDArray[np.str_], names: Sequence[str]
+) -> TrainingSummary:
+    """The summary with the PSI that its own long runs reach; as it is when no press ran long enough."""
+    columns = {name: place for place, name in enumerate(names)}
+    reached: dict[str, list[float]] = {name: [] for name in summary.features}
+    ids, counts = np.unique(presses, return_counts=True)
+    for press_id in ids[counts >= REFERENCE_SHOTS + WINDOW_SHOTS][:USUAL_RUNS_MAX]:
+        watch = DriftWatch(summary, columns)
+        run = rows[presses == press_id][: REFERENCE_SHOTS + USUAL_WINDOWS_MAX * WINDOW_SHOTS]
+        for number, row in enumerate(run.astype(np.float32), 1):
+            watch.take(row)
+            if number > REFERENCE_SHOTS and (number - REFERENCE_SHOTS) % WINDOW_SHOTS == 0:
+                for name, psi in watch.indices().items():
+                    reached[name].append(psi)
+    features = {
+        name: feature.model_copy(update={"usual": round(float(np.quantile(reached[name], USUAL_SHARE)), 4)})
+        if reached[name]
+        else feature
+        for name, feature in summary.features.items()
+    }
+    return TrainingSummary(rows=summary.rows, features=features)
 
 
 def _summary(rows: npt.NDArray[np.float64], presses: npt.NDArray[np.str_], names: Sequence[str]) -> TrainingSummary:
@@ -76,16 +115,19 @@ def _summary(rows: npt.NDArray[np.float64], presses: npt.NDArray[np.str_], names
         own = presses == press_id
         centred[own] -= _median(rows[own])
     features = {}
-    for name, column in zip(names, centred.T, strict=True):
+    for name, column, raw in zip(names, centred.T, rows.T, strict=True):
         values = column[np.isfinite(column)]
         if len(values) < ROWS_MIN:
             continue
         edges = np.quantile(values, np.arange(1, TENTHS) / TENTHS)
+        low, high = np.quantile(raw[np.isfinite(raw)], [SEEN_SHARE, 1 - SEEN_SHARE])
         shares = np.bincount(np.searchsorted(edges, values, side="left"), minlength=TENTHS) / len(values)
         features[name] = FeatureSummary(
             edges=tuple(float(f"{edge:.6g}") for edge in edges),
             shares=tuple(round(float(share), 4) for share in shares),
             missing=round(float(1 - len(values) / len(column)), 4),
+            low=float(f"{low:.6g}"),
+            high=float(f"{high:.6g}"),
         )
     return TrainingSummary(rows=len(rows), features=features)
 
@@ -109,9 +151,14 @@ class DriftWatch:
         self._edges = np.array([feature.edges for feature in features]).reshape(len(names), TENTHS - 1)
         self._expected = np.maximum(np.array([feature.shares for feature in features]), SHARE_MIN)
         self._expected_missing = np.array([feature.missing for feature in features])
+        self._low, self._high = (np.array([getattr(f, side) for f in features]) for side in ("low", "high"))
+        self._limits = {
+            name: max(PSI_MOVED, feature.usual or 0.0) for name, feature in zip(names, features, strict=True)
+        }
         self._first: list[npt.NDArray[np.float64]] = []
         self._centre: npt.NDArray[np.float64] | None = None
         self._window = np.full((WINDOW_SHOTS, len(names)), _MISSING, np.uint8)
+        self._beyond = np.zeros((WINDOW_SHOTS, len(names)), np.bool_)
         self._seen = 0
 
     def take(self, vector: FloatArray) -> None:
@@ -124,7 +171,9 @@ class DriftWatch:
                 self._first.clear()
             return
         tenths = ((values - self._centre)[:, None] > self._edges).sum(axis=1)
-        self._window[self._seen % WINDOW_SHOTS] = np.where(np.isfinite(values), tenths, _MISSING)
+        place = self._seen % WINDOW_SHOTS
+        self._window[place] = np.where(np.isfinite(values), tenths, _MISSING)
+        self._beyond[place] = (values < self._low) | (values > self._high)
         self._seen += 1
 
     def indices(self) -> dict[str, float]:
@@ -141,6 +190,22 @@ class DriftWatch:
             for name, psi, count in zip(self._names, found, known, strict=True)
             if count >= JUDGED_FROM_SHOTS // 2
         }
+
+    def drifted(self, indices: Mapping[str, float]) -> list[str]:
+        """Those of `indices` that are beyond what is usual."""
+        return [name for name, psi in indices.items() if psi > self._limits[name]]
+
+    def strange(self) -> list[str]:
+        """Features of which most of the window lies beyond all that training has seen."""
+        if self._seen < JUDGED_FROM_SHOTS:
+            return []
+        beyond = self._beyond[: min(self._seen, WINDOW_SHOTS)].mean(axis=0) > STRANGE_MOST
+        return [name for name, is_strange in zip(self._names, beyond, strict=True) if is_strange]
+
+    @property
+    def features(self) -> int:
+        """How many features are watched."""
+        return len(self._names)
 
     def missing(self) -> list[str]:
         """Features that most of the training rows had and most shots of the window have not."""

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -196,25 +196,40 @@ def test_force_replaces_a_record_but_not_other_files(own: Path, tmp_path: Path) 
     assert sim_history.main([*smaller, "--out", str(strange)]) == 1, "no record: nothing to force"
 
 
-def _started(folder: Path) -> subprocess.Popen[str]:
-    """A longer run in a process of its own, at work on its second press."""
-    command = [sys.executable, "-m", "deploy.sim_history", *LONGER, "--out", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    ends_s = time.monotonic() + 60
-    while not list((folder / "shots").glob("IMM*")) or not drafts(folder):
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < ends_s
-        time.sleep(0.02)
-    return process
+Start = Callable[[Path], subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Begins a longer run in a process of its own and comes back when it is at work on its second press."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def started(folder: Path) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "deploy.sim_history", *LONGER, "--out", str(folder)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        begun.append(process)
+        ends_s = time.monotonic() + 60
+        while not list((folder / "shots").glob("IMM*")) or not drafts(folder):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < ends_s
+            time.sleep(0.02)
+        return process
+
+    yield started
+    for process in begun:
+        process.kill()
+        process.communicate(timeout=30)
 
 
 LONGER = ["--presses", "3", "--days", "2", "--seed", "8", "--workers", "1"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_whole_presses_only_and_goes_on(tmp_path: Path, number: signal.Signals) -> None:
+def test_an_interrupted_run_leaves_whole_presses_only_and_goes_on(
+    tmp_path: Path, start: Start, number: signal.Signals
+) -> None:
     folder = tmp_path / "h"
-    process = _started(folder)
+    process = start(folder)
     process.send_signal(number)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -231,9 +246,9 @@ def test_an_interrupted_run_leaves_whole_presses_only_and_goes_on(tmp_path: Path
     assert contents(folder) == contents(tmp_path / "at_once")
 
 
-def test_a_killed_run_leaves_no_file_that_looks_whole_and_no_worker_behind(tmp_path: Path) -> None:
+def test_a_killed_run_leaves_no_file_that_looks_whole_and_no_worker_behind(tmp_path: Path, start: Start) -> None:
     folder = tmp_path / "h"
-    process = _started(folder)
+    process = start(folder)
     workers = _children(process.pid)
     process.kill()
     process.communicate(timeout=30)
@@ -248,8 +263,8 @@ def test_a_killed_run_leaves_no_file_that_looks_whole_and_no_worker_behind(tmp_p
     assert len(press_ids(folder)) == 3
 
 
-def test_a_worker_that_is_killed_ends_the_run_with_a_word(tmp_path: Path) -> None:
-    process = _started(tmp_path / "h")
+def test_a_worker_that_is_killed_ends_the_run_with_a_word(tmp_path: Path, start: Start) -> None:
+    process = start(tmp_path / "h")
     for worker in _children(process.pid):
         if b"spawn_main" in Path(f"/proc/{worker}/cmdline").read_bytes():
             os.kill(worker, signal.SIGKILL)
@@ -271,13 +286,11 @@ def _runs(process_id: int) -> bool:
         return False
 
 
-def test_two_runs_do_not_work_in_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_runs_do_not_work_in_one_folder(tmp_path: Path, start: Start, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "h"
-    process = _started(folder)
+    start(folder)
     assert sim_history.main([*LONGER, "--out", str(folder)]) == 1
     assert "another run is at work" in capsys.readouterr().err
-    process.terminate()
-    process.communicate(timeout=60)
 
 
 @contextmanager
