@@ -6,8 +6,8 @@ the same tenths. The population stability index (PSI) sums (p - q) ln(p / q) ove
 moved, above 0.25 something has. Levels differ from press to press and are no drift; what moves on one press is.
 
 The slow wander of a healthy press moves features as well. Where training had long runs of a press, it leaves what is
-usual: a feature has drifted when its PSI is beyond that. Apart from it, a feature is strange when most of its values lie
-beyond all that training has seen: that holds without long runs, and is what a trial is judged by.
+usual: a feature has drifted when its PSI is beyond that. Apart from it, a feature is strange when most of its values
+lie beyond all that training has seen: that holds without long runs, and is what a trial is judged by.
 """
 
 from collections.abc import Mapping, Sequence
