@@ -55,7 +55,7 @@ class Bounds(_Part):
     )
     over_share_more_max: float = Field(0.1, ge=0, le=1, description="Shots over a threshold, beyond the other's share.")
     alarms_more_max: int = Field(2, ge=0, description="Alarms on one press, beyond the other's.")
-    drifted_share_max: float = Field(0.5, ge=0, le=1, description="Features unlike the training data.")
+    strange_share_max: float = Field(0.3, ge=0, le=1, description="Features beyond all that training has seen.")
 
 
 class BundleFile(_Part):
@@ -109,9 +109,8 @@ class Figures(_Part):
     dropped: int = Field(0, description="Shots that a shadow was too slow for.")
     latency_p50_ms: float = 0.0
     latency_p99_ms: float = 0.0
-    drifted_share: float = Field(
-        0.0, description="Share of the features whose recent values are unlike the training's."
-    )
+    drifted_share: float = Field(0.0, description="Share of the features that have moved more than is usual.")
+    strange_share: float = Field(0.0, description="Share of those that lie beyond all that training has seen.")
     drift_worst: str = Field("", description="The feature that has moved most.")
     drift_psi: float = Field(0.0, description="Its population stability index.")
     missing: tuple[str, ...] = Field((), max_length=20, description="Features that training had and the press lacks.")

@@ -97,8 +97,11 @@ def guards_chart(t: Catalogue, trial: RolloutDetailOut) -> Chart:
             _line(t(f"models.{who}"), "ms", [getattr(p, who).latency_p99_ms for p in points])
             for who in ("new", "beside")
         ]
-        drift: Limit = {"label": t("models.bound"), "unit": "%", "value": 100 * bounds.drifted_share_max}
-        drifts = [_line(t("models.figures.drift"), "%", [100 * p.new.drifted_share for p in points])]
+        drift: Limit = {"label": t("models.bound"), "unit": "%", "value": 100 * bounds.strange_share_max}
+        drifts = [
+            _line(t("models.figures.strange"), "%", [100 * p.new.strange_share for p in points]),
+            _line(t("models.figures.drift"), "%", [100 * p.new.drifted_share for p in points]),
+        ]
         panels = [
             {"title": t("models.panel.shares"), "series": shares, "limits": [], "range": (0.0, 100.0)},
             {"title": t("models.panel.latency"), "series": latencies, "limits": [latency], "range": None},

@@ -7,7 +7,7 @@ import numpy as np
 from contract.model_orders import Figures
 from contract.shot import FloatArray, Scores
 from edge_agent.models.loaded import LoadedBundle
-from models.runtime.drift import PSI_MOVED, DriftWatch
+from models.runtime.drift import DriftWatch
 
 LATENCIES: Final = 256
 ALARM_SHOTS: Final = 5
@@ -56,7 +56,8 @@ class Watch:
 
     def figures(self) -> Figures:
         """All of it until now."""
-        indices = self._drift.indices() if self._drift is not None else {}
+        drift = self._drift
+        indices = drift.indices() if drift is not None else {}
         worst = max(indices, key=lambda name: indices[name], default="")
         latencies = self._latencies_ms[: min(self._shots, LATENCIES)]
         return Figures(
@@ -68,10 +69,11 @@ class Watch:
             dropped=self._dropped,
             latency_p50_ms=_quantile(latencies, 0.5),
             latency_p99_ms=_quantile(latencies, 0.99),
-            drifted_share=_rounded(sum(psi > PSI_MOVED for psi in indices.values()) / max(len(indices), 1)),
+            drifted_share=_rounded(len(drift.drifted(indices)) / max(len(indices), 1)) if drift is not None else 0.0,
+            strange_share=_rounded(len(drift.strange()) / max(drift.features, 1)) if drift is not None else 0.0,
             drift_worst=worst,
             drift_psi=_rounded(indices.get(worst, 0.0)),
-            missing=tuple((self._drift.missing() if self._drift is not None else [])[:MISSING_TOLD_MAX]),
+            missing=tuple((drift.missing() if drift is not None else [])[:MISSING_TOLD_MAX]),
         )
 
 

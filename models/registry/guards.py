@@ -37,8 +37,8 @@ def breaches(figures: Figures, other: Figures | None, bounds: Bounds) -> tuple[s
     alarms = other.alarms if other is not None else 0
     if figures.alarms > alarms + bounds.alarms_more_max:
         found.append(f"{figures.alarms} alarms, beside {alarms}")
-    if figures.drifted_share > bounds.drifted_share_max:
-        found.append(f"{_percent(figures.drifted_share)} of the features unlike the training data")
+    if figures.strange_share > bounds.strange_share_max:
+        found.append(f"{_percent(figures.strange_share)} of the features beyond all that training has seen")
     return tuple(found)
 
 
@@ -57,6 +57,7 @@ def summed(parts: Sequence[Figures]) -> Figures:
         latency_p50_ms=max(part.latency_p50_ms for part in parts),
         latency_p99_ms=max(part.latency_p99_ms for part in parts),
         drifted_share=max(part.drifted_share for part in parts),
+        strange_share=max(part.strange_share for part in parts),
         drift_worst=worst.drift_worst,
         drift_psi=worst.drift_psi,
         missing=_merged(part.missing for part in parts),

@@ -10,9 +10,10 @@ from simulators.history.calendar import START_MS
 from simulators.press.press import Press
 from simulators.press.process import Process
 
-WEIGHT_SHARE, LENGTH_SHARE = 0.01, 0.008
-"""A part is good within so much of its job's weight and length (*E*: 0.27 mm of 34 mm)."""
-MASTER_SHOTS: Final = 64
+WEIGHT_SHARE, LENGTH_SHARE = 0.01, 0.01
+"""A part is good within so much of its job's weight and length (*set*: 4.5 and 3.5 deviations)."""
+MASTER_SHOTS: Final = 1_024
+"""Long against the mould's wandering, which has a memory of 50 shots."""
 START_UP_SHOTS: Final = 20
 """The first parts after a start-up are thrown away; 10 of 60 labelled rejects of a public record are such."""
 

@@ -252,7 +252,7 @@ BAD = {
     "errors": Figures(shots=100, errors=20),
     "latency": Figures(shots=100, latency_p99_ms=90.0),
     "silence": Figures(shots=100, silent=80),
-    "drift": Figures(shots=100, drifted_share=0.9),
+    "drift": Figures(shots=100, strange_share=0.9),
 }
 
 

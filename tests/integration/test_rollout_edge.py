@@ -23,6 +23,7 @@ from edge_agent.models.loaded import LoadedBundle, load
 from edge_agent.models.roster import SHADOWS_WAITING_MAX, Roster
 from models.features.extract import extract
 from models.runtime.bundle import manifest_of, sign_bundle, write_bundle
+from models.runtime.drift import DriftWatch, summarise
 from models.runtime.keys import TrustList, key_id_of, load_private, load_public, make_key_pair
 from tests import rollout_bundles
 from tests.rollout_bundles import MODE, MOULD, Kind, bundle_file, shots_like_training
@@ -199,6 +200,44 @@ def test_drift_of_one_feature_is_seen_and_named(tmp_path: Path) -> None:
     told = figures(roster, "p-1", good)
     assert told.drift_worst == "CycleTime"  # type: ignore[attr-defined]
     assert told.drifted_share == 0.5  # type: ignore[attr-defined]
+
+
+def test_a_press_unlike_all_of_training_is_strange_and_one_that_wanders_is_not(tmp_path: Path) -> None:
+    good = loaded(tmp_path)
+    roster = roster_of(tmp_path, good, default=Assignment(champion=good.bundle_id))
+    for number in range(200):
+        each = shot("p-1", number)
+        wander = {**each.parameters, "CycleTime": each.parameters["CycleTime"] + 0.15 * np.sin(number / 30)}
+        scored(roster, Shot("p-1", number, wander, mould_id=MOULD))
+        scored(roster, Shot("p-2", number, {**each.parameters, "CycleTime": 31.0 + number % 2}, mould_id=MOULD))
+    reports = roster.reports()
+    assert reports["p-1"].figures[good.bundle_id].strange_share == 0
+    assert reports["p-2"].figures[good.bundle_id].strange_share == 0.5
+
+
+def test_what_long_healthy_runs_reach_is_no_drift(tmp_path: Path) -> None:
+    def run(seed: int) -> np.ndarray:
+        """One feature of 650 shots that wanders slowly, as presses do."""
+        rng, level, values = np.random.default_rng(seed), 0.0, []
+        for _ in range(650):
+            level = 0.98 * level + rng.normal(0, 0.2)
+            values.append(level + rng.normal(0, 0.3))
+        return np.array(values, np.float32)[:, None]
+
+    runs = [run(seed) for seed in range(12)]
+    presses = [str(number) for number in range(12) for _ in range(650)]
+    short = summarise(np.concatenate([each[:20] for each in runs]), [MOULD] * 240, presses[::32][:240], ["x"])
+    long = summarise(np.concatenate(runs), [MOULD] * len(presses), presses, ["x"])
+    assert short[MOULD].features["x"].usual is None
+    drifted = {"short": 0, "long": 0}
+    for seed in range(100, 110):
+        for name, summary in (("short", short), ("long", long)):
+            watch = DriftWatch(summary[MOULD], {"x": 0})
+            for row in run(seed)[:300]:
+                watch.take(row)
+            drifted[name] += len(watch.drifted(watch.indices()))
+    assert drifted["long"] <= 2, "healthy presses stay within what is usual"
+    assert drifted["short"] >= 5, "which short runs cannot know"
 
 
 def test_a_feature_that_stays_away_is_named(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def plan(**more: object) -> Plan:
         (Figures(shots=100, over=30), Figures(shots=100, over=10), "over the threshold"),
         (Figures(shots=100, silent=60), Figures(shots=100, silent=10), "without a score"),
         (Figures(shots=100, alarms=6), Figures(shots=100, alarms=3), "alarms"),
-        (Figures(shots=100, drifted_share=0.6), None, "unlike the training data"),
+        (Figures(shots=100, strange_share=0.6), None, "beyond all that training has seen"),
     ],
 )
 def test_each_guard_has_a_bound(figures: Figures, other: Figures | None, said: str) -> None:
