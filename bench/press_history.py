@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
 from bench.report import tell
 from models.features.extract import extract_block
 from models.runtime.baseline import Baselines
@@ -32,11 +34,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--days", type=float, default=6.0)
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     options = parser.parse_args(argv)
+    with threadpool_limits(1):
+        steps = _steps()
     figures: dict[str, float | int | str] = {
         "presses": options.presses,
         "days": options.days,
         "workers": options.workers,
-        **_steps(),
+        **steps,
         **_whole(options.presses, options.days, options.workers),
     }
     tell(figures, as_json=options.json)

@@ -10,7 +10,7 @@ from contract.vocabulary import FAILURE_MODES
 from simulators.faults.catalogue import MODES, law_of
 from simulators.faults.upsets import UPSETS
 from simulators.history.calendar import DAY_MS, HOUR_MS, START_MS
-from simulators.history.episodes import GROWTH_DAYS_MAX, MOULD_MODES, deal
+from simulators.history.episodes import GROWTH_DAYS_MAX, MOULD_MODES, deal, lay
 from simulators.history.moulds import JOBS
 from simulators.history.plan import TIME_FACTOR, PressPlan, plans
 
@@ -143,3 +143,11 @@ def test_presses_that_run_longer_are_dealt_more_and_none_a_mode_twice_while_othe
     assert sum(map(len, hands)) == 80
     assert np.mean([len(hand) for hand in hands[:10]]) > 1.5 * np.mean([len(hand) for hand in hands[10:]])
     assert sum(len(hand) - len({mode for mode, _ in hand}) for hand in hands) <= 4
+
+
+def test_faults_of_one_mode_never_overlap_even_when_a_press_has_no_others() -> None:
+    for seed in range(40):
+        laid = lay(np.random.default_rng(seed), [("pump_leakage", True)] * 5, 200 * DAY_MS, TIME_FACTOR)
+        assert len(laid) >= 5
+        own = [fault for fault in laid if fault.mode == "pump_leakage"]
+        assert all(a.stopped <= b.onset for a, b in pairwise(own))
