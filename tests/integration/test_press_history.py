@@ -206,7 +206,13 @@ def start() -> Iterator[Start]:
 
     def started(folder: Path) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "deploy.sim_history", *LONGER, "--out", str(folder)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+        )
         begun.append(process)
         ends_s = time.monotonic() + 60
         while not list((folder / "shots").glob("IMM*")) or not drafts(folder):
