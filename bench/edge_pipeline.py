@@ -1,4 +1,4 @@
-"""What a shot costs the gateway: 8 curves of 1,000 -> features -> heads -> encode -> journal (fsync) -> message.
+"""What a shot costs the gateway: 8 curves of 1,000 -> features, baselines, heads -> encode -> journal -> message.
 
 Budget (DESIGN 9): <= 1 ms CPU a shot, >= 1,000 shots/s a core, <= 120 MB RSS. The OPC UA client and the MQTT client are
 left out: `bench.transport` has the latter. Batches are of 64, the pipeline's most.
@@ -19,6 +19,10 @@ from contract.sparkplug.edge_node import EdgeNodeSession
 from edge_agent.aliases import AliasTable
 from edge_agent.journal.journal import NewRecord
 from edge_agent.journal.segment_journal import SegmentJournal
+from edge_agent.models.baselines import BaselineStore
+from edge_agent.models.lineup import Lineup
+from edge_agent.models.loaded import LoadedBundle
+from edge_agent.models.roster import Roster
 from edge_agent.pipeline import BATCH_SHOTS_MAX, score
 from models.runtime.bundle import read_bundle
 from models.runtime.scorer import Scorer
@@ -44,7 +48,8 @@ def main() -> None:
     """Measure and tell."""
     as_json = wants_json(__doc__ or "")
     made = shots()
-    scorer = Scorer(read_bundle(BUNDLE))
+    bundle = read_bundle(BUNDLE)
+    own = LoadedBundle(bundle, Scorer(bundle))
     aliases = AliasTable(())
     session = EdgeNodeSession("plant", "gw")
     session.connect(0)
@@ -55,6 +60,7 @@ def main() -> None:
     sizes = 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journal"
+        roster = Roster(Lineup(own=own), BaselineStore(Path(folder) / "baselines"))
         journal = SegmentJournal(
             path,
             size_bytes_max=2**30,
@@ -70,7 +76,7 @@ def main() -> None:
             for start in range(0, count, BATCH_SHOTS_MAX):
                 batch = [made[(start + i) % PRESSES] for i in range(BATCH_SHOTS_MAX)]
                 began_s = time.process_time()
-                scored = score(batch, scorer)
+                scored = score(batch, roster)
                 spent["score"] += time.process_time() - began_s
                 began_s = time.process_time()
                 records = []

@@ -19,7 +19,7 @@ from models.runtime.scorer import Scorer
 from models.training import bundle_head, failure, failure_modes, novelty, quality
 from models.training.dataset import HEALTHY, dataset_of, split_by_press
 from models.training.export import TrainedHead
-from simulators.faults.check_ring_wear import CheckRingWear
+from simulators.faults.catalogue import wear
 from simulators.faults.fault import Constant
 from simulators.press.press import SAMPLE_INTERVAL_S, Press
 from simulators.press.process import PROCESSES
@@ -106,7 +106,7 @@ def labelled_shots(seed: int, size: Size) -> Iterator[tuple[Shot, str]]:
             f"train-{number:04}",
             process=processes[number % len(processes)],
             seed=seed,
-            faults=[CheckRingWear(Constant(float(severity)))] if is_worn else [],
+            faults=[wear("check_ring_wear", Constant(float(severity)))] if is_worn else [],
             window_s=WINDOW_S,
             started_ms=int(hour * HOUR_MS),  # the hall's daily swing is in the data
         )

@@ -18,7 +18,6 @@ from edge_agent.sources.source import Delivery
 from models.features.extract import extract
 from models.features.resample import resample
 from models.features.schema import FEATURES_HASH
-from models.runtime.scorer import Scorer
 
 QUEUE_SHOTS_MAX = 256
 BATCH_SHOTS_MAX = 64
@@ -39,7 +38,7 @@ class Pipeline:
         self,
         journal: JournalThread,
         aliases: AliasTable,
-        scorer: Scorer | Roster | None,
+        roster: Roster | None,
         health: Health,
         on_appended: Callable[[int], None],
         *,
@@ -48,7 +47,7 @@ class Pipeline:
     ) -> None:
         self._journal = journal
         self._aliases = aliases
-        self._scorer = scorer
+        self._roster = roster
         self._health = health
         self._on_appended = on_appended
         self._curve_interval_s = curve_interval_s
@@ -116,7 +115,7 @@ class Pipeline:
 
     def _records(self, batch: Sequence[Delivery]) -> list[NewRecord]:
         shots = [resample(d.shot, self._curve_interval_s, self._curve_samples_max) for d in batch]
-        scored = score(shots, self._scorer)
+        scored = score(shots, self._roster)
         self._health.shots_scored += sum(bool(one.scores.bundle_id) for one in scored)
         return [self._record(item, delivery) for item, delivery in zip(scored, batch, strict=True)]
 
@@ -139,12 +138,9 @@ class Pipeline:
         return NewRecord(press_id, ended_ms, body, is_gap=True)
 
 
-def score(shots: Sequence[Shot], scorer: Scorer | Roster | None) -> list[ScoredShot]:
-    """The shots with their features and, when there are models, their scores; a roster knows a model for each press."""
+def score(shots: Sequence[Shot], roster: Roster | None) -> list[ScoredShot]:
+    """The shots with their features and, with a roster, the scores that it gives the shots of each press."""
     features = [extract(shot) for shot in shots]
-    if isinstance(scorer, Scorer):
-        scores = scorer.score(features, [shot.mould_id for shot in shots])
-    else:
-        scores = scorer.score(shots, features) if scorer is not None else [Scores("")] * len(shots)
+    scores = roster.score(shots, features) if roster is not None else [Scores("")] * len(shots)
     rows = zip(shots, features, scores, strict=True)
     return [ScoredShot(shot, vector, FEATURES_HASH, given) for shot, vector, given in rows]

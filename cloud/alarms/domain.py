@@ -116,6 +116,10 @@ class Risk:
     key: str = ""
     """The score's name."""
 
+    def limit(self, otherwise: float) -> float:
+        """From where it is worth an alarm, by a bundle that leaves it to the rules `otherwise`."""
+        return otherwise if self.threshold is None else self.threshold
+
 
 def risks(scores: Scores) -> dict[str, Risk]:
     """What the heads said of each failure mode; `mode@24h` is the mode within 24 h."""

@@ -43,9 +43,10 @@ class GatewayWatch:
 
     async def _take(self, session: AsyncSession, gateways: Iterable[GatewayHealth], now_ms: int) -> None:
         rows = await repository.trouble_trackers(session)
+        known = _trackers(rows)
         for gateway in gateways:
             place = gateway.plant_id, gateway.gateway_id
-            for mode, (after, happened) in _changes(gateway, _trackers(rows), now_ms).items():
+            for mode, (after, happened) in _changes(gateway, known, now_ms).items():
                 if happened == "raise":
                     self._alarms.raise_trouble(
                         session, gateway.tenant_id, *place, mode, count=after.counted, now_ms=now_ms

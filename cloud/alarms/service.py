@@ -64,28 +64,10 @@ class AlarmService:
         now_ms: int,
     ) -> Alarm:
         """A new active alarm, caused by the shot `row`."""
-        raised = AlarmRow(
-            alarm_id=uuid7(now_ms),
-            tenant_id=tenant_id,
-            plant_id=row.press.plant_id,
-            press_id=row.press.press_id,
-            gateway_id="",
-            kind=FAILURE_PROBABILITY,
-            mode=mode,
-            priority=self.rules.priority,
-            state="active_unacknowledged",
-            probability=probability,
-            threshold=threshold,
-            count=None,
-            reasons=[asdict(reason) for reason in reasons_of(row.scored)],
-            first_over_ms=first_over_ms,
-            raised_ms=now_ms,
-            acknowledged_ms=None,
-            acknowledged_by=None,
-            comment=None,
-            cleared_ms=None,
-            shot_row_id=row.row_id,
-        )
+        raised = self._active(tenant_id, row.press.plant_id, FAILURE_PROBABILITY, mode, now_ms)
+        raised.press_id = row.press.press_id
+        raised.probability, raised.threshold, raised.first_over_ms = probability, threshold, first_over_ms
+        raised.reasons, raised.shot_row_id = [asdict(reason) for reason in reasons_of(row.scored)], row.row_id
         session.add(raised)
         return self._record(session, raised, ALARM_RAISED, now_ms)
 
@@ -106,28 +88,8 @@ class AlarmService:
         now_ms: int,
     ) -> Alarm:
         """A new active alarm of a gateway; `count` is what its counter shows."""
-        raised = AlarmRow(
-            alarm_id=uuid7(now_ms),
-            tenant_id=tenant_id,
-            plant_id=plant_id,
-            press_id="",
-            gateway_id=gateway_id,
-            kind=GATEWAY_TROUBLE,
-            mode=mode,
-            priority=self.rules.priority,
-            state="active_unacknowledged",
-            probability=None,
-            threshold=None,
-            count=count,
-            reasons=[],
-            first_over_ms=now_ms,
-            raised_ms=now_ms,
-            acknowledged_ms=None,
-            acknowledged_by=None,
-            comment=None,
-            cleared_ms=None,
-            shot_row_id=None,
-        )
+        raised = self._active(tenant_id, plant_id, GATEWAY_TROUBLE, mode, now_ms)
+        raised.gateway_id, raised.count = gateway_id, count
         session.add(raised)
         return self._record(session, raised, ALARM_RAISED, now_ms)
 
@@ -137,6 +99,31 @@ class AlarmService:
         """The trouble is over; its alarm stays open until it is acknowledged."""
         row = await repository.active_alarm(session, plant_id, "", gateway_id, GATEWAY_TROUBLE, mode)
         await self._clear(session, row, now_ms)
+
+    def _active(self, tenant_id: TenantId, plant_id: str, kind: str, mode: str, now_ms: int) -> AlarmRow:
+        """What every new alarm is; its place and its cause are still to be told."""
+        return AlarmRow(
+            alarm_id=uuid7(now_ms),
+            tenant_id=tenant_id,
+            plant_id=plant_id,
+            press_id="",
+            gateway_id="",
+            kind=kind,
+            mode=mode,
+            priority=self.rules.priority,
+            state="active_unacknowledged",
+            probability=None,
+            threshold=None,
+            count=None,
+            reasons=[],
+            first_over_ms=now_ms,
+            raised_ms=now_ms,
+            acknowledged_ms=None,
+            acknowledged_by=None,
+            comment=None,
+            cleared_ms=None,
+            shot_row_id=None,
+        )
 
     async def _clear(self, session: AsyncSession, row: AlarmRow | None, now_ms: int) -> None:
         if row is None:

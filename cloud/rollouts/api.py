@@ -1,5 +1,7 @@
 """Bundles and their trials as JSON: upload, model cards, downloads for gateways, steps of a trial."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 from uuid import UUID
 
@@ -45,6 +47,15 @@ def router(parts: RolloutParts) -> APIRouter:
     _add_rollouts(routes, parts)
     _add_steps(routes, parts)
     return routes
+
+
+@contextmanager
+def _conflicts() -> Iterator[None]:
+    """What does not fit the state of bundles and trials is a 409."""
+    try:
+        yield
+    except RolloutError as error:
+        raise HTTPException(409, str(error)) from error
 
 
 def _add_bundles(routes: APIRouter, parts: RolloutParts) -> None:
@@ -106,11 +117,9 @@ def _add_bundles(routes: APIRouter, parts: RolloutParts) -> None:
     @routes.post("/bundles/{bundle_id}/retire", responses=responses(403, 404, 409, 422), summary="Take out of use")
     async def retire(request: Request, principal: Engineer, bundle_id: BundleId, body: StepIn) -> BundleOut:
         tenant_id, actor, now_ms = TenantId(principal.tenant_id), actor_of(request), parts.clock.utc_ms()
-        try:
+        with _conflicts():
             async with database.transaction() as session:
                 row = await parts.service.retire(session, tenant_id, bundle_id, actor, why=body.why, now_ms=now_ms)
-        except RolloutError as error:
-            raise HTTPException(409, str(error)) from error
         return BundleOut.model_validate(row)
 
 
@@ -177,7 +186,7 @@ def _add_steps(routes: APIRouter, parts: RolloutParts) -> None:
         "/rollouts", status_code=201, responses=responses(403, 404, 409, 422), summary="Begin a trial, as a shadow"
     )
     async def start(request: Request, principal: Engineer, body: RolloutIn) -> RolloutOut:
-        try:
+        with _conflicts():
             async with database.transaction() as session:
                 row = await service.start(
                     session,
@@ -191,28 +200,22 @@ def _add_steps(routes: APIRouter, parts: RolloutParts) -> None:
                     why=body.why,
                     now_ms=clock.utc_ms(),
                 )
-        except RolloutError as error:
-            raise HTTPException(409, str(error)) from error
         return RolloutOut.model_validate(row)
 
     @routes.post("/rollouts/{rollout_id}/advance", responses=responses(403, 404, 409, 422), summary="Next stage")
     async def advance(request: Request, principal: Engineer, rollout_id: RolloutId, body: StepIn) -> RolloutOut:
         tenant_id, actor, now_ms = TenantId(principal.tenant_id), actor_of(request), clock.utc_ms()
-        try:
+        with _conflicts():
             async with database.transaction() as session:
                 row = await service.advance(
                     session, tenant_id, rollout_id, actor, seen=body.stage, why=body.why, now_ms=now_ms
                 )
-        except RolloutError as error:
-            raise HTTPException(409, str(error)) from error
         return RolloutOut.model_validate(row)
 
     @routes.post("/rollouts/{rollout_id}/stop", responses=responses(403, 404, 409, 422), summary="Back to the old one")
     async def stop(request: Request, principal: Engineer, rollout_id: RolloutId, body: StepIn) -> RolloutOut:
         tenant_id, actor, now_ms = TenantId(principal.tenant_id), actor_of(request), clock.utc_ms()
-        try:
+        with _conflicts():
             async with database.transaction() as session:
                 row = await service.stop(session, tenant_id, rollout_id, actor, why=body.why, now_ms=now_ms)
-        except RolloutError as error:
-            raise HTTPException(409, str(error)) from error
         return RolloutOut.model_validate(row)

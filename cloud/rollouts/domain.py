@@ -10,7 +10,6 @@ from kit.errors import ZhisanError
 from models.registry import guards
 
 BundleState = Literal["candidate", "shadow", "canary", "champion", "retired"]
-BUNDLE_STATES: Final[tuple[BundleState, ...]] = ("candidate", "shadow", "canary", "champion", "retired")
 Stage = Literal["shadow", "canary", "champion"]
 STAGES: Final[tuple[Stage, ...]] = ("shadow", "canary", "champion")
 Outcome = Literal["running", "promoted", "rolled_back", "stopped"]

@@ -46,11 +46,6 @@ async def champion(session: AsyncSession, tenant_id: TenantId) -> BundleRow | No
     return (await session.scalars(statement.order_by(BundleRow.uploaded_ms.desc()).limit(1))).first()
 
 
-async def count_of_file(session: AsyncSession, digest: str) -> int:
-    """How many bundles, of all tenants, are this file."""
-    return await session.scalar(select(func.count()).where(BundleRow.sha256 == digest)) or 0
-
-
 async def running(session: AsyncSession, tenant_id: TenantId) -> RolloutRow | None:
     """The tenant's trial under way."""
     statement = select(RolloutRow).where(RolloutRow.tenant_id == tenant_id, RolloutRow.ended_ms.is_(None))

@@ -113,7 +113,7 @@ def _most_telling(rows: Sequence[StoredShot], threshold: float) -> list[tuple[st
     nearest: dict[tuple[str, str], float] = {}
     for row in rows:
         for mode, risk in risks(row.scored.scores).items():
-            limit = max(threshold if risk.threshold is None else risk.threshold, 1e-9)
+            limit = max(risk.limit(threshold), 1e-9)
             if math.isfinite(risk.probability):
                 key = mode, risk.key
                 nearest[key] = max(nearest.get(key, 0.0), risk.probability / limit)

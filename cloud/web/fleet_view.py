@@ -175,7 +175,7 @@ def failure_gauge(scores: Scores, *, threshold: float) -> Gauge | None:
     found = {mode: risk for mode, risk in risks(scores).items() if math.isfinite(risk.probability)}
     if not found:
         return None
-    limits = {mode: threshold if risk.threshold is None else risk.threshold for mode, risk in found.items()}
+    limits = {mode: risk.limit(threshold) for mode, risk in found.items()}
     mode = max(found, key=lambda name: (found[name].probability / max(limits[name], 1e-9), name))
     value, threshold = found[mode].probability, limits[mode]
     level: Level = "alarm" if value >= threshold else "watch" if value >= threshold * WATCH_SHARE else "normal"

@@ -12,7 +12,7 @@ import numpy as np
 
 from kit.errors import ZhisanError
 from models.evaluation.alarms import sustained
-from models.evaluation.traces import DAY_MS, MONTH_DAYS, Episode, Trace, Values, is_faulty
+from models.evaluation.traces import DAY_MS, MONTH_DAYS, Episode, Times, Trace, Values, is_faulty
 
 BUDGET_A_PRESS_MONTH = 1.0
 AIMED_SHARE = 0.5
@@ -46,12 +46,17 @@ def day_maxima(traces: Sequence[Trace], episodes: Sequence[Episode]) -> Values:
     found = []
     for trace in traces:
         healthy = ~is_faulty(trace, episodes)
-        worst, days = sustained(trace.scores)[healthy], trace.ended_ms[healthy] // DAY_MS
-        if len(days):
-            found.append(np.maximum.reduceat(worst, np.flatnonzero(np.diff(days, prepend=days[0] - 1)), axis=0))
+        if healthy.any():
+            found.append(highest_a_day(sustained(trace.scores)[healthy], trace.ended_ms[healthy]))
     if not found:
         raise BudgetError("no press has a healthy day to calibrate on")
     return np.concatenate(found)
+
+
+def highest_a_day(scores: Values, ended_ms: Times) -> Values:
+    """(days, channels): the highest of `scores` (n, channels) of one press on each of its days; `ended_ms` rising."""
+    days = ended_ms // DAY_MS
+    return np.asarray(np.maximum.reduceat(scores, np.flatnonzero(np.diff(days, prepend=days[0] - 1)), axis=0))
 
 
 def thresholds_for(

@@ -67,14 +67,15 @@ class Scorer:
         if not len(features):
             return []
         vectors = np.asarray(features, np.float32)
-        if states is None:
-            states = np.full((len(vectors), len(STATE_INPUTS)), np.nan, np.float32)
-        of_features, of_states = _Given(vectors, np.isnan(vectors)), _Given(states, np.isnan(states))
+        of_features = _Given(vectors, np.isnan(vectors))
+        of_states = None if states is None else _Given(states, np.isnan(states))
         values: list[dict[str, float]] = [{} for _ in mould_ids]
         classes: list[str | None] = [None] * len(mould_ids)
         reasons: list[tuple[Reason, ...]] = [()] * len(mould_ids)
         for head in self._heads:
             given = of_states if head.takes_states else of_features
+            if given is None:
+                continue
             rows = head.applicable(given, mould_ids)
             if not rows:
                 continue
@@ -82,7 +83,7 @@ class Scorer:
             for row, columns, outputs in zip(rows, inputs, head.run(inputs), strict=True):
                 if not values[row]:
                     reasons[row] = (
-                        head.reasons_of_state(states[row], vectors[row], outputs)
+                        head.reasons_of_state(given.rows[row], vectors[row], outputs)
                         if head.takes_states
                         else head.reasons(columns, mould_ids[row])
                     )

@@ -41,12 +41,6 @@ class FailureModel:
     rows: Rows
     calibrated_on: tuple[str, ...]
 
-    def alarm_scores(self, inputs: Matrix) -> npt.NDArray[np.float64]:
-        """(n, modes): the probability within the alarm horizon, NaN where the head abstains."""
-        found = self.survival.predict(inputs)[:, ALARM_HORIZON :: len(HORIZONS_H)].copy()
-        found[unsettled(inputs[:, SPREADS]) > self.abstain_above] = np.nan
-        return found
-
 
 def split_presses(presses: Sequence[str], episodes: Sequence[Episode], *, seed: int) -> tuple[list[str], list[str]]:
     """(to learn from, to set thresholds on): every fourth press of each number of failures."""
@@ -94,18 +88,18 @@ def train(
     told = {mode: ahead_of(rows, episodes, mode, record_end_ms) for mode in modes}
     modes = [mode for mode in modes if survival.is_learnable(told[mode], rows.presses)]
     fitted = survival.fit(rows.inputs, [told[mode] for mode in modes], modes, rows.presses, seed=seed)
-    model = FailureModel(fitted, _no_thresholds(len(modes)), np.inf, _telling(fitted), rows, ())
     traces = []
     calm = []
     for history in calibrating:
         inputs, ended_ms = scored_inputs(history, every)
-        traces.append(Trace(history.press_id, ended_ms, model.alarm_scores(inputs)))
+        probabilities = fitted.predict(inputs)[:, ALARM_HORIZON :: len(HORIZONS_H)]
+        traces.append(Trace(history.press_id, ended_ms, probabilities))
         calm.append(unsettled(inputs[:, SPREADS]))
     thresholds = thresholds_for(traces, episodes)
     spread = np.concatenate(calm)
     abstain_above = float(np.quantile(spread[np.isfinite(spread)], ABSTAIN_QUANTILE))
     names = tuple(history.press_id for history in calibrating)
-    return FailureModel(fitted, thresholds, abstain_above, model.telling, rows, names)
+    return FailureModel(fitted, thresholds, abstain_above, _telling(fitted), rows, names)
 
 
 def scored_inputs(history: PressHistory, every: int = 1) -> tuple[Matrix, npt.NDArray[np.int64]]:
@@ -114,10 +108,6 @@ def scored_inputs(history: PressHistory, every: int = 1) -> tuple[Matrix, npt.ND
     standings = history.standings(chosen)
     told = np.flatnonzero(standings.in_force)
     return standings.inputs[told][:, INPUT_COLUMNS], history.ended_ms[chosen][told]
-
-
-def _no_thresholds(modes: int) -> Thresholds:
-    return Thresholds(np.full(modes, np.inf), 0.0, 0, 0)
 
 
 def _telling(fitted: Survival) -> dict[str, tuple[str, ...]]:

@@ -27,6 +27,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
+from models.evaluation.budget import AIMED_SHARE, BUDGET_A_PRESS_MONTH, highest_a_day
+from models.evaluation.traces import MONTH_DAYS
 from models.features.schema import VALUES
 from models.runtime.baseline_tracks import FAST_SHOTS
 from models.training.dataset import Matrix
@@ -44,11 +46,6 @@ HELD_AT = 8.0
 SIZE_MIN = 0.05
 MULTIPLE_MAX = 50.0
 """Statistics saturate here: what is fifty times its limit is no stranger for being a thousand times it."""
-ALARMS_PER_PRESS_MONTH = 1.0
-CALIBRATED_SHARE = 0.5
-"""Of the budget that limits are set for: on other presses they let through about twice what they were set for."""
-DAY_MS: Final = 86_400_000
-DAYS_PER_MONTH: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,12 +92,12 @@ def components_of(states: States) -> Components:
 
 def day_highest(statistics: Wide, presses: npt.NDArray[np.str_], ended_ms: npt.NDArray[np.int64]) -> Wide:
     """The highest of each statistic (n, k) on each press-day, (days, k)."""
-    _, press = np.unique(presses, return_inverse=True)
-    days = ended_ms // DAY_MS
-    order = np.lexsort((days, press))
-    is_first = np.ones(len(order), bool)
-    is_first[1:] = (np.diff(press[order]) != 0) | (np.diff(days[order]) != 0)
-    return np.asarray(np.maximum.reduceat(statistics[order], np.flatnonzero(is_first)))
+    parts = []
+    for press in np.unique(presses):
+        own = np.flatnonzero(presses == press)
+        own = own[np.argsort(ended_ms[own], kind="stable")]
+        parts.append(highest_a_day(statistics[own], ended_ms[own]))
+    return np.concatenate(parts)
 
 
 def conformal_limit(highest: Wide, chance: float) -> tuple[float, bool]:
@@ -119,7 +116,7 @@ def train(
     mould_id: str,
     *,
     file: str,
-    budget: float = ALARMS_PER_PRESS_MONTH,
+    budget: float = BUDGET_A_PRESS_MONTH,
 ) -> TrainedHead:
     """The novelty head of a mould; no press may be in two of the three.
 
@@ -132,7 +129,7 @@ def train(
         budget: false alarms a press and month, of both statistics together.
     """
     components = components_of(learning)
-    chance = budget * CALIBRATED_SHARE / DAYS_PER_MONTH / len(CLASSES)
+    chance = budget * AIMED_SHARE / MONTH_DAYS / len(CLASSES)
     highest = day_highest(components.statistics(limiting.rows), limiting.presses, limiting.ended_ms)
     found = [conformal_limit(column, chance) for column in highest.T]
     limits = np.array([limit for limit, _ in found])
@@ -141,9 +138,7 @@ def train(
         return np.minimum(components.statistics(rows) / limits, MULTIPLE_MAX)
 
     tested = day_highest(reference(testing.rows), testing.presses, testing.ended_ms)
-    basis = (
-        f"{budget:g} false alarms a press and month, set for {CALIBRATED_SHARE:g} of it on {len(highest)} press-days"
-    )
+    basis = f"{budget:g} false alarms a press and month, set for {AIMED_SHARE:g} of it on {len(highest)} press-days"
     is_enough = all(enough for _, enough in found)
     filled = np.nan_to_num(learning.rows)
     return trained_head(
@@ -162,7 +157,7 @@ def train(
         metrics={
             "components": len(components.deviations),
             "press_days": len(tested),
-            "false_alarms_per_press_month": float((tested > 1).any(axis=1).mean() * DAYS_PER_MONTH),
+            "false_alarms_per_press_month": float((tested > 1).any(axis=1).mean() * MONTH_DAYS),
         },
         measured_on=f"{_size(testing)} that neither components nor limits have seen",
     )

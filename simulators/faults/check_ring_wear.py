@@ -5,7 +5,6 @@ from typing import Final
 
 import numpy as np
 
-from simulators.faults.fault import Law, Wear
 from simulators.press.condition import Condition, Value
 from simulators.press.process import Process
 
@@ -29,8 +28,3 @@ def check_ring_wear(condition: Condition, severity: Value, process: Process) -> 
         gap_spread=condition.gap_spread + GAP_SPREAD_GROWTH * severity,
         non_closing_probability=condition.non_closing_probability + NON_CLOSING_GROWTH * severity,
     )
-
-
-def CheckRingWear(law: Law) -> Wear:  # noqa: N802 - a fault like the others of the catalogue, by its own name
-    """A worn check ring."""
-    return Wear("check_ring_wear", law, check_ring_wear)

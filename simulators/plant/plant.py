@@ -11,7 +11,7 @@ import anyio
 
 from kit.clock import Clock, SystemClock
 from kit.errors import ZhisanError
-from simulators.faults.check_ring_wear import CheckRingWear
+from simulators.faults.catalogue import wear
 from simulators.faults.fault import Fault, Progression
 from simulators.plant.companion import load
 from simulators.plant.press_server import PressServer, build_press_server
@@ -108,13 +108,13 @@ async def running_plant(options: PlantOptions, clock: Clock | None = None) -> As
 def make_presses(options: PlantOptions, started_ms: int) -> list[Press]:
     """The presses, `press-01` and so on: odd ones mould PP caps, even ones ABS housings."""
     onset_ms = started_ms + round(options.fault_onset_s * 1000)
-    wear: Fault = CheckRingWear(Progression(onset_ms, max(round(options.fault_growth_s * 1000), 1)))
+    worn: Fault = wear("check_ring_wear", Progression(onset_ms, max(round(options.fault_growth_s * 1000), 1)))
     return [
         Press(
             f"press-{number:02d}",
             process=PP_CAP_4CAV if number % 2 else ABS_HOUSING_2CAV,
             seed=options.seed,
-            faults=(wear,) if number == options.fault_press else (),
+            faults=(worn,) if number == options.fault_press else (),
             first_cycle=options.first_cycle,
             started_ms=started_ms,
         )

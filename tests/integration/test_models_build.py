@@ -17,7 +17,7 @@ from models.runtime.bundle import manifest_of, read_bundle, write_bundle
 from models.runtime.scorer import REASONS_MAX, SIGMA_MIN, Scorer
 from models.training import quality
 from models.training.export import TrainedHead
-from simulators.faults.check_ring_wear import CheckRingWear
+from simulators.faults.catalogue import wear
 from simulators.faults.fault import Constant
 from simulators.press.press import Press
 from simulators.press.process import PROCESSES
@@ -102,7 +102,7 @@ def test_two_builds_give_the_same_bytes_and_a_json_line(
 
 def _cycles(press_id: str, process: str, severity: float, count: int) -> Iterator[Shot]:
     """Whole cycles at the press's own rate, as a gateway gets them."""
-    faults = [CheckRingWear(Constant(severity))] if severity else []
+    faults = [wear("check_ring_wear", Constant(severity))] if severity else []
     press = Press(press_id, process=PROCESSES[process], seed=99, faults=faults)
     for cycle in range(count):
         yield resample(press.cycle(20_000 * (cycle + 1)))

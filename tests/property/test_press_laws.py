@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contract.shot import Shot
 from contract.vocabulary import FAILURE_MODES, PARAMETERS, SIGNALS
-from simulators.faults.check_ring_wear import CheckRingWear
+from simulators.faults.catalogue import wear
 from simulators.faults.fault import Constant, Progression
 from simulators.press.condition import Condition, Value
 from simulators.press.flow import leak_cm3_s, melt_of
@@ -37,7 +37,7 @@ def processes(draw: st.DrawFn) -> Process:
 
 
 def shots_of(process: Process, severity: float, seed: int = 1, press_id: str = "p") -> list[Shot]:
-    press = Press(press_id, process=process, seed=seed, faults=[CheckRingWear(Constant(severity))])
+    press = Press(press_id, process=process, seed=seed, faults=[wear("check_ring_wear", Constant(severity))])
     return [press.cycle(number * 20_000) for number in range(SHOTS)]
 
 
@@ -159,7 +159,7 @@ def test_counters_count_on_and_the_next_cycle_time_is_known(process: Process, fi
 @settings(max_examples=10, deadline=None)
 @given(st.sampled_from(list(PROCESSES.values())), st.floats(0, 1))
 def test_how_much_is_recorded_does_not_change_what_happens(process: Process, severity: float) -> None:
-    faults = [CheckRingWear(Constant(severity))]
+    faults = [wear("check_ring_wear", Constant(severity))]
     whole = Press("p", process=process, seed=5, faults=faults)
     window = Press("p", process=process, seed=5, faults=faults, sample_interval_s=0.005, window_s=5.0)
     for number in range(SHOTS):
@@ -199,20 +199,20 @@ def test_the_shear_rate_of_a_stress_gives_the_stress_back(process: Process, degc
     st.integers(0, 10**12),
 )
 def test_wear_never_heals(onset_ms: int, growth_ms: int, exponent: float, at_ms: int, later_ms: int) -> None:
-    wear = CheckRingWear(Progression(onset_ms, growth_ms, exponent))
-    before, after = wear.severity(at_ms), wear.severity(at_ms + later_ms)
+    worn = wear("check_ring_wear", Progression(onset_ms, growth_ms, exponent))
+    before, after = worn.severity(at_ms), worn.severity(at_ms + later_ms)
     assert 0.0 <= before <= after <= 1.0
-    assert wear.severity(onset_ms) == 0.0
-    assert wear.severity(onset_ms + growth_ms) == 1.0
-    assert wear.mode in FAILURE_MODES
+    assert worn.severity(onset_ms) == 0.0
+    assert worn.severity(onset_ms + growth_ms) == 1.0
+    assert worn.mode in FAILURE_MODES
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_more_wear_is_a_worse_condition(one: float, other: float) -> None:
     less, more = sorted((one, other))
-    wear, healthy = CheckRingWear(Constant(1.0)), Condition()
-    better, worse = (wear.apply(healthy, severity, PP_CAP_4CAV) for severity in (less, more))
+    worn, healthy = wear("check_ring_wear", Constant(1.0)), Condition()
+    better, worse = (worn.apply(healthy, severity, PP_CAP_4CAV) for severity in (less, more))
     assert better.check_ring_gap_mm <= worse.check_ring_gap_mm
     assert better.closing_cm3 <= worse.closing_cm3
     assert better.non_closing_probability <= worse.non_closing_probability
-    assert wear.apply(healthy, 0.0, PP_CAP_4CAV) == healthy
+    assert worn.apply(healthy, 0.0, PP_CAP_4CAV) == healthy

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from contract.vocabulary import PARAMETERS, SIGNALS
-from simulators.faults.check_ring_wear import CheckRingWear
+from simulators.faults.catalogue import wear
 from simulators.faults.fault import Constant
 from simulators.press.block import Block
 from simulators.press.condition import Condition, Value
@@ -47,7 +47,7 @@ class Growing:
 
 
 def press_of(process: Process = PP_CAP_4CAV, **options: object) -> Press:
-    faults = [CheckRingWear(Constant(0.4))]
+    faults = [wear("check_ring_wear", Constant(0.4))]
     return Press("p", process=process, seed=5, started_ms=BEGIN_MS, **{"faults": faults} | options)  # type: ignore[arg-type]
 
 
@@ -145,7 +145,7 @@ def test_a_change_acts_from_the_next_cycle_and_temperatures_follow() -> None:
 
 
 def test_a_repair_takes_the_fault_away() -> None:
-    press = press_of(faults=[CheckRingWear(Constant(1.0)), Afflicted(coolant_flow_share=0.5)])
+    press = press_of(faults=[wear("check_ring_wear", Constant(1.0)), Afflicted(coolant_flow_share=0.5)])
     worn = press.block(50)
     press.repair("check_ring_wear")
     repaired = press.block(50)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from contract.vocabulary import PARAMETERS
-from simulators.faults.check_ring_wear import CheckRingWear
+from simulators.faults.catalogue import wear
 from simulators.faults.fault import Constant
 from simulators.press.press import Press
 from simulators.press.process import ABS_HOUSING_2CAV, PP_CAP_4CAV, PROCESSES, Process
@@ -19,7 +19,7 @@ Figures = dict[str, np.ndarray]
 @cache
 def run(process: Process, changed: Process | None = None, severity: float = 0.0) -> Figures:
     """Each parameter over many cycles, long after a change of set points; the chance is the same whatever is set."""
-    press = Press("p", process=process, seed=3, faults=[CheckRingWear(Constant(severity))])
+    press = Press("p", process=process, seed=3, faults=[wear("check_ring_wear", Constant(severity))])
     press.change(process=changed)
     press.block(SETTLING)
     block = press.block(CYCLES)
