@@ -8,7 +8,7 @@ import numpy as np
 from simulators.press.condition import Condition, Value
 from simulators.press.process import Process
 
-PUMP_LEAK: Final = 0.12
+PUMP_LEAK: Final = 0.07
 """Severe leakage of the UCI hydraulic test rig: flow -4.1 %, efficiency -6.1 %."""
 VALVE_LAG_GROWTH: Final = 1.0
 PRECHARGE_LOSS: Final = 0.308

@@ -8,13 +8,13 @@ import numpy as np
 from simulators.press.condition import Condition, Value
 from simulators.press.process import Process
 
-FLOW_LOSS: Final = 0.4
-SCALE_MM: Final = 0.5
+FLOW_LOSS: Final = 0.5
+SCALE_MM: Final = 0.15
 """1 mm of scale insulates like 50 mm of tool steel."""
 PARTING_MM: Final = 0.09
 FRICTION_GROWTH: Final = 0.6
 GATE_BLOCKED: Final = 0.10
-NOZZLE_CLOGGED: Final = 0.05
+NOZZLE_CLOGGED: Final = 0.35
 
 
 def cooling_fouling(condition: Condition, severity: Value, _process: Process) -> Condition:
