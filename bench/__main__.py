@@ -1,9 +1,26 @@
-"""`python -m bench [NAME ...]`: run the scripts one after another; each ends with its JSON line."""
+"""`python -m bench [NAME ...]`: run the scripts one after another; each ends with its JSON line.
+
+Without names those that need no data of others and no more than about a minute. Left out, each with `--json` too:
+
+- `python -m bench.faults` (`make faults SHOTS=5000` is the quick look) and `python -m bench.backlog`, `--outage` too:
+  the real programs for many minutes;
+- `python -m bench.peers` (`make bench-peers`): other software under the same faults, half an hour, and installs it;
+- `python -m bench.cmapss` (2 min) and `python -m bench.table_quality` (more than 3): public data, see `ZHISAN_DATA`.
+"""
 
 import subprocess
 import sys
 
-SCRIPTS = ("scoring", "edge_pipeline", "journal", "ingest", "transport")
+SCRIPTS = (
+    "scoring",
+    "edge_pipeline",
+    "model_swap",
+    "journal",
+    "ingest",
+    "transport",
+    "press_history",
+    "press_signatures",
+)
 
 
 def main() -> int:

@@ -42,7 +42,10 @@ print(psutil.Process().memory_info().rss / 2**20)
 def main() -> None:
     whole = Press("bench", process=PP_CAP_4CAV, seed=SEED).cycle(20_000)
     as_json, kept = wants_json(__doc__ or ""), resample(whole)
-    heads = build_bundle.trained_heads(SEED, build_bundle.QUICK)
+    heads = [
+        *build_bundle.simulated_heads(SEED, build_bundle.QUICK),
+        *build_bundle.quality_heads(SEED, build_bundle.QUICK),
+    ]
     with TemporaryDirectory() as folder:
         quick_path = Path(folder) / "quick.zip"
         manifest = manifest_of(tuple(head.head for head in heads), seed=SEED)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from contract.shot import Shot
 from contract.vocabulary import FAILURE_MODES
+from kit.errors import ZhisanError
+from models.evaluation.history import open_histories
 from models.features.resample import INTERVAL_S, SAMPLES_MAX
 from models.runtime.bundle import Bundle, manifest_of, read_bundle, write_bundle
 from models.runtime.scorer import Scorer
-from models.training import bundle_head, failure, failure_modes, novelty, quality
+from models.training import failure, novelty, quality
 from models.training.dataset import HEALTHY, dataset_of, split_by_press
 from models.training.export import TrainedHead
+from models.training.from_history import heads_of
 from simulators.faults.catalogue import wear
 from simulators.faults.fault import Constant
 from simulators.press.press import SAMPLE_INTERVAL_S, Press
@@ -31,8 +35,6 @@ SEVERITY_MIN = 0.25
 CYCLE_MS, HOUR_MS = 20_000, 3_600_000
 WINDOW_S = INTERVAL_S * SAMPLES_MAX + 2 * SAMPLE_INTERVAL_S
 """What the gateway keeps of a cycle; it resamples the press's own rate, and so does training."""
-HISTORY_EVERY = 3
-"""Of the shots that set thresholds; neighbours say the same."""
 QUALITY_DATA = Path("polenta/data.csv")
 
 
@@ -55,13 +57,20 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--history",
         type=Path,
+        action="append",
+        default=[],
         metavar="DIR",
-        help="of `zhisan sim press-history`: learn all failure modes from it, beside each press's own baseline",
+        help="of `zhisan sim press-history` or `zhisan models fetch-history`: learn all failure modes, remaining life"
+        " and novelty from it, beside each press's own baseline; may be given several times",
     )
     parser.add_argument("--quick", action="store_true", help="fewer presses and one cross-validation: for tests")
     options = parser.parse_args(argv)
     started_s = time.monotonic()
-    bundle = build(options.out, options.seed, QUICK if options.quick else FULL, history=options.history)
+    try:
+        bundle = build(options.out, options.seed, QUICK if options.quick else FULL, folders=options.history)
+    except ZhisanError as error:
+        print(f"zhisan models build: {error}", file=sys.stderr)
+        return 1
     size_bytes = options.out.stat().st_size
     for head in bundle.manifest.heads:
         print(f"{head.file}: {head.trained_on}\n  measured on {head.measured_on}")
@@ -77,22 +86,26 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def build(out: Path, seed: int, size: Size, *, history: Path | None = None) -> Bundle:
-    """Train, write, read back and try on this machine; the same bytes for the same seed and size."""
-    heads = trained_heads(seed, size, history=history)
-    manifest = manifest_of(tuple(head.head for head in heads), seed=seed)
+def build(out: Path, seed: int, size: Size, *, folders: Sequence[Path] = ()) -> Bundle:
+    """Train, write, read back and try on this machine; the same bytes for the same seed, size and histories.
+
+    Raises:
+        ZhisanError: a history is none, or too short to learn from.
+    """
+    # One thread: sums over threads round differently, and the bytes of the bundle are to be the same everywhere.
+    with threadpool_limits(1):
+        if folders:
+            histories = open_histories(folders)
+            found = heads_of(histories, FAILURE_MODES, seed=seed, progress=_tell)
+            heads, training, labels = list(found.heads), found.training, histories.labels
+        else:
+            heads, training, labels = simulated_heads(seed, size), {}, 0
+        heads += quality_heads(seed, size)
+    manifest = manifest_of(tuple(head.head for head in heads), seed=seed, training=training, labels=labels)
     write_bundle(out, manifest, {head.head.file: head.model for head in heads})
     bundle = read_bundle(out)
     Scorer(bundle)  # the golden rows hold on this machine
     return bundle
-
-
-def trained_heads(seed: int, size: Size, *, history: Path | None = None) -> list[TrainedHead]:
-    """All heads for which there are data; with a history its failure head takes the place of the simple one."""
-    # One thread: sums over threads round differently, and the bytes of the bundle are to be the same everywhere.
-    with threadpool_limits(1):
-        simulated = _simulated_heads(seed, size) if history is None else _history_heads(history, seed)
-        return [*simulated, *_quality_head(seed, size)]
 
 
 def labelled_shots(seed: int, size: Size) -> Iterator[tuple[Shot, str]]:
@@ -115,7 +128,8 @@ def labelled_shots(seed: int, size: Size) -> Iterator[tuple[Shot, str]]:
             yield shot, FAILURE_MODES[0] if is_worn else HEALTHY
 
 
-def _simulated_heads(seed: int, size: Size) -> list[TrainedHead]:
+def simulated_heads(seed: int, size: Size) -> list[TrainedHead]:
+    """From single shots of presses that are worn and not: what can be said before a baseline is in force."""
     print(f"simulating {size.presses} presses, half of them with worn check rings ...", flush=True)
     data = dataset_of(labelled_shots(seed, size))
     split = split_by_press(data, seed=seed)
@@ -131,20 +145,15 @@ def _simulated_heads(seed: int, size: Size) -> list[TrainedHead]:
     ]
 
 
-def _history_heads(folder: Path, seed: int) -> list[TrainedHead]:
-    print(f"learning {len(FAILURE_MODES)} failure modes from {folder} ...", flush=True)
-    model, figures = failure_modes.train_from(folder, FAILURE_MODES, seed=seed, every=HISTORY_EVERY)
-    presses = len(np.unique(model.rows.presses))
-    others = len(model.calibrated_on)
-    trained_on = f"{len(model.rows.ended_ms)} rows of {presses} simulated presses; thresholds on {others} others"
-    measured_on = "presses that neither trees nor calibration have seen, by cross-fitting"
-    return [bundle_head.head_of(model, trained_on=trained_on, metrics=figures, measured_on=measured_on)]
-
-
-def _quality_head(seed: int, size: Size) -> list[TrainedHead]:
+def quality_heads(seed: int, size: Size) -> list[TrainedHead]:
+    """The quality head, where its data lie."""
     folder = Path(os.environ.get("ZHISAN_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     if not (folder / QUALITY_DATA).exists():
         print(f"no quality head: its data ({QUALITY_DATA}) are not there; name their folder with ZHISAN_DATA")
         return []
     print("training the quality head on the public data of Polenta et al. 2022 ...", flush=True)
     return [quality.train(folder / QUALITY_DATA, seed=seed, repeats=size.repeats)]
+
+
+def _tell(what: str, done: int, of_all: int) -> None:
+    print(f"\r{what}: {done} of {of_all}   ", end="\n" if done == of_all else "", file=sys.stderr, flush=True)

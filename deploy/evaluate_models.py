@@ -11,13 +11,11 @@ from typing import Any
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from kit.errors import ZhisanError
-from models.evaluation.history import HistoryError
+from models.evaluation.history import read_meta
 from models.runtime.bundle import read_bundle
 from models.training import report
 from models.training.bundle_head import BundleHead
 from models.training.evaluate import evaluate
-
-META = "meta.json"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -46,7 +44,8 @@ def main(argv: Sequence[str]) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     started_s = time.monotonic()
     bundle = read_bundle(options.bundle)
-    about: dict[str, Any] = {"bundle_id": bundle.bundle_id, "history": _meta(options.history), "every": options.every}
+    meta = read_meta(options.history)
+    about: dict[str, Any] = {"bundle_id": bundle.bundle_id, "history": meta, "every": options.every}
     options.out.mkdir(parents=True, exist_ok=True)
     with threadpool_limits(1):
         found = evaluate(options.history, BundleHead(bundle), seed=options.seed, every=options.every, progress=_tell)
@@ -68,17 +67,6 @@ def _evaluate(options: argparse.Namespace) -> int:
     }
     print(json.dumps({"bundle_id": bundle.bundle_id, "presses": len(found.presses), **flat, **by_mode}))
     return 0
-
-
-def _meta(folder: Path) -> dict[str, Any]:
-    path = folder / META
-    try:
-        meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise HistoryError(f"{path}: is not there") from error
-    except ValueError as error:
-        raise HistoryError(f"{path}: is damaged") from error
-    return meta
 
 
 def _tell(what: str, done: int, of_all: int) -> None:

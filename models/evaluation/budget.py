@@ -41,16 +41,12 @@ class Thresholds:
         )
 
 
-def day_maxima(traces: Sequence[Trace], episodes: Sequence[Episode]) -> Values:
-    """(days, channels): the worst sustained score of each healthy day of each press; upsets are healthy."""
-    found = []
-    for trace in traces:
-        healthy = ~is_faulty(trace, episodes)
-        if healthy.any():
-            found.append(highest_a_day(sustained(trace.scores)[healthy], trace.ended_ms[healthy]))
-    if not found:
-        raise BudgetError("no press has a healthy day to calibrate on")
-    return np.concatenate(found)
+def day_maxima(trace: Trace, episodes: Sequence[Episode]) -> Values:
+    """(days, channels): the worst sustained score of each healthy day of a press; upsets are healthy."""
+    healthy = ~is_faulty(trace, episodes)
+    if not healthy.any():
+        return np.zeros((0, trace.scores.shape[1]))
+    return highest_a_day(sustained(trace.scores)[healthy], trace.ended_ms[healthy])
 
 
 def highest_a_day(scores: Values, ended_ms: Times) -> Values:
@@ -59,15 +55,16 @@ def highest_a_day(scores: Values, ended_ms: Times) -> Values:
     return np.asarray(np.maximum.reduceat(scores, np.flatnonzero(np.diff(days, prepend=days[0] - 1)), axis=0))
 
 
-def thresholds_for(
-    traces: Sequence[Trace], episodes: Sequence[Episode], *, budget_a_press_month: float = BUDGET_A_PRESS_MONTH
-) -> Thresholds:
+def thresholds_for(maxima: Values, *, budget_a_press_month: float = BUDGET_A_PRESS_MONTH) -> Thresholds:
     """The most sensitive thresholds, all channels at the same conformal level, that keep the budget together.
+
+    Args:
+        maxima: (days, channels), of `day_maxima`.
+        budget_a_press_month: false alarms of all channels together.
 
     Raises:
         BudgetError: the healthy days are too few: with n of them a share under 1 / (n + 1) cannot be promised.
     """
-    maxima = day_maxima(traces, episodes)
     days = len(maxima)
     share = budget_a_press_month * AIMED_SHARE / MONTH_DAYS
     if 1 / (days + 1) > share:

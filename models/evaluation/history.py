@@ -4,8 +4,11 @@ Reads what `zhisan sim press-history` writes (docs/reference/press_history.md). 
 plant knows from `events.parquet`; the truth is read from `truth/` for labels and for judging, and is no input.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +22,7 @@ from models.evaluation.traces import Episode
 from models.features.schema import VALUES
 from models.runtime.baseline import Baselines, Standings, tracks_block
 
+META = "meta.json"
 RELEARN, RECENTRE = "maintenance", "set_point_change"
 """What a plant notes after which a baseline is learnt anew, or its level found anew."""
 
@@ -50,6 +54,72 @@ class PressHistory:
             recentre_ms=self.recentre_ms,
             rows=rows,
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histories:
+    """The presses of one or several folders, each read when it is asked for, with the truth of all."""
+
+    presses: tuple[str, ...]
+    """Of several folders they are called `folder/press`."""
+    episodes: tuple[Episode, ...]
+    ends_ms: Mapping[str, int]
+    """By press, when its record ends."""
+    labels: int
+    """Alarms that engineers had judged, among what the episodes come from."""
+    _places: Mapping[str, tuple[Path, str]]
+
+    def read(self, press_id: str) -> PressHistory:
+        """One press.
+
+        Raises:
+            HistoryError: a file is missing, damaged, or of other features than this version's.
+        """
+        folder, name = self._places[press_id]
+        return replace(read_press(folder, name), press_id=press_id)
+
+
+def open_histories(folders: Sequence[Path]) -> Histories:
+    """What the folders hold; shots are not read yet.
+
+    Raises:
+        HistoryError: a folder is no press history, or two have one name.
+    """
+    if len({folder.name for folder in folders}) < len(folders):
+        raise HistoryError("two histories have one name; rename one of the folders")
+    places: dict[str, tuple[Path, str]] = {}
+    episodes: list[Episode] = []
+    labels = 0
+    for folder in folders:
+        name = "" if len(folders) == 1 else f"{folder.name}/"
+        places |= {f"{name}{press}": (folder, press) for press in press_ids(folder)}
+        episodes += [replace(episode, press_id=f"{name}{episode.press_id}") for episode in read_episodes(folder)]
+        labels += int(read_meta(folder).get("labels", 0))
+    ends_ms = {press: _end_ms(folder / "shots" / f"{name}.parquet") for press, (folder, name) in places.items()}
+    return Histories(tuple(places), tuple(episodes), ends_ms, labels, places)
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """How the history was made.
+
+    Raises:
+        HistoryError: there is no `meta.json`, or it is damaged.
+    """
+    path = folder / META
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise HistoryError(f"{path}: is not there") from error
+    except (OSError, ValueError) as error:
+        raise HistoryError(f"{path}: is damaged: {error}") from error
+    if not isinstance(meta, dict):
+        raise HistoryError(f"{path}: is no object")
+    return meta
+
+
+def _end_ms(path: Path) -> int:
+    ended_ms = _read(path, ["ended_ms"])["ended_ms"]
+    return int(ended_ms[-1].as_py()) if len(ended_ms) else 0
 
 
 def press_ids(folder: Path) -> list[str]:

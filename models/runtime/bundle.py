@@ -69,6 +69,14 @@ class Golden(_Part):
     outputs: tuple[float, ...]
 
 
+class ReliabilityBin(_Part):
+    """Rows with about the same probability: what was said on the mean, and in what share of them it came."""
+
+    rows: int = Field(ge=1)
+    said: float = Field(ge=0, le=1)
+    came: float = Field(ge=0, le=1)
+
+
 class Head(_Part):
     """One model: what it is, what it needs, and how good it was measured to be, on what."""
 
@@ -93,6 +101,10 @@ class Head(_Part):
         None, description="Where neighbouring cycles spread more than this (`unsettled`), the head says nothing."
     )
     thresholds: dict[str, float] = Field(description="Of an output by name: from here on it is worth an alarm.")
+    reliability: dict[str, tuple[ReliabilityBin, ...]] = Field(
+        default_factory=dict,
+        description="By output, and for all modes together as `all@72h`: out of fold, what was said and what came.",
+    )
     threshold_basis: str = Field(description="The false-alarm budget that the thresholds were chosen for, and on what.")
     golden: tuple[Golden, ...] = Field(min_length=1)
     trained_on: str

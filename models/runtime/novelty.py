@@ -21,7 +21,7 @@ def reasons_of(
     Args:
         inputs: of the head, W names of `STATE_INPUTS`.
         contributions: the head's second output for this shot, (2W,): of T2, then of SPE, as multiples of their limits.
-        values: the shot's features and residuals, (V,).
+        values: the shot's features, (F,) or with residuals (V,); what is not among them is no reason.
         state: its state vector, (4V,); a reason's sigma is read from it.
     """
     both = contributions.reshape(2, len(inputs))
@@ -32,5 +32,5 @@ def reasons_of(
         Reason(feature, float(values[index(feature)]), float(np.nan_to_num(state[state_index(inputs[place])])))
         for place in furthest.tolist()
         for feature in [inputs[place].partition("@")[0]]
-        if parts[place] > SHARE_MIN * whole
+        if parts[place] > SHARE_MIN * whole and index(feature) < len(values)
     )

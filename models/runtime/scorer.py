@@ -1,6 +1,7 @@
 """The heads of a bundle at work: a batch of feature vectors and states in, scores with reasons out."""
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,16 @@ from contract.shot import FloatArray, Reason, Scores
 from models.features.schema import FEATURES, index
 from models.runtime.baseline_tracks import FAST_SHOTS, STATE_INPUTS, state_index
 from models.runtime.bundle import Bundle, BundleError, Head
+from models.runtime.novelty import reasons_of
 from models.runtime.unsettled import unsettled
 
 REASONS_MAX = 5
 SIGMA_MIN = 2.0
 """A feature nearer to its normal than this is no reason."""
 GOLDEN_TOLERANCE = 1e-4
-_OUTPUTS = ["outputs"]
+THRESHOLD_MIN = 1e-9
+"""A threshold that was rounded to 0 is still to be divided by."""
+CONTRIBUTIONS = "contributions"
 ANY_MOULD = "*"
 RUNNING = f"ewma{FAST_SHOTS}"
 _STATES = frozenset(STATE_INPUTS)
@@ -36,8 +40,8 @@ _PREFIXES = {
 class Scorer:
     """All heads of one bundle, each in a session of one thread.
 
-    Not for several threads at once. A head says nothing of a shot of a mould that it was not trained on, or that lacks
-    a feature which it requires.
+    Not for several threads at once. A head says nothing of a shot of a mould that it was not trained on, that lacks a
+    feature which it requires, or of which its model's answer is no number.
 
     Raises:
         BundleError: a head is no ONNX model, or does not give its golden outputs on this machine.
@@ -55,7 +59,8 @@ class Scorer:
     ) -> list[Scores]:
         """Scores of each shot; the batch changes them by rounding at most.
 
-        The reasons of a shot come from the first head, in the manifest's order, that spoke of it.
+        The reasons of a shot come from the first head, in the manifest's order, that spoke of it; from a novelty head
+        where that finds it strange and no failure mode has reached its threshold.
 
         Args:
             features: (n, F), vectors of `models.features.schema.FEATURES`.
@@ -72,21 +77,29 @@ class Scorer:
         values: list[dict[str, float]] = [{} for _ in mould_ids]
         classes: list[str | None] = [None] * len(mould_ids)
         reasons: list[tuple[Reason, ...]] = [()] * len(mould_ids)
+        is_alarming = [False] * len(mould_ids)
         for head in self._heads:
             given = of_states if head.takes_states else of_features
             if given is None:
                 continue
-            rows = head.applicable(given, mould_ids)
+            rows = head.applicable(given, of_states, mould_ids)
             if not rows:
                 continue
             inputs = (given.rows if len(rows) == len(vectors) else given.rows[rows]).take(head.columns, axis=1)
-            for row, columns, outputs in zip(rows, inputs, head.run(inputs), strict=True):
-                if not values[row]:
+            found, contributions = head.run(inputs)
+            for place, (row, columns, outputs) in enumerate(zip(rows, inputs, found, strict=True)):
+                if not all(map(math.isfinite, outputs)):
+                    continue
+                if contributions is not None:
+                    if not values[row] or (max(outputs) >= 1 and not is_alarming[row]):
+                        reasons[row] = reasons_of(head.inputs, contributions[place], vectors[row], given.rows[row])
+                elif not values[row]:
                     reasons[row] = (
                         head.reasons_of_state(given.rows[row], vectors[row], outputs)
                         if head.takes_states
                         else head.reasons(columns, mould_ids[row])
                     )
+                is_alarming[row] |= head.is_over(outputs)
                 values[row].update(zip(head.keys, outputs, strict=True))
                 values[row].update(head.limits)
                 if head.kind == "quality":
@@ -112,10 +125,10 @@ class _LoadedHead:
         self.takes_states = head.inputs[0] in _STATES
         place = state_index if self.takes_states else index
         self.columns = np.array([place(name) for name in head.inputs])
-        self._inputs = head.inputs
+        self.inputs = head.inputs
         self._required = np.array([place(name) for name in head.required], np.intp)
         self._abstain_above = head.abstain_above
-        self._thresholds = [head.thresholds.get(name, math.inf) for name in head.classes]
+        self._thresholds = [max(head.thresholds.get(name, math.inf), THRESHOLD_MIN) for name in head.classes]
         self.limits = _limits(head) if self.takes_states else {}
         self._telling = [head.telling.get(name.partition("@")[0], ()) for name in head.classes]
         self._normals = {
@@ -123,35 +136,45 @@ class _LoadedHead:
             for mould_id, normals in head.normals.items()
         }
         self._session = session_of(path, head, model)
+        self._outputs = [node.name for node in self._session.get_outputs()]
         self._check_golden(path, head)
 
-    def applicable(self, given: "_Given", mould_ids: Sequence[str]) -> list[int]:
-        """The rows that this head has a word on."""
+    def applicable(self, given: "_Given", states: "_Given | None", mould_ids: Sequence[str]) -> list[int]:
+        """The rows that this head has a word on; without a baseline in force nothing tells how neighbours spread."""
         knows_all = ANY_MOULD in self._normals
         rows = [row for row, mould_id in enumerate(mould_ids) if knows_all or mould_id in self._normals]
         if not rows:
             return rows
         lacking: list[bool] = np.logical_or.reduce(given.missing.take(self._required, axis=1), axis=1).tolist()
+        if self.takes_states and not len(self._required):  # where no baseline is in force there is nothing to go by
+            lacking = np.logical_and.reduce(given.missing.take(self.columns, axis=1), axis=1).tolist()
         rows = [row for row in rows if not lacking[row]]
-        if self._abstain_above is None or not rows:
+        if self._abstain_above is None or states is None or not rows:
             return rows
-        spread = unsettled(given.rows[rows][:, _SPREADS]).tolist()
-        return [row for row, each in zip(rows, spread, strict=True) if each <= self._abstain_above]
+        spread = unsettled(states.rows[rows][:, _SPREADS])
+        is_silent = spread > self._abstain_above
+        if not self.takes_states:
+            is_silent &= np.isfinite(spread)
+        return [row for row, silent in zip(rows, is_silent.tolist(), strict=True) if not silent]
 
-    def run(self, inputs: FloatArray) -> list[list[float]]:
-        """Outputs of each row, in the order of `classes`."""
-        found: list[list[float]] = self._session.run(_OUTPUTS, {"inputs": inputs})[0].tolist()
-        return found
+    def run(self, inputs: FloatArray) -> tuple[list[list[float]], FloatArray | None]:
+        """Outputs of each row, in the order of `classes`; what each input adds to a novelty, where the head tells."""
+        outputs, *more = self._session.run(self._outputs, {"inputs": inputs})
+        return outputs.tolist(), more[0] if more else None
+
+    def is_over(self, outputs: Sequence[float]) -> bool:
+        """Whether a failure mode has reached its threshold."""
+        return self.kind == "failure" and any(map(operator.ge, outputs, self._thresholds))
 
     def reasons(self, inputs: FloatArray, mould_id: str) -> tuple[Reason, ...]:
         """The inputs of a row that are furthest from the mould's normal, furthest first."""
-        centres, scales = self._normals[mould_id]
+        centres, scales = self._normals[mould_id if mould_id in self._normals else ANY_MOULD]
         sigmas = (inputs - centres) / scales
         distances = np.fmax(np.abs(sigmas), 0)  # what is missing is not far
         furthest = (-distances).argsort(kind="stable")[:REASONS_MAX]
         values, moved = inputs[furthest].tolist(), sigmas[furthest].tolist()
         return tuple(
-            Reason(self._inputs[column], value, sigma)
+            Reason(self.inputs[column], value, sigma)
             for column, value, sigma in zip(furthest.tolist(), values, moved, strict=True)
             if abs(sigma) >= SIGMA_MIN
         )
@@ -162,7 +185,7 @@ class _LoadedHead:
         Looked for among what tells most of the mode that is nearest to its threshold, or among all.
         """
         nearest = max(range(len(outputs)), key=lambda n: outputs[n] / self._thresholds[n])
-        names = self._telling[nearest] or tuple(dict.fromkeys(name.partition("@")[0] for name in self._inputs))
+        names = self._telling[nearest] or tuple(dict.fromkeys(name.partition("@")[0] for name in self.inputs))
         moved = [(name, float(state[state_index(f"{name}@{RUNNING}")])) for name in names]
         moved = [(name, sigma) for name, sigma in moved if abs(sigma) >= SIGMA_MIN and name in _FEATURE_NAMES]
         moved.sort(key=lambda pair: -abs(pair[1]))
@@ -171,7 +194,7 @@ class _LoadedHead:
     def _check_golden(self, path: Path, head: Head) -> None:
         inputs = np.array([golden.inputs for golden in head.golden], np.float32)
         wanted = np.array([golden.outputs for golden in head.golden], np.float32)
-        found = np.array(self.run(inputs), np.float32)
+        found = np.array(self.run(inputs)[0], np.float32)
         if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=GOLDEN_TOLERANCE, atol=GOLDEN_TOLERANCE):
             raise BundleError(path, f"holds {head.file}, which does not give its golden outputs on this machine")
 
@@ -200,8 +223,11 @@ def session_of(path: Path, head: Head, model: bytes) -> onnxruntime.InferenceSes
     except Exception as error:  # onnxruntime's exceptions have no common base but this
         raise BundleError(path, f"holds {head.file}, which is no model that can be run: {error}") from error
     found = [(node.name, node.type, len(node.shape)) for node in (*session.get_inputs(), *session.get_outputs())]
-    if found != [("inputs", "tensor(float)", 2), ("outputs", "tensor(float)", 2)]:
+    wanted = [(name, "tensor(float)", 2) for name in ("inputs", "outputs", CONTRIBUTIONS)]
+    if found != wanted[:2] and not (found == wanted and head.kind == "novelty" and head.inputs[0] in _STATES):
         raise BundleError(path, f"holds {head.file} with {found}, want float matrices inputs -> outputs")
     if session.get_inputs()[0].shape[1] != len(head.inputs):
         raise BundleError(path, f"holds {head.file} for another number of inputs than its manifest says")
+    if found == wanted and session.get_outputs()[1].shape[1] != len(head.classes) * len(head.inputs):
+        raise BundleError(path, f"holds {head.file} with contributions that are not one an input and output")
     return session

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.evaluation.traces import Values
-from models.runtime.bundle import Bundle, Head
+from models.runtime.bundle import Bundle, Head, ReliabilityBin
 from models.runtime.scorer import ANY_MOULD, session_of
 from models.runtime.unsettled import unsettled
 from models.training.dataset import Matrix
@@ -45,7 +45,16 @@ def head_of(model: FailureModel, *, trained_on: str, metrics: dict[str, float], 
         metrics=metrics,
         measured_on=measured_on,
     )
-    more = {"telling": dict(model.telling), "abstain_above": round(model.abstain_above, 6)}
+    more = {
+        "telling": dict(model.telling),
+        "abstain_above": round(model.abstain_above, 6),
+        "reliability": {
+            name: tuple(
+                ReliabilityBin(rows=each.rows, said=round(each.said, 6), came=round(each.came, 6)) for each in told.bins
+            )
+            for name, told in model.reliability.items()
+        },
+    }
     return TrainedHead(found.head.model_copy(update=more), found.model, found.reference)
 
 

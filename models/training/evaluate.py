@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from models.evaluation.alarms import alarms_of
-from models.evaluation.budget import BUDGET_A_PRESS_MONTH, Thresholds, thresholds_for
+from models.evaluation.budget import BUDGET_A_PRESS_MONTH, Thresholds, day_maxima, thresholds_for
 from models.evaluation.comparisons import Comparison, comparisons
 from models.evaluation.history import PressHistory, press_ids, read_episodes, read_press
 from models.evaluation.judging import PressAccount, account_of
+from models.evaluation.reliability import Reliability, reliability_of
 from models.evaluation.traces import Episode, Trace, Values, is_faulty
 from models.runtime.baseline import Standings
 from models.training.dataset import Matrix
@@ -21,8 +22,6 @@ from models.training.survival import HORIZONS_H
 
 HEALTHY_ROWS_A_PRESS = 2_000
 """Of the presses that set the comparisons' thresholds: enough to say what is usual."""
-BINS: Final = np.array([0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0])
-"""Of the reliability plot: failures are rare, so most bins are low."""
 MODEL: Final = "model"
 Progress = Callable[[str, int, int], None]
 
@@ -40,27 +39,6 @@ class FailureHead(Protocol):
 
     def probabilities(self, inputs: Matrix) -> Values:
         """(n, modes, horizons); NaN where it abstains."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """Rows whose probability lies in a bin: how many, what was said on the mean, what came."""
-
-    low: float
-    high: float
-    rows: int
-    said: float
-    came: float
-
-
-@dataclass(frozen=True, slots=True)
-class Reliability:
-    """Of one mode (or all) and horizon: Brier score, that of always saying the base rate, and the bins."""
-
-    rows: int
-    brier: float
-    brier_of_base_rate: float
-    bins: tuple[Bin, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +72,7 @@ def evaluate(
     calibrating = presses[1::4]
     tell = progress or (lambda _what, _done, _of_all: None)
     usual = _Usual(seed)
-    traces: dict[str, list[Trace]] = {}
+    maxima: dict[str, list[Values]] = {}
     for number, press in enumerate(calibrating):
         usual.learn(_scored(read_press(folder, press), every), episodes)
         tell("what is usual", number + 1, len(calibrating))
@@ -102,9 +80,9 @@ def evaluate(
     for number, press in enumerate(calibrating):
         shots = _scored(read_press(folder, press), every)
         for name, compare in usual.comparisons.items():
-            traces.setdefault(name, []).append(_trace(shots, compare, usual))
+            maxima.setdefault(name, []).append(day_maxima(_trace(shots, compare, usual), episodes))
         tell("thresholds of the comparisons", number + 1, len(calibrating))
-    thresholds = {name: thresholds_for(found, episodes) for name, found in traces.items()}
+    thresholds = {name: thresholds_for(np.concatenate(found)) for name, found in maxima.items()}
     thresholds[MODEL] = Thresholds(head.alarm_thresholds, BUDGET_A_PRESS_MONTH, 0, 0)
     judged = [press for press in presses if press not in calibrating]
     accounts: dict[str, list[PressAccount]] = {MODEL: [], **{name: [] for name in usual.comparisons}}
@@ -212,12 +190,13 @@ class _Told:
         names = np.full(len(kept), shots.history.press_id)
         rows = Rows(np.zeros((len(kept), 0), np.float32), names, names, ended_ms[kept])
         for number, mode in enumerate(modes):
-            ahead = ahead_of(rows, episodes, mode, int(shots.history.ended_ms[-1]))
+            ahead = ahead_of(rows, episodes, mode, {shots.history.press_id: int(shots.history.ended_ms[-1])})
             for place, hours in enumerate(HORIZONS_H):
                 said = found[kept, number, place]
-                known = ((ahead.failure_h <= hours) | (ahead.watched_h >= hours)) & ~np.isnan(said)
+                known, came = ahead.within(hours)
+                known &= ~np.isnan(said)
                 self._said.setdefault((number, place), []).append(said[known])
-                self._came.setdefault((number, place), []).append((ahead.failure_h <= hours)[known])
+                self._came.setdefault((number, place), []).append(came[known])
 
     def reliability(self, modes: Sequence[str]) -> dict[str, dict[float, Reliability]]:
         found: dict[str, dict[float, Reliability]] = {}
@@ -225,19 +204,6 @@ class _Told:
             said = [np.concatenate(self._said[number, place]) for number in range(len(modes))]
             came = [np.concatenate(self._came[number, place]) for number in range(len(modes))]
             for mode, told, truth in zip(modes, said, came, strict=True):
-                found.setdefault(mode, {})[hours] = _reliability(told, truth)
-            found.setdefault("all", {})[hours] = _reliability(np.concatenate(said), np.concatenate(came))
+                found.setdefault(mode, {})[hours] = reliability_of(told, truth)
+            found.setdefault("all", {})[hours] = reliability_of(np.concatenate(said), np.concatenate(came))
         return found
-
-
-def _reliability(said: Values, came: npt.NDArray[np.bool_]) -> Reliability:
-    if not len(said):
-        return Reliability(0, np.nan, np.nan, ())
-    places = np.clip(np.digitize(said, BINS) - 1, 0, len(BINS) - 2)
-    bins = tuple(
-        Bin(float(BINS[n]), float(BINS[n + 1]), int(own.sum()), float(said[own].mean()), float(came[own].mean()))
-        for n in range(len(BINS) - 1)
-        if (own := places == n).any()
-    )
-    base = float(came.mean())
-    return Reliability(len(said), float(((said - came) ** 2).mean()), base * (1 - base), bins)

@@ -1,31 +1,33 @@
-"""The failure heads from months of many presses: learned on some, their alarm thresholds set on others."""
+"""The failure heads from months of many presses: each press is judged by models that have not seen it.
 
-from collections.abc import Iterable, Mapping, Sequence
+Those judgements set the alarm thresholds and the calibration (V. Vovk, "Cross-conformal predictors", Annals of
+Mathematics and Artificial Intelligence 74 (2015)); the models that go into the bundle have learned from all presses.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.metrics import average_precision_score, brier_score_loss
+from sklearn.metrics import average_precision_score
 
-from models.evaluation.budget import Thresholds, thresholds_for
-from models.evaluation.history import PressHistory, press_ids, read_episodes, read_press
-from models.evaluation.traces import Episode, Trace
+from models.evaluation.budget import Thresholds, day_maxima, thresholds_for
+from models.evaluation.history import Histories
+from models.evaluation.reliability import Reliability, reliability_of
+from models.evaluation.traces import Trace, Values, is_faulty
 from models.features.schema import VALUES
 from models.runtime.unsettled import unsettled
 from models.training import survival
-from models.training.dataset import Matrix
 from models.training.rows import INPUT_COLUMNS, INPUTS, Rows, ahead_of, between_failure_and_repair, training_rows
-from models.training.survival import HORIZONS_H, Survival
+from models.training.survival import HORIZONS_H, PRESSES_WITH_FAILURE_MIN, Survival, SurvivalError
 
-CALIBRATING_SHARE = 0.25
-"""Of the presses: their healthy days set the thresholds, and nothing is learned from them."""
 ALARM_HORIZON = len(HORIZONS_H) - 1
 """Alarms are raised by the probability within the longest horizon: it tells earliest."""
 ABSTAIN_QUANTILE = 0.999
-"""Of the calibrating presses' healthy shots: where neighbouring cycles spread more than in all but these, no word."""
+"""Of healthy shots: where neighbouring cycles spread more than in all but these, no word."""
 SPREADS = np.array([name.endswith("@sd20") for name in INPUTS])
 REASONS_A_MODE = 15
+AT_ONCE = 20_000
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,75 +41,80 @@ class FailureModel:
     telling: Mapping[str, tuple[str, ...]]
     """By mode the values that tell most of it, most telling first."""
     rows: Rows
-    calibrated_on: tuple[str, ...]
+    reliability: Mapping[str, Reliability]
+    """By output, and for all modes together as `all@72h`: of models that had not seen the press."""
+    metrics: Mapping[str, float]
 
 
-def split_presses(presses: Sequence[str], episodes: Sequence[Episode], *, seed: int) -> tuple[list[str], list[str]]:
-    """(to learn from, to set thresholds on): every fourth press of each number of failures."""
-    rng = np.random.default_rng(seed)
-    failures = dict.fromkeys(presses, 0)
-    for episode in episodes:
-        if episode.failed_ms is not None and episode.press_id in failures:
-            failures[episode.press_id] += 1
-    shuffled = list(presses)
-    rng.shuffle(shuffled)
-    ordered = sorted(shuffled, key=failures.__getitem__)
-    step = round(1 / CALIBRATING_SHARE)
-    calibrating = sorted(ordered[step // 2 :: step])
-    return sorted(set(presses) - set(calibrating)), calibrating
-
-
-def train(
-    learning: Iterable[PressHistory],
-    calibrating: Sequence[PressHistory],
-    episodes: Sequence[Episode],
-    modes: Sequence[str],
-    record_end_ms: int,
-    *,
-    seed: int,
-    every: int = 1,
-) -> FailureModel:
-    """Fit and set thresholds; a mode that failed on too few presses to be learned and judged is left out.
+def train(histories: Histories, modes: Sequence[str], *, seed: int, progress: Progress | None = None) -> FailureModel:
+    """Fit, calibrate and set thresholds; a mode that failed on too few presses to be learned and judged is left out.
 
     Args:
-        learning: presses to learn from.
-        calibrating: other presses, whose healthy days set thresholds and what counts as unsettled.
-        episodes: the truth of all of them.
+        histories: presses with the truth of each.
         modes: failure modes, in the order of the outputs.
-        record_end_ms: when the record ends.
         seed: of the trees.
-        every: score each so-maniest shot of the calibrating presses.
+        progress: told what is being done, how far it is, and of how many.
 
     Raises:
+        HistoryError: a press cannot be read.
         SurvivalError: there are too few presses.
-        BudgetError: the calibrating presses have too few healthy days.
+        BudgetError: there are too few healthy days.
     """
-    rows = training_rows(learning, episodes)
-    useful = ~between_failure_and_repair(rows, episodes)
-    rows = Rows(rows.inputs[useful], rows.presses[useful], rows.moulds[useful], rows.ended_ms[useful])
-    told = {mode: ahead_of(rows, episodes, mode, record_end_ms) for mode in modes}
-    modes = [mode for mode in modes if survival.is_learnable(told[mode], rows.presses)]
-    fitted = survival.fit(rows.inputs, [told[mode] for mode in modes], modes, rows.presses, seed=seed)
-    traces = []
-    calm = []
-    for history in calibrating:
-        inputs, ended_ms = scored_inputs(history, every)
-        probabilities = fitted.predict(inputs)[:, ALARM_HORIZON :: len(HORIZONS_H)]
-        traces.append(Trace(history.press_id, ended_ms, probabilities))
-        calm.append(unsettled(inputs[:, SPREADS]))
-    thresholds = thresholds_for(traces, episodes)
-    spread = np.concatenate(calm)
-    abstain_above = float(np.quantile(spread[np.isfinite(spread)], ABSTAIN_QUANTILE))
-    names = tuple(history.press_id for history in calibrating)
-    return FailureModel(fitted, thresholds, abstain_above, _telling(fitted), rows, names)
+    tell = progress or (lambda _what, _done, _of_all: None)
+    rows = rows_of(histories, tell)
+    ahead = [ahead_of(rows, histories.episodes, mode, histories.ends_ms) for mode in modes]
+    learnable = [number for number in range(len(modes)) if survival.is_learnable(ahead[number], rows.presses)]
+    if not learnable:
+        raise SurvivalError(
+            f"too few failures: none of {len(modes)} modes failed on {PRESSES_WITH_FAILURE_MIN} presses"
+        )
+    modes, ahead = [modes[number] for number in learnable], [ahead[number] for number in learnable]
+    fitted = survival.fit(
+        rows.inputs, ahead, modes, rows.presses, seed=seed, progress=lambda done: tell("learning", done, len(modes))
+    )
+    maxima, spreads = [], []
+    for number, press in enumerate(histories.presses):
+        trace, spread = unseen_trace(histories, press, fitted)
+        maxima.append(day_maxima(trace, histories.episodes))
+        spreads.append(spread[~is_faulty(trace, histories.episodes)])
+        tell("setting thresholds", number + 1, len(histories.presses))
+    told = _reliability(fitted, ahead)
+    spread = np.concatenate(spreads)
+    return FailureModel(
+        fitted,
+        thresholds_for(np.concatenate(maxima)),
+        float(np.quantile(spread[np.isfinite(spread)], ABSTAIN_QUANTILE)),
+        _telling(fitted),
+        rows,
+        told,
+        _metrics(fitted, ahead, told),
+    )
 
 
-def scored_inputs(history: PressHistory, every: int = 1) -> tuple[Matrix, npt.NDArray[np.int64]]:
-    """The inputs and times of a press's shots while its baseline is in force."""
-    chosen = np.arange(0, len(history.ended_ms), every)
-    standings = history.standings(chosen)
+def unseen_trace(histories: Histories, press_id: str, fitted: Survival) -> tuple[Trace, Values]:
+    """A press's probabilities within the longest horizon by models that have not seen it; and how its cycles spread."""
+    history = histories.read(press_id)
+    standings = history.standings()
     told = np.flatnonzero(standings.in_force)
-    return standings.inputs[told][:, INPUT_COLUMNS], history.ended_ms[chosen][told]
+    inputs = standings.inputs
+    scores, spread = [], []
+    for start in range(0, len(told), AT_ONCE):
+        rows = inputs[told[start : start + AT_ONCE]][:, INPUT_COLUMNS]
+        scores.append(fitted.predict(rows, press_id)[:, ALARM_HORIZON :: len(HORIZONS_H)])
+        spread.append(unsettled(rows[:, SPREADS]))
+    none = np.zeros((0, len(fitted.modes)))
+    trace = Trace(press_id, history.ended_ms[told], np.concatenate([none, *scores]))
+    return trace, np.concatenate([np.zeros(0), *spread])
+
+
+def rows_of(histories: Histories, tell: Progress) -> Rows:
+    """The rows to learn from, of all presses; none between a failure and its repair."""
+    parts = []
+    for number, press in enumerate(histories.presses):
+        parts.append(training_rows(histories.read(press), histories.episodes))
+        tell("reading", number + 1, len(histories.presses))
+    rows = Rows.joined(parts)
+    return rows.of(~between_failure_and_repair(rows, histories.episodes))
 
 
 def _telling(fitted: Survival) -> dict[str, tuple[str, ...]]:
@@ -125,34 +132,31 @@ def _telling(fitted: Survival) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def train_from(
-    folder: Path, modes: Sequence[str], *, seed: int, every: int = 1
-) -> tuple[FailureModel, dict[str, float]]:
-    """Learn from a press history on disk; the figures are those of models that had not seen the press.
-
-    Raises:
-        HistoryError: the folder is no history of this version's features.
-        SurvivalError, BudgetError: it is too short.
-    """
-    presses, episodes = press_ids(folder), read_episodes(folder)
-    learning, calibrating = split_presses(presses, episodes, seed=seed)
-    held_back = [read_press(folder, press) for press in calibrating]
-    end_ms = max(int(history.ended_ms[-1]) for history in held_back)
-    reading = (read_press(folder, press) for press in learning)
-    model = train(reading, held_back, episodes, modes, end_ms, seed=seed, every=every)
-    return model, _figures(model, episodes, end_ms)
+def _reliability(fitted: Survival, ahead: Sequence[survival.Ahead]) -> dict[str, Reliability]:
+    found, together = {}, {f"{hours:g}h": ([], []) for hours in HORIZONS_H}  # type: ignore[var-annotated]
+    for column, name in enumerate(fitted.outputs):
+        after, place = ahead[column // len(HORIZONS_H)], column % len(HORIZONS_H)
+        known, came = after.within(HORIZONS_H[place])
+        said = fitted.out_of_fold[known, column]
+        found[name] = reliability_of(said, came[known])
+        together[name.partition("@")[2]][0].append(said)
+        together[name.partition("@")[2]][1].append(came[known])
+    return found | {
+        f"all@{hours}": reliability_of(np.concatenate(said), np.concatenate(came))
+        for hours, (said, came) in together.items()
+    }
 
 
-def _figures(model: FailureModel, episodes: Sequence[Episode], end_ms: int) -> dict[str, float]:
-    """Average precision and Brier score within the alarm horizon, by mode."""
+def _metrics(fitted: Survival, ahead: Sequence[survival.Ahead], told: Mapping[str, Reliability]) -> dict[str, float]:
+    """Within the alarm horizon, by mode: average precision, Brier score, and that of always saying the base rate."""
     found: dict[str, float] = {}
-    for number, mode in enumerate(model.survival.modes):
-        ahead = ahead_of(model.rows, episodes, mode, end_ms)
-        hours = HORIZONS_H[ALARM_HORIZON]
-        known = (ahead.failure_h <= hours) | (ahead.watched_h >= hours)
-        truth = (ahead.failure_h <= hours)[known]
-        said = model.survival.out_of_fold[known, number * len(HORIZONS_H) + ALARM_HORIZON]
-        found[f"{mode}.average_precision"] = float(average_precision_score(truth, said))
-        found[f"{mode}.brier"] = float(brier_score_loss(truth, said))
-        found[f"{mode}.base_rate"] = float(truth.mean())
+    for number, mode in enumerate(fitted.modes):
+        column = number * len(HORIZONS_H) + ALARM_HORIZON
+        known, came = ahead[number].within(HORIZONS_H[ALARM_HORIZON])
+        found[f"{mode}.average_precision"] = float(
+            average_precision_score(came[known], fitted.out_of_fold[known, column])
+        )
+        found[f"{mode}.base_rate"] = float(came[known].mean())
+        found[f"{mode}.brier"] = told[fitted.outputs[column]].brier
+        found[f"{mode}.brier_of_base_rate"] = told[fitted.outputs[column]].brier_of_base_rate
     return found

@@ -18,6 +18,7 @@ and of d of them the ceil((d + 1)(1 - a))-th, which the highest of a further suc
 alike, so the chance holds on average over presses, not for each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
@@ -55,6 +56,20 @@ class States:
     rows: Matrix
     presses: npt.NDArray[np.str_]
     ended_ms: npt.NDArray[np.int64]
+
+    def of(self, presses: Sequence[str]) -> "States":
+        """Those of some presses."""
+        own = np.isin(self.presses, presses)
+        return States(self.rows[own], self.presses[own], self.ended_ms[own])
+
+    @classmethod
+    def joined(cls, parts: "Sequence[States]") -> "States":
+        """In their order."""
+        return cls(
+            np.concatenate([part.rows for part in parts]),
+            np.concatenate([part.presses for part in parts]),
+            np.concatenate([part.ended_ms for part in parts]),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

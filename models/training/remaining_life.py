@@ -18,7 +18,8 @@ COVERAGE = 0.9
 FOLDS = 5
 DRAWS = 200
 """One row of each unit is one draw: rows of a unit are no independent witnesses."""
-SETTINGS: Mapping[str, float | int | bool] = {
+Settings = Mapping[str, float | int | bool]
+SETTINGS: Settings = {
     "learning_rate": 0.05,
     "max_iter": 200,
     "max_leaf_nodes": 15,
@@ -71,7 +72,9 @@ class RemainingLife:
         return onnx_model("remaining_life", nodes, constants, inputs, len(OUTPUTS))
 
 
-def fit(rows: Matrix, remaining: Values, units: npt.NDArray, *, cap: float, seed: int) -> RemainingLife:
+def fit(
+    rows: Matrix, remaining: Values, units: npt.NDArray, *, cap: float, seed: int, settings: Settings = SETTINGS
+) -> RemainingLife:
     """Learn from run-to-failure histories.
 
     The interval is conformalised quantile regression (Romano, Patterson and Candes 2019) with units, not rows, as what
@@ -83,25 +86,26 @@ def fit(rows: Matrix, remaining: Values, units: npt.NDArray, *, cap: float, seed
         units: (n,) whose history a row belongs to; at least FOLDS different ones.
         cap: beyond it "long" is all that is said: early wear shows nothing (125 cycles on C-MAPSS, by convention).
         seed: of trees and draws.
+        settings: of the boosting.
     """
     capped = np.minimum(remaining, cap)
     out_of_fold = np.zeros((len(rows), 3))
     for learning, judging in GroupKFold(FOLDS).split(rows, capped, units):
-        models = _fitted(rows[learning], capped[learning], seed)
+        models = _fitted(rows[learning], capped[learning], seed, settings)
         out_of_fold[judging] = np.stack([model.predict(rows[judging]) for model in models], axis=1)
     misses = np.maximum(out_of_fold[:, 1] - capped, capped - out_of_fold[:, 2])
     widening = _by_unit_quantile(misses, units, seed)
-    expected, low, high = _fitted(rows, capped, seed)
+    expected, low, high = _fitted(rows, capped, seed, settings)
     found = RemainingLife(expected, low, high, widening, cap, out_of_fold)
     out_of_fold[:] = _in_order(out_of_fold[:, 0], out_of_fold[:, 1], out_of_fold[:, 2], found)
     return found
 
 
-def _fitted(rows: Matrix, capped: Values, seed: int) -> tuple[HistGradientBoostingRegressor, ...]:
+def _fitted(rows: Matrix, capped: Values, seed: int, settings: Settings) -> tuple[HistGradientBoostingRegressor, ...]:
     tail = (1 - COVERAGE) / 2
-    expected = HistGradientBoostingRegressor(**SETTINGS, random_state=seed)
+    expected = HistGradientBoostingRegressor(**settings, random_state=seed)
     outer = [
-        HistGradientBoostingRegressor(**SETTINGS, loss="quantile", quantile=share, random_state=seed)
+        HistGradientBoostingRegressor(**settings, loss="quantile", quantile=share, random_state=seed)
         for share in (tail, 1 - tail)
     ]
     return tuple(model.fit(rows, capped) for model in (expected, *outer))

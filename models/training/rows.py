@@ -1,19 +1,19 @@
 """Training rows from months of production: states beside each press's own baseline, and what came after them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from models.evaluation.history import PressHistory
-from models.evaluation.traces import Episode
+from models.evaluation.traces import Episode, Mask
 from models.runtime.baseline_tracks import STATE_INPUTS
 from models.training.dataset import Matrix
 from models.training.survival import HORIZONS_H, Ahead
 
 HOUR_MS = 3600 * 1000
-FAR_EVERY_MS, NEAR_EVERY_MS = 4 * HOUR_MS, HOUR_MS // 2
+FAR_EVERY_MS, NEAR_EVERY_MS = HOUR_MS, HOUR_MS // 2
 """Rows are taken so often: far from a failure, and within the last hours before one."""
 NEAR_MS = 96 * HOUR_MS
 assert HORIZONS_H[-1] * HOUR_MS <= NEAR_MS
@@ -31,22 +31,32 @@ class Rows:
     moulds: npt.NDArray[np.str_]
     ended_ms: npt.NDArray[np.int64]
 
+    def of(self, wanted: Mask) -> "Rows":
+        """Those that are wanted."""
+        return Rows(self.inputs[wanted], self.presses[wanted], self.moulds[wanted], self.ended_ms[wanted])
 
-def training_rows(histories: Iterable[PressHistory], episodes: Sequence[Episode]) -> Rows:
-    """The rows to learn from: in force, thinly while all is well and densely before a failure."""
-    parts = []
-    for history in histories:
-        failures = [e.failed_ms for e in episodes if e.press_id == history.press_id and e.failed_ms is not None]
-        chosen = chosen_rows(history.ended_ms, failures)
-        standings = history.standings(chosen)
-        told = np.flatnonzero(standings.in_force)
-        inputs = standings.inputs[told][:, INPUT_COLUMNS]
-        parts.append((inputs, history.press_id, history.mould_ids[chosen][told], history.ended_ms[chosen][told]))
+    @classmethod
+    def joined(cls, parts: "Sequence[Rows]") -> "Rows":
+        """In their order."""
+        return cls(
+            np.concatenate([part.inputs for part in parts]),
+            np.concatenate([part.presses for part in parts]),
+            np.concatenate([part.moulds for part in parts]),
+            np.concatenate([part.ended_ms for part in parts]),
+        )
+
+
+def training_rows(history: PressHistory, episodes: Sequence[Episode]) -> Rows:
+    """The rows of a press to learn from: in force, thinly while all is well and densely before a failure."""
+    failures = [e.failed_ms for e in episodes if e.press_id == history.press_id and e.failed_ms is not None]
+    chosen = chosen_rows(history.ended_ms, failures)
+    standings = history.standings(chosen)
+    told = np.flatnonzero(standings.in_force)
     return Rows(
-        np.concatenate([part[0] for part in parts]),
-        np.concatenate([np.full(len(part[0]), part[1]) for part in parts]),
-        np.concatenate([part[2] for part in parts]),
-        np.concatenate([part[3] for part in parts]),
+        standings.inputs[told][:, INPUT_COLUMNS],
+        np.full(len(told), history.press_id),
+        history.mould_ids[chosen][told],
+        history.ended_ms[chosen][told],
     )
 
 
@@ -55,17 +65,19 @@ def chosen_rows(ended_ms: npt.NDArray[np.int64], failures_ms: Sequence[int]) -> 
     failures = np.append(np.sort(np.array(failures_ms, np.int64)), np.iinfo(np.int64).max)
     left = failures[np.searchsorted(failures, ended_ms)] - ended_ms
     step = np.where(left <= NEAR_MS, ended_ms // NEAR_EVERY_MS, ended_ms // FAR_EVERY_MS + 10**9)
-    return np.flatnonzero(np.diff(step, prepend=step[0] - 1)).astype(np.int64)
+    return np.flatnonzero(np.diff(step, prepend=-1)).astype(np.int64)
 
 
-def ahead_of(rows: Rows, episodes: Sequence[Episode], mode: str, record_end_ms: int) -> Ahead:
+def ahead_of(rows: Rows, episodes: Sequence[Episode], mode: str, ends_ms: Mapping[str, int]) -> Ahead:
     """What came after each row, for one mode, by the truth.
 
     A fault that was repaired before it failed tells nothing of what would have come after the repair; neither does the
-    time behind the end of the record.
+    time behind the end of the press's record.
     """
     failure_h = np.full(len(rows.ended_ms), np.inf)
-    watched_h = (record_end_ms - rows.ended_ms) / HOUR_MS
+    names, places = np.unique(rows.presses, return_inverse=True)
+    ends = np.array([ends_ms[name] for name in names.tolist()], np.int64)
+    watched_h = (ends[places] - rows.ended_ms) / HOUR_MS
     for episode in episodes:
         if episode.kind != "fault" or episode.mode != mode:
             continue

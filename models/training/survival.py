@@ -7,7 +7,7 @@ is taken to the hazard of each interval by a logistic function with a common slo
 the smaller probability. Scores for calibration are those of models that have not seen the press.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +30,7 @@ PRESSES_WITH_FAILURE_MIN = 3
 SLOPE_MIN = 0.05
 """A score that says nothing of unseen presses gets this: nearly the base rate everywhere."""
 Values = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
 class SurvivalError(ZhisanError):
@@ -43,7 +44,12 @@ class Ahead:
     failure_h: Values
     watched_h: Values
 
-    def interval(self, number: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    def within(self, hours: float) -> tuple[Mask, Mask]:
+        """(rows that tell whether it failed within so long, which of all rows did)."""
+        fails = (self.failure_h <= hours) & (self.failure_h <= self.watched_h)
+        return fails | ((self.failure_h > hours) & (self.watched_h >= hours)), fails
+
+    def interval(self, number: int) -> tuple[Mask, Mask]:
         """(rows that tell of the interval, which of all rows fail in it); the interval is (start, end]."""
         start, end = (0.0, *HORIZONS_H)[number], HORIZONS_H[number]
         fails = (self.failure_h > start) & (self.failure_h <= end) & (self.failure_h <= self.watched_h)
@@ -58,13 +64,16 @@ class ModeModel:
     trees: HistGradientBoostingClassifier
     slope: float
     offsets: tuple[float, ...]
+    unseen: Mapping[str, HistGradientBoostingClassifier]
+    """By press: trees that have learned nothing from it."""
 
-    def score(self, rows: Matrix) -> Values:
-        """(n,): what the trees add up to; monotone in every probability."""
-        return np.asarray(self.trees.decision_function(rows), np.float64)
+    def probabilities(self, rows: npt.NDArray[np.floating], press_id: str | None = None) -> Values:
+        """(n, horizons): of failing within each horizon; of a press that was learned from, by trees that were not."""
+        trees = self.unseen.get(press_id, self.trees) if press_id is not None else self.trees
+        return self.calibrated(np.asarray(trees.decision_function(rows), np.float64))
 
-    def probabilities(self, score: Values) -> Values:
-        """(n, horizons): of failing within each horizon."""
+    def calibrated(self, score: Values) -> Values:
+        """(n, horizons), from what the trees add up to; monotone in it."""
         alive = np.stack([1 / (1 + np.exp(self.slope * score + offset)) for offset in self.offsets], axis=1)
         return np.asarray(1 - np.cumprod(alive, axis=1))
 
@@ -82,9 +91,10 @@ class Survival:
         """Names of the outputs: all horizons of the first mode, then of the next; `check_ring_wear@24h`."""
         return tuple(f"{mode}@{hours:g}h" for mode in self.modes for hours in HORIZONS_H)
 
-    def predict(self, rows: Matrix) -> Values:
-        """(n, modes x horizons), in the order of `outputs`."""
-        return np.concatenate([model.probabilities(model.score(rows)) for model in self.models], axis=1)
+    def predict(self, rows: Matrix, press_id: str | None = None) -> Values:
+        """(n, modes x horizons), in the order of `outputs`; with a press, by models that have not seen it."""
+        wide = rows.astype(np.float64)  # scikit-learn would do it once a mode
+        return np.concatenate([model.probabilities(wide, press_id) for model in self.models], axis=1)
 
     def to_onnx(self, inputs: int) -> bytes:
         """The same as one graph: one node for the trees of all modes, then a few products."""
@@ -123,7 +133,15 @@ class Survival:
         return onnx_model("survival", nodes, constants, inputs, len(self.outputs))
 
 
-def fit(rows: Matrix, ahead: Sequence[Ahead], modes: Sequence[str], presses: npt.NDArray, *, seed: int) -> Survival:
+def fit(
+    rows: Matrix,
+    ahead: Sequence[Ahead],
+    modes: Sequence[str],
+    presses: npt.NDArray,
+    *,
+    seed: int,
+    progress: Callable[[int], None] | None = None,
+) -> Survival:
     """Learn from the histories of many presses.
 
     Args:
@@ -132,6 +150,7 @@ def fit(rows: Matrix, ahead: Sequence[Ahead], modes: Sequence[str], presses: npt
         modes: their ids.
         presses: (n,) whose row it is; folds keep presses whole.
         seed: of the trees.
+        progress: told how many modes are done.
 
     Raises:
         SurvivalError: a mode failed on fewer than PRESSES_WITH_FAILURE_MIN presses.
@@ -146,7 +165,9 @@ def fit(rows: Matrix, ahead: Sequence[Ahead], modes: Sequence[str], presses: npt
             )
         model, scores = _mode_model(rows, after, presses, seed)
         models.append(model)
-        unseen.append(model.probabilities(scores))
+        unseen.append(model.calibrated(scores))
+        if progress is not None:
+            progress(len(models))
     return Survival(tuple(modes), tuple(models), np.concatenate(unseen, axis=1))
 
 
@@ -156,21 +177,23 @@ def is_learnable(ahead: Ahead, presses: npt.NDArray) -> bool:
 
 
 def _failing(ahead: Ahead, presses: npt.NDArray) -> npt.NDArray:
-    return np.unique(presses[np.isfinite(ahead.failure_h) & (ahead.failure_h <= HORIZONS_H[-1])])
+    return np.unique(presses[ahead.within(HORIZONS_H[-1])[1]])
 
 
 def _mode_model(rows: Matrix, ahead: Ahead, presses: npt.NDArray, seed: int) -> tuple[ModeModel, Values]:
     scores = np.zeros(len(rows))
-    for learning, judging in _folds(ahead, presses):
-        trees = _trees(rows, ahead, learning, seed)
+    unseen: dict[str, HistGradientBoostingClassifier] = {}
+    for learning, judging in press_folds(ahead, presses):
+        trees = trees_of(rows, ahead, learning, seed)
         scores[judging] = trees.decision_function(rows[judging])
+        unseen |= dict.fromkeys(np.unique(presses[judging]).tolist(), trees)
     slope, offsets = _calibrated(scores, ahead)
-    return ModeModel(_trees(rows, ahead, np.arange(len(rows)), seed), slope, offsets), scores
+    return ModeModel(trees_of(rows, ahead, np.arange(len(rows)), seed), slope, offsets, unseen), scores
 
 
-def _folds(ahead: Ahead, presses: npt.NDArray) -> Sequence[tuple[npt.NDArray, npt.NDArray]]:
+def press_folds(ahead: Ahead, presses: npt.NDArray) -> Sequence[tuple[npt.NDArray, npt.NDArray]]:
     """Presses kept whole, and those that failed spread over the folds."""
-    failed = np.isfinite(ahead.failure_h) & (ahead.failure_h <= HORIZONS_H[-1])
+    _, failed = ahead.within(HORIZONS_H[-1])
     fold_of: dict[str, int] = {}
     for is_failing in (True, False):
         chosen = [press for press in np.unique(presses) if bool(failed[presses == press].any()) is is_failing]
@@ -183,12 +206,15 @@ def _folds(ahead: Ahead, presses: npt.NDArray) -> Sequence[tuple[npt.NDArray, np
     return found
 
 
-def _trees(rows: Matrix, ahead: Ahead, learning: npt.NDArray, seed: int) -> HistGradientBoostingClassifier:
-    """Every interval of every row is a witness: a row that fails soon is one for failing and none against it."""
+def trees_of(rows: Matrix, ahead: Ahead, learning: npt.NDArray, seed: int) -> HistGradientBoostingClassifier:
+    """Rows that live through an interval are witnesses against failing, rows that fail in one are such for it.
+
+    A row that fails later than in the first is both, so the score rises the nearer the failure is; how often failures
+    come is left to the calibration.
+    """
     told = [ahead.interval(number) for number in range(len(HORIZONS_H))]
-    against = np.sum([tells & ~fails for tells, fails in told], axis=0)[learning].astype(float)
-    failing = np.any([fails for _, fails in told], axis=0)[learning]
-    seen, failed = learning[against > 0], learning[failing]
+    seen = learning[np.any([tells & ~fails for tells, fails in told], axis=0)[learning]]
+    failed = learning[np.any([fails for _, fails in told], axis=0)[learning]]
     trees = HistGradientBoostingClassifier(
         learning_rate=0.1,
         max_iter=60,
@@ -203,7 +229,6 @@ def _trees(rows: Matrix, ahead: Ahead, learning: npt.NDArray, seed: int) -> Hist
     return trees.fit(
         np.concatenate([rows[seen], rows[failed]]),
         np.concatenate([np.zeros(len(seen)), np.ones(len(failed))]),
-        sample_weight=np.concatenate([against[against > 0], np.ones(len(failed))]),
     )
 
 

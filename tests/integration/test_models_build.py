@@ -32,7 +32,7 @@ FAILURE = f"FailureProbability/{FAILURE_MODES[0]}"
 def simulated_heads() -> list[TrainedHead]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZHISAN_DATA", "/nonexistent")
-        return build_bundle.trained_heads(7, SIZE)
+        return build_bundle.simulated_heads(7, SIZE)
 
 
 @pytest.fixture(scope="module")

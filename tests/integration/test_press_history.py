@@ -22,7 +22,7 @@ from contract.vocabulary import FAILURE_MODES
 from deploy import sim_history
 from models.evaluation.history import HistoryError, press_ids, read_episodes, read_press
 from models.features.schema import VALUES
-from models.training.rows import INPUTS, ahead_of, between_failure_and_repair, training_rows
+from models.training.rows import INPUTS, Rows, ahead_of, between_failure_and_repair, training_rows
 from simulators.faults.catalogue import DAY_MS
 from simulators.faults.upsets import UPSETS
 from simulators.history.plan import plans
@@ -145,12 +145,12 @@ def test_the_truth_says_that_a_press_failed_when_its_severity_came_to_1(record: 
 
 def test_training_rows_know_what_came_after_them(record: Path) -> None:
     episodes = read_episodes(record)
-    rows = training_rows((read_press(record, press) for press in press_ids(record)), episodes)
+    rows = Rows.joined([training_rows(read_press(record, press), episodes) for press in press_ids(record)])
     assert rows.inputs.shape[1] == len(INPUTS)
     assert len(rows.inputs) > 5
-    end_ms = int(rows.ended_ms.max()) + DAY_MS
+    ends_ms = dict.fromkeys(press_ids(record), int(rows.ended_ms.max()) + DAY_MS)
     for mode in FAILURE_MODES:
-        ahead = ahead_of(rows, episodes, mode, end_ms)
+        ahead = ahead_of(rows, episodes, mode, ends_ms)
         failures = [e for e in episodes if e.mode == mode and e.failed_ms is not None]
         for press, ended_ms, left_h in zip(rows.presses, rows.ended_ms, ahead.failure_h, strict=True):
             ahead_ms = [e.failed_ms for e in failures if e.press_id == press and (e.failed_ms or 0) > ended_ms]

@@ -77,11 +77,8 @@ def test_nothing_is_loaded_from_another_server(tracked: list[Path]) -> None:
     assert not found
 
 
-def test_commands_and_targets_are_documented(root: Path) -> None:
-    from deploy.cli import PROGRAMS
-
-    page, readme = text_of(root / "docs/reference/cli.md"), text_of(root / "README.md")
-    assert not [name for name in PROGRAMS if f"`zhisan {name}" not in page]
+def test_targets_are_documented(root: Path) -> None:
+    readme = text_of(root / "README.md")
     assert "make demo" in readme
     assert "make test" in readme
 

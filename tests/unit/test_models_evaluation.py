@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.evaluation import judging
 from models.evaluation.alarms import ON_DELAY_SHOTS, alarms_of, sustained
-from models.evaluation.budget import BudgetError, thresholds_for
+from models.evaluation.budget import BudgetError, day_maxima, thresholds_for
 from models.evaluation.comparisons import comparisons
 from models.evaluation.judging import account_of
 from models.evaluation.traces import DAY_MS, Episode, Trace
@@ -34,6 +34,10 @@ def noise(presses: int, days: int, seed: int) -> list[Trace]:
     return found
 
 
+def maxima(traces: list[Trace]) -> np.ndarray:
+    return np.concatenate([day_maxima(each, []) for each in traces])
+
+
 def test_a_row_of_shots_over_the_threshold_is_one_alarm_and_one_shot_is_none() -> None:
     scores = np.zeros((6_000, 2))
     scores[100, 0] = 9
@@ -54,7 +58,7 @@ def test_an_abstention_breaks_no_row_and_begins_none() -> None:
 
 
 def test_the_budget_holds_on_presses_that_were_not_calibrated_on() -> None:
-    found = thresholds_for(noise(40, 60, seed=1), [])
+    found = thresholds_for(maxima(noise(40, 60, seed=1)))
     accounts = [account_of(each, alarms_of(each, found.values), [], CHANNELS) for each in noise(40, 60, seed=2)]
     rate = judging.false_alarms_a_press_month(accounts)
     assert 0.05 < rate <= 1.0
@@ -63,10 +67,15 @@ def test_the_budget_holds_on_presses_that_were_not_calibrated_on() -> None:
 
 def test_a_budget_that_the_days_cannot_promise_is_refused() -> None:
     with pytest.raises(BudgetError, match="20 healthy press-days"):
-        thresholds_for(noise(2, 10, seed=1), [])
+        thresholds_for(maxima(noise(2, 10, seed=1)))
+
+
+def test_days_with_a_fault_are_no_ground_for_thresholds() -> None:
     fault = Episode("p0", "check_ring_wear", 0, None, 10 * DAY_MS, "fault")
-    with pytest.raises(BudgetError, match="no press has a healthy day"):
-        thresholds_for([noise(1, 5, seed=1)[0]], [fault])
+    found = day_maxima(noise(1, 5, seed=1)[0], [fault])
+    assert found.shape == (0, len(CHANNELS))
+    with pytest.raises(BudgetError, match="0 healthy press-days"):
+        thresholds_for(found)
 
 
 def test_failures_alarms_and_upsets_are_told_apart() -> None:
