@@ -45,7 +45,7 @@ from cloud.ingest.presence import Presence
 from cloud.ingest.service import Ingest
 from cloud.migrations.upgrade import upgrade
 from cloud.rollouts import api as rollouts_api
-from cloud.rollouts import labels_api
+from cloud.rollouts import history_api, labels_api
 from cloud.rollouts.parts import RolloutParts
 from cloud.settings import CloudSettings
 from cloud.telemetry.duckdb_store import DuckDBStore
@@ -323,6 +323,7 @@ def _api(cloud: Cloud) -> APIRouter:
     api.include_router(gateways_api.router(cloud.database, gateways.identities, gateways.keeper, cloud.clock))
     api.include_router(rollouts_api.router(cloud.rollouts))
     api.include_router(labels_api.router(cloud.rollouts, cloud.store))
+    api.include_router(history_api.router(cloud.rollouts, cloud.store))
     api.include_router(audit_api.router(cloud.database, cloud.audit))
     people, keys = cloud.identity.people, cloud.identity.keys
     api.include_router(identity_api.router(cloud.database, people, keys, cloud.clock))

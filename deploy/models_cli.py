@@ -9,6 +9,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "build": ("deploy.build_bundle", "main", "train and write the default bundle"),
     "train": ("deploy.train_table", "train", "a labelled CSV becomes a bundle with its model card"),
     "score": ("deploy.train_table", "score", "apply such a bundle to a CSV"),
+    "fetch-history": ("deploy.fetch_history", "main", "bring a company's own months here, to learn from"),
     "evaluate": ("deploy.evaluate_models", "main", "judge a bundle over months that it has not seen"),
     "keygen": ("deploy.bundle_cli", "keygen", "make a key that signs bundles"),
     "sign": ("deploy.bundle_cli", "sign", "sign a bundle"),
@@ -26,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
         return status
     print("usage: zhisan models COMMAND ...   (each has --help)\n")
     for name, (_, _, what) in COMMANDS.items():
-        print(f"  {name:8} {what}")
+        print(f"  {name:13} {what}")
     return 0 if argv and argv[0] in ("-h", "--help") else 2
 
 

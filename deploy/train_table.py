@@ -131,7 +131,11 @@ def score(argv: Sequence[str]) -> int:
         print(f"zhisan models score: {error}", file=sys.stderr)
         return 1
     (found,) = session_of(options.bundle, head, bundle.models[head.file]).run(["outputs"], {"inputs": rows})
-    out = sys.stdout if options.out is None else options.out.open("w", encoding="utf-8", newline="")
+    try:
+        out = sys.stdout if options.out is None else options.out.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        print(f"zhisan models score: {options.out}: cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
     with out if options.out is not None else _Left():
         lines = csv.writer(out)
         lines.writerow([*head.classes, *(["class"] if len(head.classes) > 1 else [])])

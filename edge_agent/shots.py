@@ -25,9 +25,17 @@ class Converter:
 
     def value(self, reported: object) -> float:
         """The reading in the vocabulary's unit; NaN when it is no number."""
-        if isinstance(reported, bool) or not isinstance(reported, int | float) or not math.isfinite(reported):
+        if isinstance(reported, bool) or not isinstance(reported, int | float):
             return math.nan
-        return reported * self.factor + self.offset
+        try:
+            return finite(reported * self.factor + self.offset)
+        except OverflowError:  # an integer beyond all floats
+            return math.nan
+
+
+def finite(reading: float) -> float:
+    """The reading; NaN for one that is infinite, as it may become in another unit."""
+    return reading if math.isfinite(reading) else math.nan
 
 
 def parameter_converter(name: str, unit: str) -> Converter | None:

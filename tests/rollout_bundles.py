@@ -1,5 +1,6 @@
 """Small bundles that behave well or badly on purpose, over two parameters that every press reports."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -7,11 +8,13 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
 from models.features.schema import FEATURES, index
-from models.runtime.bundle import Bundle, manifest_of, write_bundle
+from models.runtime.bundle import Bundle, HeadKind, Manifest, manifest_of, write_bundle
 from models.runtime.drift import TrainingSummary, summarise
+from models.runtime.scorer import ANY_MOULD
 from models.training.export import TrainedHead, onnx_model, trained_head
 
 INPUTS = ("CushionStroke", "CycleTime")
+STATES = ("CushionStroke@ewma20", "CycleTime@ewma20")
 MODE = "check_ring_wear"
 MOULD = "M"
 NORMAL = (5.0, 20.0)
@@ -70,6 +73,53 @@ def training() -> dict[str, TrainingSummary]:
     rows = np.full((400, len(FEATURES)), np.nan, np.float32)
     rows[:, [index(name) for name in INPUTS]] = shots_like_training(400, seed=2)
     return summarise(rows, [MOULD] * 400, ["p"] * 400, [spec.name for spec in FEATURES])
+
+
+def many_heads() -> tuple[Manifest, dict[str, bytes]]:
+    """Failure by states, quality and an uncapped T2 by features, for any mould: nothing is asked of a shot's inputs.
+
+    T2 is beyond float32 for a shot far enough away, and no number for one that lacks an input.
+    """
+    state_rows = np.random.default_rng(3).normal(0, 1, (40, 2)).astype(np.float32)
+    heads = [
+        _plain_head("failure", STATES, [f"{MODE}@24h"], state_rows, "Sigmoid"),
+        _plain_head("quality", INPUTS, ["ok", "waste"], shots_like_training(40), "Softmax"),
+        _plain_head("novelty", INPUTS, ["T2"], shots_like_training(40), "Square"),
+    ]
+    return manifest_of(tuple(made.head for made in heads), seed=1), {made.head.file: made.model for made in heads}
+
+
+def _plain_head(
+    kind: HeadKind, inputs: Sequence[str], classes: Sequence[str], rows: np.ndarray, answer: str
+) -> TrainedHead:
+    weights = np.linspace(-1, 1, 2 * len(classes) + 1, dtype=np.float32)[1:].reshape(2, -1)
+    ends = {
+        "Sigmoid": [helper.make_node("Sigmoid", ["sum"], ["outputs"])],
+        "Softmax": [helper.make_node("Softmax", ["sum"], ["outputs"], axis=1)],
+        "Square": [helper.make_node("Mul", ["sum", "sum"], ["outputs"])],
+    }
+    formulas = {
+        "Sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+        "Softmax": lambda z: np.exp(z) / np.exp(z).sum(axis=1, keepdims=True),
+        "Square": lambda z: z * z,
+    }
+    nodes = [helper.make_node("MatMul", ["inputs", "weights"], ["sum"]), *ends[answer]]
+    return trained_head(
+        kind,
+        f"{kind}.onnx",
+        onnx_model(kind, nodes, {"weights": weights}, 2, len(classes)),
+        lambda wanted: formulas[answer](wanted.astype(float) @ weights),
+        inputs=inputs,
+        required=(),
+        classes=classes,
+        normal_rows={ANY_MOULD: rows},
+        rows=rows,
+        thresholds={},
+        threshold_basis="a test",
+        trained_on="a test",
+        metrics={},
+        measured_on="a test",
+    )
 
 
 def _slow() -> tuple[list[NodeProto], dict[str, np.ndarray]]:

@@ -7,17 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from cloud.telemetry import duckdb_rows as rows
 from cloud.telemetry.deduplication import EpochKey, Record, admit
 from cloud.telemetry.gap_ledger import Drop, drops
 from cloud.telemetry.memory_store import as_stored, newest, without_curves
 from cloud.telemetry.store import (
+    FEATURE_ROWS_MAX,
     PAGE_ROWS_MAX,
+    FeatureRows,
+    FeatureSet,
     GapFilter,
     GatewayKey,
     IncomingShot,
     PressKey,
+    Span,
     StoredGap,
     StoredShot,
     TelemetryError,
@@ -159,6 +164,21 @@ class DuckDBStore:
         with self._lock:
             return dict(self._counts)
 
+    def spans(self, features_hash: str, *, after_ms: int) -> dict[PressKey, Span]:
+        """How many shots there are with features of this schema."""
+        sql = """SELECT plant_id, press_id, count(*), min(ended_ms), max(ended_ms) FROM shots
+                 WHERE features_hash = ? AND ended_ms > ? GROUP BY plant_id, press_id"""
+        found = self._all(sql, [features_hash, after_ms])
+        return {PressKey(plant, press): Span(*span) for plant, press, *span in found}
+
+    def features(
+        self, press: PressKey, wanted: FeatureSet, *, after: tuple[int, int], until_ms: int, limit: int
+    ) -> FeatureRows:
+        """The shots of a press with the wanted features, the earliest first."""
+        assert 0 < limit <= FEATURE_ROWS_MAX
+        query = rows.features_query(press, wanted.features_hash, after, until_ms, limit)
+        return rows.feature_rows(self._table(*query), wanted.width)
+
     def gaps(self, wanted: GapFilter, *, limit: int, before: tuple[int, int] | None = None) -> list[StoredGap]:
         """The gap ledger, newest first."""
         assert 0 < limit <= PAGE_ROWS_MAX
@@ -181,6 +201,15 @@ class DuckDBStore:
         cursor = self._connection.cursor()  # a reader of its own: the writer's transaction stays unseen and unblocked
         try:
             return cursor.execute(sql, parameters).fetchall()
+        except duckdb.Error as error:
+            raise TelemetryError(f"the telemetry store could not be read: {error}") from error
+        finally:
+            cursor.close()
+
+    def _table(self, sql: str, parameters: list[Any]) -> pa.Table:
+        cursor = self._connection.cursor()
+        try:
+            return cursor.sql(sql, params=parameters).to_arrow_table()
         except duckdb.Error as error:
             raise TelemetryError(f"the telemetry store could not be read: {error}") from error
         finally:

@@ -4,9 +4,23 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from cloud.telemetry.deduplication import EpochKey, Record, admit
 from cloud.telemetry.gap_ledger import Drop, drops, ledger
-from cloud.telemetry.store import PAGE_ROWS_MAX, GapFilter, GatewayKey, IncomingShot, PressKey, StoredGap, StoredShot
+from cloud.telemetry.store import (
+    FEATURE_ROWS_MAX,
+    PAGE_ROWS_MAX,
+    FeatureRows,
+    FeatureSet,
+    GapFilter,
+    GatewayKey,
+    IncomingShot,
+    PressKey,
+    Span,
+    StoredGap,
+    StoredShot,
+)
 from contract.ranges import RangeSet
 
 
@@ -76,6 +90,34 @@ class MemoryStore:
         with self._lock:
             return {press: len(ids) for press, ids in self._by_press.items()}
 
+    def spans(self, features_hash: str, *, after_ms: int) -> dict[PressKey, Span]:
+        """How many shots there are with features of this schema."""
+        times: dict[PressKey, list[int]] = {}
+        with self._lock:
+            for row in self._rows:
+                if row.scored.features_hash == features_hash and row.scored.shot.ended_ms > after_ms:
+                    times.setdefault(row.press, []).append(row.scored.shot.ended_ms)
+        return {press: Span(len(ended_ms), min(ended_ms), max(ended_ms)) for press, ended_ms in times.items()}
+
+    def features(
+        self, press: PressKey, wanted: FeatureSet, *, after: tuple[int, int], until_ms: int, limit: int
+    ) -> FeatureRows:
+        """The shots of a press with the wanted features, the earliest first."""
+        assert 0 < limit <= FEATURE_ROWS_MAX
+        with self._lock:
+            rows = [self._rows[row_id - 1] for row_id in self._by_press.get(press, [])]
+        rows = [row for row in rows if after < _place(row) and row.scored.shot.ended_ms <= until_ms]
+        rows = [row for row in rows if row.scored.features_hash == wanted.features_hash]
+        rows = sorted(rows, key=_place)[:limit]
+        nothing = np.full(wanted.width, np.nan, np.float32)
+        vectors = [row.scored.features if len(row.scored.features) == wanted.width else nothing for row in rows]
+        return FeatureRows(
+            np.array([row.row_id for row in rows], np.int64),
+            np.array([row.scored.shot.ended_ms for row in rows], np.int64),
+            tuple(row.scored.shot.mould_id for row in rows),
+            np.array(vectors, np.float32).reshape(len(rows), wanted.width),
+        )
+
     def gaps(self, wanted: GapFilter, *, limit: int, before: tuple[int, int] | None = None) -> list[StoredGap]:
         """The gap ledger, newest first."""
         assert 0 < limit <= PAGE_ROWS_MAX
@@ -109,3 +151,7 @@ def newest(row: StoredShot, other: StoredShot | None) -> StoredShot:
     if other is None or (row.scored.shot.ended_ms, row.row_id) >= (other.scored.shot.ended_ms, other.row_id):
         return row
     return other
+
+
+def _place(row: StoredShot) -> tuple[int, int]:
+    return row.scored.shot.ended_ms, row.row_id

@@ -4,11 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from contract.ranges import RangeSet
-from contract.shot import ScoredShot
+from contract.shot import FloatArray, ScoredShot
 from kit.errors import ZhisanError
 
 PAGE_ROWS_MAX = 1_000
+FEATURE_ROWS_MAX = 20_000
+"""Shots of one call of `TelemetryStore.features`: some 7 MB."""
 
 GapKind = Literal["shot", "curves"]
 """What was given up: a whole record, or the curves of a shot that was stored without them."""
@@ -111,6 +116,36 @@ class GapFilter:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class FeatureSet:
+    """Feature vectors of one kind: the hash of their schema, and how many numbers each has."""
+
+    features_hash: str
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How many shots of a press there are, and when the first and the last one ended, by the press's clock."""
+
+    shots: int
+    first_ms: int
+    last_ms: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureRows:
+    """Shots of one press in the order of its own time: ids, times and moulds (n,), features (n, width), NaN if missing.
+
+    All of a shot's are missing where its gateway sent another number of them than their schema has.
+    """
+
+    row_ids: npt.NDArray[np.int64]
+    ended_ms: npt.NDArray[np.int64]
+    mould_ids: tuple[str, ...]
+    features: FloatArray
+
+
 class TelemetryStore(Protocol):
     """Blocking; callers run it in a limited thread. One writer, many readers."""
 
@@ -141,6 +176,17 @@ class TelemetryStore(Protocol):
 
     def counts(self) -> Mapping[PressKey, int]:
         """How many shots are stored of each press."""
+
+    def spans(self, features_hash: str, *, after_ms: int) -> dict[PressKey, Span]:
+        """By press, its shots with features of this schema that ended after `after_ms`; none, no entry."""
+
+    def features(
+        self, press: PressKey, wanted: FeatureSet, *, after: tuple[int, int], until_ms: int, limit: int
+    ) -> FeatureRows:
+        """The shots of a press with the wanted features, the earliest first by (`ended_ms`, `row_id`).
+
+        Those behind `after` that ended by `until_ms`, at most `limit` <= FEATURE_ROWS_MAX.
+        """
 
     def gaps(self, wanted: GapFilter, *, limit: int, before: tuple[int, int] | None = None) -> list[StoredGap]:
         """The gap ledger, newest first, behind the (`to_ended_ms`, `gap_id`) `before`; `limit` <= PAGE_ROWS_MAX."""

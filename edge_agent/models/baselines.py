@@ -13,41 +13,69 @@ from anyio import to_thread
 from contract.shot import FloatArray, Shot
 from edge_agent.journal.disk import Disk, put_whole
 from models.features.extract import curves_of
-from models.runtime.baseline import STATE_INPUTS, BaselineError, Baselines
+from models.features.resample import resample
+from models.runtime.baseline import STATE_INPUTS, BaselineError, Baselines, Standings
 
 SAVE_EVERY_S = 600.0
 """What a power cut costs of a baseline: at most so much learning."""
 SUFFIX = ".baseline"
+FILE_BYTES_MAX = 256 * 2**20
+"""Twice what a press can have with as many moulds as are kept, all of them being learnt."""
 log = structlog.get_logger()
 
 
 class BaselineStore:
     """Where each shot stands beside its press's own baseline; a press's baselines are one file of `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, baselines: Baselines | None = None) -> None:
         self._folder = folder
-        self._baselines = Baselines()
+        self._baselines = baselines or Baselines()
         self._lock = threading.Lock()
         self._changed: set[str] = set()
+        self._failing: dict[str, str] = {}  # by press whose last shot failed: its mould
+        self.failures = 0
+        """Shots that a baseline failed on, since the program started."""
 
     def restore(self) -> None:
         """Take back what was saved; a file that does not fit is told and left behind: that press learns anew."""
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
             try:
+                if path.stat().st_size > FILE_BYTES_MAX:
+                    raise BaselineError(f"is larger than {FILE_BYTES_MAX} bytes")
                 self._baselines.load(path.read_bytes())
             except (BaselineError, OSError) as error:
                 log.warning("baseline_not_restored", file=path.name, reason=str(error))
 
     def states(self, shots: Sequence[Shot], features: Sequence[FloatArray]) -> FloatArray:
-        """(n, STATE_INPUTS) float32, NaN rows where no baseline is in force; shots of a press in their order."""
+        """(n, STATE_INPUTS) float32, NaN rows where no baseline is in force or one failed; a press's shots in order."""
         found = np.full((len(shots), len(STATE_INPUTS)), np.nan, np.float32)
         with self._lock:
             for row, (shot, vector) in enumerate(zip(shots, features, strict=True)):
-                standing = self._baselines.observe(shot.press_id, shot.mould_id, shot.ended_ms, vector, curves_of(shot))
                 self._changed.add(shot.press_id)
-                if standing.in_force[0]:
+                standing = self._observed(shot, vector)
+                if standing is not None and standing.in_force[0]:
                     found[row] = standing.inputs[0]
         return found
+
+    def _observed(self, shot: Shot, vector: FloatArray) -> Standings | None:
+        """Where the shot stands; None when its baseline fails. One that fails twice in a row is broken: it goes.
+
+        Once may be the shot's own fault, and a press that is worn by now should not learn that as its normal.
+        """
+        press_id, mould_id = shot.press_id, shot.mould_id
+        failed_with = self._failing.pop(press_id, None)
+        try:
+            curves = curves_of(resample(shot))  # a gateway may keep its curves on another grid than references do
+            return self._baselines.observe(press_id, mould_id, shot.ended_ms, vector, curves)
+        except Exception:  # supervision: whatever a baseline does, the shot goes on
+            is_broken = failed_with == mould_id
+            self.failures += 1
+            log.exception("baseline_failed", press_id=press_id, mould_id=mould_id, begins_anew=is_broken)
+        if is_broken:
+            self._baselines.forget(press_id, mould_id)
+        else:
+            self._failing[press_id] = mould_id
+        return None
 
     def relearn(self, press_id: str) -> None:
         """After maintenance: what is normal for the press is found anew."""
@@ -65,15 +93,16 @@ class BaselineStore:
             self.save()
 
     def save(self) -> None:
-        """Write the baselines that have changed; on a full disk the older ones stay."""
+        """Write the baselines that have changed; where one cannot be written the older one stays."""
         with self._lock:
             changed, self._changed = self._changed, set()
-            dumps = {press_id: self._baselines.dump(press_id) for press_id in changed}
-        for press_id, data in dumps.items():
+        for press_id in changed:
             try:
+                with self._lock:
+                    data = self._baselines.dump(press_id)
                 self._folder.mkdir(parents=True, exist_ok=True)
                 put_whole(Disk(), self._folder / (quote(press_id, safe="") + SUFFIX), data)
-            except OSError as error:
+            except (OSError, TypeError, ValueError) as error:  # the disk, or a state or a name that cannot be written
                 log.warning("baseline_not_saved", press_id=press_id, error=str(error))
                 with self._lock:
                     self._changed.add(press_id)

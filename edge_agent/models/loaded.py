@@ -69,8 +69,13 @@ def load(path: Path, trust: TrustList | None, *, slow_ms: float = SLOW_MS) -> Lo
         BundleError: it is refused; the reason is for people.
     """
     bundle = read_bundle(path, trust=trust)
-    loaded = LoadedBundle(bundle, Scorer(bundle))
-    needed_ms = _needed_ms(loaded)
+    try:
+        loaded = LoadedBundle(bundle, Scorer(bundle))
+        needed_ms = _needed_ms(loaded)
+    except BundleError:
+        raise
+    except Exception as error:  # supervision: whatever a model does when it is tried, the one that runs stays
+        raise BundleError(path, f"fails when it is tried: {error}") from error
     if needed_ms > slow_ms:
         raise BundleError(path, f"is too slow: it needs {needed_ms:.0f} ms a shot on this machine, at most {slow_ms:g}")
     return loaded

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from contract.shot import Shot
+from contract.sparkplug.limits import TIMESTAMP_MS_MAX
 from contract.units import conversion
 from contract.vocabulary import PARAMETERS
+from edge_agent.shots import finite
 from edge_agent.sources.mapping import Mapping, MappingError
 
 ROWS_MAX = 10_000_000
@@ -42,7 +44,8 @@ def read_shots(path: Path, mapping: Mapping, *, after_row: int = 0) -> Iterator[
         if number <= after_row:
             continue
         parameters = {
-            name: _number(row[column], mapping) * factor + offset for column, (name, factor, offset) in factors.items()
+            name: finite(_number(row[column], mapping) * factor + offset)
+            for column, (name, factor, offset) in factors.items()
         }
         yield (
             number,
@@ -70,8 +73,8 @@ class _RowClock:
         time = self._time
         if time.column is not None:
             try:
-                return time.ended_ms(str(row[time.column]))
-            except ValueError as error:
+                return _recordable(time.ended_ms(str(row[time.column])))
+            except (OverflowError, ValueError) as error:
                 raise MappingError(
                     f"row {number}: {time.column} is {row[time.column]!r}, no time ({time.format})"
                 ) from error
@@ -81,7 +84,21 @@ class _RowClock:
             if not step_s >= 0:
                 raise MappingError(f"row {number}: {time.step_column} is {row[time.step_column]!r}, no duration")
             self._next_ms += step_s * 1000
-        return round(self._next_ms)
+        try:
+            return _recordable(round(self._next_ms))
+        except (OverflowError, ValueError) as error:
+            raise MappingError(f"row {number}: {self._next_ms:g} ms is no time") from error
+
+
+def _recordable(ended_ms: int) -> int:
+    """The time, where a record can have it: from 1970 to the year 9999.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not 0 <= ended_ms <= TIMESTAMP_MS_MAX:
+        raise ValueError("beyond what a record can have")
+    return ended_ms
 
 
 def _rows(path: Path, mapping: Mapping) -> Iterator[dict[str, Any]]:

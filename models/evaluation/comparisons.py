@@ -1,7 +1,7 @@
 """What a plant has without a learned model, under the same budget: limits, EWMA and CUSUM charts, an isolation forest.
 
-Each gives one score a shot that says "trouble of some kind"; greater is worse. Charts run on z, a press-and-mould's own
-distance from its baseline in robust deviations.
+Each says "trouble of some kind"; greater is worse. Limits and charts watch each value by itself, with a threshold of
+its own; charts run on z, a press-and-mould's own distance from its baseline in robust deviations.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.ensemble import IsolationForest
 
 from models.evaluation.traces import Values
@@ -21,32 +20,33 @@ CUSUM_SLACK: Final = 0.5
 CUSUM_MAX: Final = 1e6
 FOREST_ROWS_MAX: Final = 20_000
 Comparison = Callable[[Values, Values], Values]
-"""From values in units of the mould's spread over all presses (n, V) and z (n, V), of one press in order, to (n,)."""
+"""From values in units of the mould's spread over all presses (n, V) and z (n, V), of one press in order, to scores
+(n, channels); NaN where a value is missing."""
 
 
 def fixed_limits(pooled: Values, _z: Values) -> Values:
-    """The furthest value from what is usual for the mould on any press: limits that an engineer would set once."""
-    return _worst(np.abs(pooled))
+    """How far each value is from what is usual for the mould on any press: limits that an engineer would set once."""
+    return np.abs(pooled)
 
 
 def ewma_chart(_pooled: Values, z: Values) -> Values:
-    """The furthest running mean, in its own deviations: sqrt(w / (2 - w)) of those of z."""
+    """The running means, in their own deviations: sqrt(w / (2 - w)) of those of z."""
     found, mean = np.empty(z.shape), np.zeros(z.shape[1])
     for row, values in enumerate(z):
         known = ~np.isnan(values)
         mean[known] += EWMA_WEIGHT * (values[known] - mean[known])
         found[row] = mean
-    return np.asarray(_worst(np.abs(found)) / np.sqrt(EWMA_WEIGHT / (2 - EWMA_WEIGHT)))
+    return np.asarray(np.abs(found) / np.sqrt(EWMA_WEIGHT / (2 - EWMA_WEIGHT)))
 
 
 def cusum_chart(_pooled: Values, z: Values) -> Values:
-    """The greatest of the two-sided cumulative sums."""
-    found = np.empty(len(z))
+    """The greater of the two cumulative sums of each value."""
+    found = np.empty(z.shape)
     up, down = np.zeros(z.shape[1]), np.zeros(z.shape[1])
     for row, values in enumerate(np.nan_to_num(z)):
         up = np.clip(up + values - CUSUM_SLACK, 0.0, CUSUM_MAX)
         down = np.clip(down - values - CUSUM_SLACK, 0.0, CUSUM_MAX)
-        found[row] = max(up.max(), down.max())
+        found[row] = np.maximum(up, down)
     return found
 
 
@@ -58,7 +58,7 @@ class ForestComparison:
 
     def __call__(self, _pooled: Values, z: Values) -> Values:
         """How easily a shot is told from the healthy ones."""
-        return np.asarray(-self.forest.score_samples(np.nan_to_num(z).astype(np.float32)))
+        return np.asarray(-self.forest.score_samples(np.nan_to_num(z).astype(np.float32)))[:, None]
 
 
 def comparisons(healthy_z: Values, *, seed: int) -> Mapping[str, Comparison]:
@@ -72,10 +72,3 @@ def comparisons(healthy_z: Values, *, seed: int) -> Mapping[str, Comparison]:
         "cusum": cusum_chart,
         "isolation_forest": ForestComparison(forest),
     }
-
-
-def _worst(distances: Values) -> Values:
-    """The greatest of each row; NaN where all are missing."""
-    known = ~np.isnan(distances)
-    found: npt.NDArray[np.float64] = np.where(known, distances, -np.inf).max(axis=1)
-    return np.where(known.any(axis=1), found, np.nan)

@@ -124,10 +124,11 @@ class Baselines:
         if entry is not None:
             entry.come_back()
 
-    def forget(self, press_id: str) -> None:
-        """The press is gone."""
-        self._mould_of.pop(press_id, None)
-        for key in [key for key in self._entries if key[0] == press_id]:
+    def forget(self, press_id: str, mould_id: str | None = None) -> None:
+        """What is known of the press with this mould, or with all, is no measure: as if it had never run."""
+        if mould_id in {None, self._mould_of.get(press_id)}:
+            self._mould_of.pop(press_id, None)
+        for key in [key for key in self._entries if key[0] == press_id and mould_id in {None, key[1]}]:
             del self._entries[key]
 
     def states(self) -> list[BaselineState]:

@@ -5,10 +5,11 @@ and the arrays that it lists, one after another. Numbers are little-endian.
 """
 
 import json
+import struct
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
-from struct import Struct
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -21,17 +22,20 @@ from models.runtime.baseline_curves import BASE, CurveReference
 from models.runtime.baseline_entry import Entry
 from models.runtime.baseline_normal import Normal, Note
 from models.runtime.baseline_standing import Options, Stage
-from models.runtime.baseline_steps import Steps
+from models.runtime.baseline_steps import SET_VALUES, Steps
 from models.runtime.baseline_tracks import Tracks
 
 MAGIC: Final = b"ZHISANBL"
 VERSION: Final = 1
-_HEAD: Final = Struct("<8sH16s32s")
-_LENGTH: Final = Struct("<I")
+_HEAD: Final = struct.Struct("<8sH16s32s")
+_LENGTH: Final = struct.Struct("<I")
 _CURVES: Final = (len(REFERENCE_SIGNALS), SAMPLES_MAX)
 _NORMALS: Final = ("normal", "before")
 _REFERENCES: Final = ("reference", "coming")
 _PLAIN: Final = ("settle_left", "count", "shots", "learnt_ms", "last_ms", "extended", "is_ripe")
+_NUMBERS: Final = frozenset({"<f4", "<f8"})
+_MISFITS: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, struct.error)
+"""What reading can end with when the bytes are not those that `pack` of this version wrote."""
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
 
@@ -70,15 +74,24 @@ def unpack(data: bytes, options: Options) -> tuple[str, str, dict[str, Entry]]:
         raise BaselineError("is damaged: its checksum is another")
     if values_hash != VALUES_HASH.encode():
         raise BaselineError(f"is of other values: {values_hash.decode('ascii', 'replace')}, not {VALUES_HASH}")
-    # Nothing below can fail but by a bug: the bytes are those that `pack` of this version wrote.
+    try:
+        return _read(rest, options)
+    except _MISFITS as error:
+        raise BaselineError(f"does not fit, though its checksum does: {error}") from error
+
+
+def _read(rest: bytes, options: Options) -> tuple[str, str, dict[str, Entry]]:
     (length,) = _LENGTH.unpack_from(rest)
     text = json.loads(rest[_LENGTH.size : _LENGTH.size + length])
     arrays, place = [], _LENGTH.size + length
     for kind, shape in text["arrays"]:
-        array = np.frombuffer(rest, np.dtype(kind), int(np.prod(shape)), place).reshape(shape).copy()
+        if kind not in _NUMBERS or min(shape, default=0) < 0:
+            raise ValueError(f"no array is {kind} {shape}")
+        array = np.frombuffer(rest, np.dtype(kind), prod(shape), place).reshape(shape).copy()
         arrays.append(array)
         place += array.nbytes
-    return text["press_id"], text["mould_id"], {m: _made(e, arrays, options) for m, e in text["entries"].items()}
+    entries = {str(mould): _made(entry, arrays, options) for mould, entry in text["entries"].items()}
+    return str(text["press_id"]), str(text["mould_id"]), entries
 
 
 def _told(entry: Entry, arrays: list[Array]) -> dict[str, Any]:
@@ -112,32 +125,43 @@ def _told(entry: Entry, arrays: list[Array]) -> dict[str, Any]:
 
 
 def _made(told: dict[str, Any], arrays: list[FloatArray], options: Options) -> Entry:
+    def at(place: int, *shape: int) -> Any:
+        """The array at a place; a shape's -1 may be any number."""
+        found = arrays[place]
+        if len(found.shape) != len(shape) or any(n not in {m, -1} for m, n in zip(found.shape, shape, strict=True)):
+            raise ValueError(f"an array is {found.shape}, not {shape}")
+        return found
+
     entry = Entry(options, doing=Stage(told["doing"]), **{name: told[name] for name in _PLAIN})
     entry.notes = deque((Note(at, kind, tuple(values)) for at, kind, values in told["notes"]), entry.notes.maxlen)
-    entry.tracks = Tracks(*(arrays[place] for place in told["tracks"]))
-    entry.held = Tracks(*(arrays[place] for place in told["held"]))
+    count = len(VALUES)
+    entry.tracks, entry.held = (
+        Tracks(at(fast, 3 * count), at(slow, 2 * count)) for fast, slow in (told["tracks"], told["held"])
+    )
     shots, place = told["steps"]
-    last, jump, start = arrays[place].astype(np.float64)
+    last, jump, start = at(place, 3, len(SET_VALUES)).astype(np.float64)
     entry.steps = Steps(last, jump, start, shots)
-    entry.rows = list(arrays[told["rows"]])
+    entry.rows = list(at(told["rows"], -1, count))
     for name in _NORMALS:
         if told[name]:
-            setattr(entry, name, Normal(*(arrays[place] for place in told[name])))
+            setattr(entry, name, Normal(*(at(place, count) for place in told[name])))
     for name in _REFERENCES:
         if told[name]:
-            setattr(entry, name, _reference(told[name], arrays))
+            setattr(entry, name, _reference(told[name], at))
     return entry
 
 
-def _reference(told: dict[str, Any], arrays: list[FloatArray]) -> CurveReference:
+def _reference(told: dict[str, Any], at: Callable[..., Any]) -> CurveReference:
     fill, hold = told["ends"]
-    assert len(arrays[told["first"]]) < BASE, "as many curves as make a median are one"
+    first, second = (at(told[name], -1, *_CURVES) for name in ("first", "second"))
+    if len(first) >= BASE:
+        raise ValueError("as many curves as make a median are one")
     return CurveReference(
         told["shots"],
-        None if told["curves"] is None else arrays[told["curves"]],
+        None if told["curves"] is None else at(told["curves"], *_CURVES),
         fill,
         hold,
         [(injection_s, hold_s) for injection_s, hold_s in told["times"]],
-        list(arrays[told["first"]]),
-        list(arrays[told["second"]]),
+        list(first),
+        list(second),
     )

@@ -67,18 +67,20 @@ class CurveReference:
         found = np.full((len(curves), len(REFERENCE_SIGNALS), _KINDS), np.nan, np.float32)
         if self.curves is None or not self.hold:
             return found.reshape(len(curves), len(RESIDUALS))
-        apart = _on_grid(curves)[:, :, : self.hold] - self.curves[:, : self.hold]
-        known = np.isfinite(apart)
-        if not known.all():
-            apart[~known] = 0.0
-        squares = apart * apart
-        with np.errstate(invalid="ignore"):  # 0 / 0 where a phase was lost altogether
+        # Beyond float32: such samples are lost ones. 0 / 0: a phase was lost altogether.
+        with np.errstate(over="ignore", invalid="ignore"):
+            apart = _on_grid(curves)[:, :, : self.hold] - self.curves[:, : self.hold]
+            squares = apart * apart
+            known = np.isfinite(squares)
+            if not known.all():
+                apart[~known] = squares[~known] = 0.0
             for column, phase in enumerate((slice(0, self.fill), slice(self.fill, self.hold))):
                 found[:, :, column] = np.sqrt(squares[:, :, phase].sum(axis=2) / known[:, :, phase].sum(axis=2))
         place = squares.argmax(axis=2)
         found[:, :, 2] = np.take_along_axis(apart, place[:, :, None], axis=2)[:, :, 0]
         found[:, :, 3] = place * INTERVAL_S
         found[~known.any(axis=2)] = np.nan
+        found[np.isinf(found)] = np.nan
         return found.reshape(len(curves), len(RESIDUALS))
 
     def _fix(self, curves: FloatArray) -> None:

@@ -11,7 +11,7 @@ lie beyond all that training has seen: that holds without long runs, and is what
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,7 @@ ROWS_MIN: Final = 20
 """A mould with fewer rows has no summary."""
 
 _MISSING = TENTHS  # the bin of NaN
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class FeatureSummary(BaseModel):
@@ -44,10 +45,10 @@ class FeatureSummary(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     edges: tuple[float, ...] = Field(min_length=TENTHS - 1, max_length=TENTHS - 1, description="Between the tenths.")
-    shares: tuple[float, ...] = Field(
+    shares: tuple[Share, ...] = Field(
         min_length=TENTHS, max_length=TENTHS, description="In each; ties make them uneven."
     )
-    missing: float = Field(ge=0, le=1, description="Share of rows without it.")
+    missing: Share = Field(description="Share of rows without it.")
     low: float = Field(description="Hardly any row of any press was below.")
     high: float = Field(description="Hardly any row of any press was above.")
     usual: float | None = Field(
@@ -149,7 +150,8 @@ class DriftWatch:
         self._names = names
         self._columns = np.array([columns[name] for name in names], np.intp)
         self._edges = np.array([feature.edges for feature in features]).reshape(len(names), TENTHS - 1)
-        self._expected = np.maximum(np.array([feature.shares for feature in features]), SHARE_MIN)
+        shares = np.array([feature.shares for feature in features]).reshape(len(names), TENTHS)
+        self._expected = np.maximum(shares, SHARE_MIN)
         self._expected_missing = np.array([feature.missing for feature in features])
         self._low, self._high = (np.array([getattr(f, side) for f in features]) for side in ("low", "high"))
         self._limits = {

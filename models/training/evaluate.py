@@ -96,8 +96,8 @@ def evaluate(
         trace = Trace(press, shots.history.ended_ms[shots.rows], found[:, :, -1])
         accounts[MODEL].append(account_of(trace, alarms_of(trace, head.alarm_thresholds), episodes, head.modes))
         for name, compare in usual.comparisons.items():
-            other = _trace(shots, compare, usual)
-            alarms = alarms_of(other, thresholds[name].values)
+            other = _together(_trace(shots, compare, usual), thresholds[name].values)
+            alarms = alarms_of(other, np.zeros(1))
             accounts[name].append(account_of(other, alarms, episodes, (None,)))
         tell("judging", number + 1, len(judged))
     return Evaluation(
@@ -174,7 +174,15 @@ class _Usual:
 
 def _trace(shots: _Shots, compare: Comparison, usual: _Usual) -> Trace:
     scores = compare(usual.pooled(shots), shots.standings.z.astype(np.float64))
-    return Trace(shots.history.press_id, shots.history.ended_ms[shots.rows], scores[:, None])
+    return Trace(shots.history.press_id, shots.history.ended_ms[shots.rows], scores)
+
+
+def _together(trace: Trace, thresholds: Values) -> Trace:
+    """One channel: how far the worst value is over its threshold. Values that leave together are one alarm."""
+    over = trace.scores - thresholds
+    known = ~np.isnan(over)
+    worst = np.where(known, over, -np.inf).max(axis=1)
+    return Trace(trace.press_id, trace.ended_ms, np.where(known.any(axis=1), worst, np.nan)[:, None])
 
 
 class _Told:

@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import (
+    FeatureRows,
+    FeatureSet,
     GapFilter,
     GatewayKey,
     IncomingGap,
     IncomingShot,
     PressKey,
+    Span,
     StoredGap,
     TelemetryError,
     TelemetryStore,
@@ -147,6 +150,88 @@ def test_readers_page_by_row_id(store: TelemetryStore) -> None:
 def test_latest_goes_by_the_time_of_the_press_not_of_arrival(store: TelemetryStore) -> None:
     store.write([arrival(2, ended_ms=9_000), arrival(1, ended_ms=4_000)])
     assert store.latest()[PressKey("plant-1", "press-01")].scored.shot.ended_ms == 9_000
+
+
+FOUR = FeatureSet("hash", 4)
+PRESS = PressKey("plant-1", "press-01")
+EVER = 1 << 62
+
+
+def ids(rows: FeatureRows) -> list[int]:
+    assert len(rows.row_ids) == len(rows.ended_ms) == len(rows.mould_ids) == len(rows.features)
+    return list(rows.row_ids)
+
+
+def of_features(shot: IncomingShot, features_hash: str, width: int) -> IncomingShot:
+    features = np.full(width, shot.record_id, np.float32)
+    return replace(shot, scored=replace(shot.scored, features=features, features_hash=features_hash))
+
+
+def test_features_come_in_the_order_of_the_press_s_own_time(store: TelemetryStore) -> None:
+    late = [arrival(1, ended_ms=5_000), arrival(2, ended_ms=1_000), arrival(3, ended_ms=5_000)]
+    store.write([*late, arrival(4, ended_ms=9_000), arrival(5, press_id="press-02", ended_ms=2_000)])
+    found = store.features(PRESS, FOUR, after=(0, EVER), until_ms=EVER, limit=9)
+    assert (ids(found), list(found.ended_ms), set(found.mould_ids)) == (
+        [2, 1, 3, 4],
+        [1_000, 5_000, 5_000, 9_000],
+        {"mould"},
+    )
+    assert found.features.dtype == np.float32
+    np.testing.assert_array_equal(found.features, [[0, 1, 2, 3]] * 4)
+    assert ids(store.features(PRESS, FOUR, after=(1_000, EVER), until_ms=8_999, limit=9)) == [1, 3]
+    assert ids(store.features(PRESS, FOUR, after=(5_000, 1), until_ms=EVER, limit=9)) == [3, 4], "times may be equal"
+
+
+def test_features_of_another_kind_are_left_out(store: TelemetryStore) -> None:
+    strange = [of_features(arrival(2), "other", 4), of_features(arrival(3), "hash", 5), of_features(arrival(4), "x", 0)]
+    store.write([arrival(1), *strange, arrival(5)])
+    found = store.features(PRESS, FOUR, after=(0, EVER), until_ms=EVER, limit=9)
+    assert ids(found) == [1, 3, 5]
+    np.testing.assert_array_equal(found.features, [[0, 1, 2, 3], [np.nan] * 4, [0, 1, 2, 3]], "five are not four")
+    nothing = store.features(PressKey("plant-2", "press-01"), FOUR, after=(0, EVER), until_ms=EVER, limit=9)
+    assert nothing.features.shape == (0, 4)
+    assert store.features(PRESS, FeatureSet("x", 4), after=(0, EVER), until_ms=EVER, limit=9).features.shape == (1, 4)
+
+
+def test_a_missing_feature_stays_missing(store: TelemetryStore) -> None:
+    shot = arrival(1)
+    store.write([replace(shot, scored=replace(shot.scored, features=np.array([1, np.nan, 3, np.inf], np.float32)))])
+    found = store.features(PRESS, FOUR, after=(0, EVER), until_ms=EVER, limit=1)
+    np.testing.assert_array_equal(found.features, [[1, np.nan, 3, np.inf]])
+
+
+def test_spans_say_what_there_is_of_each_press(store: TelemetryStore) -> None:
+    more = [arrival(4, press_id="press-02"), of_features(arrival(5), "other", 4)]
+    store.write([*(arrival(n) for n in (3, 1, 2)), *more])
+    assert store.spans("hash", after_ms=0) == {
+        PRESS: Span(3, 1_000, 3_000),
+        PressKey("plant-1", "press-02"): Span(1, 4_000, 4_000),
+    }
+    assert store.spans("hash", after_ms=2_000)[PRESS] == Span(1, 3_000, 3_000)
+    assert store.spans("hash", after_ms=4_000) == {}
+    assert store.spans("none", after_ms=0) == {}
+
+
+@settings(max_examples=15, deadline=None)
+@given(times=st.lists(st.integers(0, 6), max_size=30), limit=st.integers(1, 8), until_ms=st.integers(-1, 7))
+def test_pages_of_features_join_to_the_whole_however_equal_the_times(
+    times: list[int], limit: int, until_ms: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shots = [
+        arrival(n, ended_ms=at, press_id="press-01" if n % 3 else "press-02") for n, at in enumerate(times, start=1)
+    ]
+    wanted = sorted((at, n) for n, at in enumerate(times, start=1) if n % 3 and at <= until_ms)
+    for store in (MemoryStore(), DuckDBStore(tmp_path_factory.mktemp("pages") / "t.duckdb")):
+        store.write(shots)
+        found: list[tuple[int, int]] = []
+        while True:
+            after = found[-1] if found else (-1, EVER)
+            page = store.features(PRESS, FOUR, after=after, until_ms=until_ms, limit=limit)
+            found += zip(page.ended_ms.tolist(), page.row_ids.tolist(), strict=True)
+            if len(page.row_ids) < limit:
+                break
+        assert found == wanted
+        store.close()
 
 
 @settings(max_examples=15, deadline=None)

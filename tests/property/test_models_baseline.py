@@ -1,11 +1,15 @@
 """Laws of baselines: a block is its shots, a restart changes nothing, damage is found, units do not matter."""
 
+import tracemalloc
+from functools import cache
+from hashlib import sha256
 from itertools import pairwise
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contract.vocabulary import SIGNALS
 from models.features.schema import FEATURES, VALUES
 from models.runtime.baseline import BaselineError, Baselines, Options, Standings
 from models.runtime.baseline_normal import Normal, robust
@@ -13,6 +17,7 @@ from models.runtime.baseline_tracks import BLOCK, Tracks
 
 OPTIONS = Options(settle_shots=4, learn_shots=20, recentre_shots=6, ripen_every=3)
 SHOTS = 160
+HEAD_BYTES = 8 + 2 + 16 + 32
 
 
 @st.composite
@@ -74,28 +79,65 @@ def test_a_restart_at_any_shot_changes_nothing(
     np.testing.assert_array_equal(found.inputs, wanted.inputs)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(0, 7), st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_any_damage_to_stored_baselines_is_found(seed: int, bit: int, is_cut: bool) -> None:  # noqa: FBT001
-    data = bytearray(_stored())
-    place = seed % len(data)
-    if is_cut:
-        data = data[:place]
-    else:
-        data[place] ^= 1 << bit
+FLIPS = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 7)), max_size=5)
+
+
+@given(FLIPS, st.none() | st.floats(0, 1))
+@settings(max_examples=100, deadline=None)
+def test_any_damage_to_stored_baselines_is_found(flips: list[tuple[float, int]], cut: float | None) -> None:
+    data = _damaged(_stored(), flips, cut)
     baselines = Baselines(options=OPTIONS)
     try:
-        baselines.load(bytes(data))
+        baselines.load(data)
     except BaselineError:
+        assert data != _stored()
         assert baselines.states() == []
         return
-    raise AssertionError(f"taken with a damaged byte {place}")
+    assert data == _stored(), "taken though it is damaged"
 
 
-def _stored() -> bytes:
+@given(FLIPS, st.none() | st.floats(0, 1), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_what_another_program_stored_is_refused_or_taken_and_never_costs_much_memory(
+    flips: list[tuple[float, int]],
+    cut: float | None,
+    in_text: bool,  # noqa: FBT001
+) -> None:
+    """Bytes that `pack` never wrote under a checksum that is right; most damage goes to the text that tells of them."""
+    head, rest = _stored()[:HEAD_BYTES], _stored()[HEAD_BYTES:]
+    told = 4 + int.from_bytes(rest[:4], "little") if in_text else len(rest)
+    rest = _damaged(rest[:told], flips, None) + rest[told:]
+    rest = _damaged(rest, [], cut)
+    data = head[:-32] + sha256(rest).digest() + rest
     baselines = Baselines(options=OPTIONS)
-    rows = np.random.default_rng(0).normal(9, 1, (40, len(FEATURES))).astype(np.float32)
-    baselines.observe_block("p", "A", 20_000 * np.arange(40), rows)
+    tracemalloc.start()
+    try:
+        baselines.load(data)
+    except BaselineError:
+        assert baselines.states() == []
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 4 * len(_stored()) + 2**20
+
+
+def _damaged(data: bytes, flips: list[tuple[float, int]], cut: float | None) -> bytes:
+    """The bytes with some bits flipped, and cut off; where in the data, is told as a share."""
+    found = bytearray(data)
+    for place, bit in flips:
+        found[int(place * len(found))] ^= 1 << bit
+    return bytes(found if cut is None else found[: int(cut * len(found))])
+
+
+@cache
+def _stored() -> bytes:
+    """With one mould in force, one being learnt, and curves."""
+    baselines = Baselines(options=OPTIONS)
+    rng = np.random.default_rng(0)
+    rows = rng.normal(9, 1, (40, len(FEATURES))).astype(np.float32)
+    curves = rng.normal(9, 1, (40, len(SIGNALS), 300)).astype(np.float32)
+    baselines.observe_block("p", "A", 20_000 * np.arange(40), rows, curves)
+    baselines.observe_block("p", "B", 20_000 * np.arange(40, 50), rows[:10], curves[:10])
     return baselines.dump("p")
 
 

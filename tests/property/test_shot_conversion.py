@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract import units
+from contract.shot import CURVE_SAMPLES_MAX
 from contract.units import UnitError, conversion, from_unece, known
 from contract.vocabulary import PARAMETERS, SIGNALS
 from edge_agent.shots import (
@@ -89,10 +90,24 @@ def test_whatever_a_press_reports_becomes_numbers_or_missing_readings(fields: di
         mould_id="",
     )
     assert set(shot.parameters) <= {"CycleTime", "CushionStroke"}
-    assert all(math.isnan(v) or math.isfinite(v) for v in shot.parameters.values())
+    assert not any(math.isinf(v) for v in shot.parameters.values())
     reported = fields.get("CycleTime")
     if isinstance(reported, float) and math.isfinite(reported):
         assert shot.parameters["CycleTime"] == pytest.approx(reported / 1000)
+
+
+@pytest.mark.parametrize("reported", [1e308, -1e308, 10**400, math.inf, -math.inf, math.nan, True, "12", None])
+def test_a_reading_beyond_all_numbers_is_missing_even_when_only_its_unit_makes_it_so(reported: object) -> None:
+    converter = parameter_converter("SpecificPressureMaximum", "MPa")
+    assert converter is not None
+    assert math.isnan(converter.value(reported))
+
+
+@pytest.mark.parametrize("reported", [[], [1.0] * (CURVE_SAMPLES_MAX + 1), np.zeros(100_000), [[1.0]], ["x"]])
+def test_a_curve_without_samples_or_with_too_many_is_missing(reported: object) -> None:
+    converter = signal_converter("InjectionPressure", "bar")
+    assert converter is not None
+    assert curve(reported, converter) is None
 
 
 @given(ANYTHING)

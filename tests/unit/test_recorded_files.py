@@ -112,6 +112,24 @@ def test_a_file_that_does_not_fit_is_refused_and_says_what_is_missing(
         list(read_shots(data, mapping))
 
 
+@pytest.mark.parametrize("time", ["-1", "inf", "nan", "1e300", "253402300800"])
+def test_a_time_that_no_record_can_have_is_refused(time: str, tmp_path: Path) -> None:
+    text = GOOD.replace('timezone = "Asia/Shanghai"', 'format = "unix_s"')
+    with pytest.raises(MappingError, match="row 1: when is"):
+        list(read_shots(data_of(f"when;p max;t;melt\n{time};1;2;3\n", tmp_path), mapping_of(text, tmp_path)))
+
+
+def test_no_reading_is_infinite_however_it_is_written(tmp_path: Path) -> None:
+    mapping = mapping_of(GOOD, tmp_path)
+    [(_, shot)] = read_shots(data_of("when;p max;t;melt\n2026-03-01;1e308;-inf;nan\n", tmp_path), mapping)
+    assert all(math.isnan(value) for value in shot.parameters.values())
+    rows = {"when": ["2026-03-01"], "p max": [math.inf], "t": [-math.inf], "melt": [10**18]}
+    parquet.write_table(pa.table(rows), tmp_path / "data.parquet")
+    mapping = mapping_of(GOOD.replace('delimiter = ";"', 'kind = "parquet"'), tmp_path)
+    [(_, shot)] = read_shots(tmp_path / "data.parquet", mapping)
+    assert [name for name, value in shot.parameters.items() if not math.isnan(value)] == ["MeltTemperature"]
+
+
 def test_a_missing_file_and_a_parquet_that_is_none_are_refused(tmp_path: Path) -> None:
     mapping = mapping_of(GOOD, tmp_path)
     with pytest.raises(MappingError, match="No such file"):

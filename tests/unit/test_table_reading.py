@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from models.training.tabular.table import ROWS_MIN, TableError, read_inputs, read_table
+from models.training.tabular.candidates import answers, baselines, families, learned
+from models.training.tabular.table import ROWS_MIN, TableError, Task, read_inputs, read_table
 
 
 def written(tmp_path: Path, header: str, rows: list[str], encoding: str = "utf-8") -> Path:
@@ -43,8 +45,8 @@ def test_a_label_of_few_whole_numbers_is_a_class_and_of_others_a_quantity(tmp_pa
 
 
 def test_rows_without_a_label_are_counted_and_left_out(tmp_path: Path) -> None:
-    table = read_table(written(tmp_path, "p,y", [*rows("{n},{c}"), "7,", "8,NA"]), label="y")
-    assert (len(table.labels), table.rows_without_label) == (40, 2)
+    table = read_table(written(tmp_path, "p,y", [*rows("{n},{c}"), "7,", "8,NA", ",", ""]), label="y")
+    assert (len(table.labels), table.rows_without_label) == (40, 3)
 
 
 def test_what_a_chinese_spreadsheet_writes_is_read(tmp_path: Path) -> None:
@@ -66,6 +68,13 @@ def test_what_a_chinese_spreadsheet_writes_is_read(tmp_path: Path) -> None:
             {"label": "y"},
             "'p' mixes 40 numbers with text, first 'oops' in data row 41",
         ),
+        (
+            "p,y",
+            [*rows("{n},{c}"), "1e300,ok"],
+            {"label": "y"},
+            "'p' mixes 40 numbers with text, first '1e300' in data row 41",
+        ),
+        ("p,y", rows("{n},3.5"), {"label": "y"}, "every row has the 'y' 3.5; there is nothing to tell apart"),
         ("p,q,y", rows("{n},part {n},{c}"), {"label": "y"}, "'q' holds 40 different texts"),
         ("p,y", [f"{n},{n if n % 2 else f'x{n}'}" for n in range(200)], {"label": "y"}, "mixes numbers and text"),
         ("p,y", [*rows("{n},{c}"), "1,ok,3"], {"label": "y"}, "line 42 has 3 cells, the header 2"),
@@ -112,3 +121,23 @@ def test_new_rows_are_read_by_the_names_of_the_inputs(tmp_path: Path) -> None:
         read_inputs(path, ("q",))
     with pytest.raises(TableError, match="line 2: 'mould' is 'Mbad'"):
         read_inputs(path, ("mould",))
+    path = written(tmp_path, "p,y", ["1,ok", "-inf,ok"])
+    with pytest.raises(TableError, match="line 3: 'p' is '-inf', not a number"):
+        read_inputs(path, ("p",))
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_column_without_a_value_in_the_rows_learned_from_teaches_nothing(task: Task) -> None:
+    """A sensor that was built in later, judged by blocks in time."""
+    rng = np.random.default_rng(0)
+    early, late = rng.normal(0, 1, (2, 60, 2)).astype(np.float32)
+    early[:, 1] = np.nan
+    labels = (early[:, 0] > 0).astype(float)
+    classes = 2 if task == "classification" else 0
+    other = late.copy()
+    other[:, 1] = -9
+    models = [*(family.make(1) for family in families(task, quick=True)), *baselines(task, 1).values()]
+    with threadpool_limits(1):
+        for model in models:
+            learned(model, early, labels)
+            np.testing.assert_array_equal(answers(model, late, classes), answers(model, other, classes))

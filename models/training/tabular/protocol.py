@@ -17,7 +17,7 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 
-from models.training.tabular.candidates import Family, Settings, answers, baselines, families, fitted
+from models.training.tabular.candidates import Family, Settings, answers, baselines, families, fitted, learned
 from models.training.tabular.table import Table, TableError
 
 FOLDS, INNER_FOLDS = 5, 3
@@ -134,7 +134,7 @@ def _fold(table: Table, learning: Rows, judging: Rows, seed: int, *, quick: bool
     metric = "accuracy" if table.classes else "rmse"
     compared = {}
     for name, model in baselines(table.task, seed).items():
-        model.fit(table.rows[learning], table.labels[learning])
+        learned(model, table.rows[learning], table.labels[learning])
         compared[name] = _figures(table, truth, answers(model, table.rows[judging], len(table.classes)))[metric]
     return _Fold(_figures(table, truth, predicted), _by_class(table, truth, predicted), compared, choice)
 

@@ -26,6 +26,8 @@ ROWS_A_CLASS_MIN = 5
 DISTINCT_NUMBERS_MAX = 20
 """A label of whole numbers with at most so many different values is a class, else a quantity."""
 SHOWN_MAX = 5
+NUMBER_MAX = 1e19
+"""No measured quantity is larger, and in single precision its square is still a number."""
 
 Task = Literal["classification", "regression"]
 Matrix = npt.NDArray[np.float32]
@@ -143,7 +145,7 @@ def _cells(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise TableError(f"{path}: has {len(header)} columns; between 2 and {COLUMNS_MAX} are needed")
     if len(found) - 1 > ROWS_MAX:
         raise TableError(f"{path}: has more than {ROWS_MAX} rows")
-    lines = [(number, [cell.strip() for cell in line]) for number, line in enumerate(found[1:], 2) if any(line)]
+    lines = [(number, [cell.strip() for cell in line]) for number, line in enumerate(found[1:], 2) if line]
     for number, line in lines:
         if len(line) != len(header):
             raise TableError(f"{path}: line {number} has {len(line)} cells, the header {len(header)}")
@@ -171,6 +173,8 @@ def _labels(path: Path, name: str, cells: Sequence[tuple[int, str]]) -> tuple[np
     if all(number is not None for number in numbers):
         values = np.array(numbers, np.float64)
         are_whole = bool((values == np.round(values)).all())
+        if len(np.unique(values)) < 2:
+            raise TableError(f"{path}: every row has the {name!r} {values[0]:g}; there is nothing to tell apart")
         if not are_whole or len(np.unique(values)) > DISTINCT_NUMBERS_MAX:
             return values, ()
         classes = tuple(f"{value:g}" for value in np.unique(values))
@@ -246,9 +250,9 @@ def _is_missing(text: str) -> bool:
 
 
 def _number(text: str) -> float | None:
-    """The number in a cell; None for anything else, infinities too."""
+    """The number in a cell; None for anything else, infinities and what is beyond NUMBER_MAX too."""
     try:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= NUMBER_MAX else None
