@@ -45,6 +45,7 @@ RECORDS = 100_000
 PRESSES, CYCLE_S, OUTAGE_H = 40, 30, 24
 OUTAGE_RECORDS = PRESSES * OUTAGE_H * 3600 // CYCLE_S
 LIVE_S_MIN, PRESS_SPEED = 60.0, 10.0
+LIVE_LAG_MS_MAX = 1_000.0
 PARAMETERS_A_SHOT, CURVE_SAMPLES = 20, 275
 RECORD_BYTES_MAX = 4_096
 """Of the journal's bound, for each record."""
@@ -356,6 +357,8 @@ def main() -> None:
     if arguments.outage:
         told = {f"outage_{key}": value for key, value in outage(arguments.broker).items()}
         tell({"broker": arguments.broker} | told, as_json=arguments.json)
+        if told["outage_lost"] or told["outage_duplicated"] or float(told["outage_live_lag_p99_ms"]) >= LIVE_LAG_MS_MAX:
+            sys.exit("the outage was not survived: shots lost or doubled, or live ones a second behind")
         return
     empty = measured(arguments.broker, 0)
     full = measured(arguments.broker, arguments.records)

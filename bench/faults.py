@@ -37,6 +37,8 @@ SEED = 20
 KILLS = 5
 OUTAGE_S, HALF_OPEN_S = 30.0, 40.0
 HALF_OPEN_FOUND_S_MAX = 20.0
+FULL_KIB = 64.0
+"""A disk with more room left at its fullest was not full."""
 DAY_MS = 86_400_000
 DISK_MIB, JOURNAL_MIB, FULL_S = 192, 64, 10.0
 ROW_BYTES_MAX, LEFT_BYTES, REFILL_EVERY_S = 24, 64 * 1024, 0.05
@@ -344,6 +346,7 @@ def main() -> int:
                 told = (FAULTS | EXTRA)[name](bench)
             except SkippedError as reason:
                 figures[f"{name}_skipped"] = str(reason)
+                bad.append(name)
                 print(f"{name:20}skipped: {reason}", flush=True)
                 continue
             except ProcessError as error:
@@ -355,7 +358,9 @@ def main() -> int:
             f"{told[column]:>20.1f}" if column.endswith("_s") else f"{told[column]:>20}" for column in COLUMNS
         )
         print(f"{name:20}{cells}{time.monotonic() - began_s:>10.1f}", flush=True)
-        if any(told[wrong] for wrong in ("lost", "doubled", "altered", "stalled")):
+        is_late = told.get("is_found_in_time", 1) == 0
+        is_roomy = float(told.get("least_free_kib", 0)) > FULL_KIB  # the disk was never full: nothing was shown
+        if any(told[wrong] for wrong in ("lost", "doubled", "altered", "stalled")) or is_late or is_roomy:
             bad.append(name)
         figures |= {f"{name}_{key}": value for key, value in told.items()}
     print()

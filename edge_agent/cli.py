@@ -3,7 +3,7 @@
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import anyio
@@ -38,12 +38,22 @@ def main(argv: Sequence[str]) -> int:
     if arguments.command == "check":
         return anyio.run(_check, settings)
     logging.configure(settings.log.style, settings.log.level)
+    status = 0
     try:
         anyio.run(_run, settings)
-    except ZhisanError as error:
-        print(f"{SIGNS['error']} {error}", file=sys.stderr)
-        return 1
-    return 0
+    except* ZhisanError as errors:
+        for one in _leaves(errors):
+            print(f"{SIGNS['error']} {one}", file=sys.stderr)
+        status = 1
+    return status
+
+
+def _leaves(errors: BaseExceptionGroup[ZhisanError]) -> Iterator[ZhisanError]:
+    for error in errors.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 async def _check(settings: EdgeSettings) -> int:

@@ -23,8 +23,8 @@ from models.features.schema import VALUES
 from models.runtime.baseline import Baselines, Standings, tracks_block
 
 META = "meta.json"
-RELEARN, RECENTRE = "maintenance", "set_point_change"
-"""What a plant notes after which a baseline is learnt anew, or its level found anew."""
+RELEARN = "maintenance"
+"""After it a baseline is learnt anew. Of changed set points a gateway hears nothing, so nothing is made of them here."""
 
 
 class HistoryError(ZhisanError):
@@ -40,7 +40,6 @@ class PressHistory:
     mould_ids: npt.NDArray[np.str_]
     values: FloatArray
     relearn_ms: tuple[int, ...]
-    recentre_ms: tuple[int, ...]
 
     def standings(self, rows: npt.NDArray[np.int64] | None = None) -> Standings:
         """Where the shots stand, by baselines that begin with the record; `rows`: those wanted, ascending."""
@@ -51,7 +50,6 @@ class PressHistory:
             self.ended_ms,
             self.values,
             relearn_ms=self.relearn_ms,
-            recentre_ms=self.recentre_ms,
             rows=rows,
         )
 
@@ -152,7 +150,6 @@ def read_press(folder: Path, press_id: str) -> PressHistory:
         np.array(table["mould_id"].to_pylist()),
         np.stack([table[spec.name].to_numpy().astype(np.float32) for spec in VALUES], axis=1),
         tuple(int(a) for a, kind in zip(at, kinds, strict=True) if kind == RELEARN),
-        tuple(int(a) for a, kind in zip(at, kinds, strict=True) if kind == RECENTRE),
     )
 
 

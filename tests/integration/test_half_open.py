@@ -29,8 +29,8 @@ Side = Literal["gateway", "cloud"]
 FOUND: dict[Side, str] = {"gateway": "broker_disconnected", "cloud": "ingest_disconnected"}
 ROWS = 3_000
 CHUNK_BYTES = 65_536
-FOUND_S_MAX = 6 * KEEP_ALIVE_S
-"""Only a bound on waiting; what is measured is printed and stands in the guide."""
+FOUND_S_MAX = 2.5 * KEEP_ALIVE_S
+"""A client notices within one and a half keep-alives, here within 20 s; the rest is for a busy machine."""
 
 
 class Proxy:

@@ -213,6 +213,11 @@ def judge(folder: Path, written: Written, fault: Fault, hit: tuple[str, int, int
     assert journal.epoch == str(EPOCH)
     assert journal.aliases() == written.aliases
     next_id = journal.bounds()[1]
+    counts = journal.counts()
+    damaged = [record for record in found.values() if record.is_gap and record.body.endswith(b" damaged")]
+    if damaged:
+        assert counts.records_damaged >= len(damaged), "damage is counted"
+        assert counts.damage_reports, "and told"
     for record_id, record in written.kept.items():
         back = found.get(record_id)
         if record_id not in touched:
