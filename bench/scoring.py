@@ -14,11 +14,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from bench.report import tell, wants_json
+from bench.report import bundle_and_json, tell
 from deploy import build_bundle
 from models.features.extract import extract
 from models.features.resample import resample
 from models.features.schema import index
+from models.runtime.baseline_tracks import STATE_INPUTS
 from models.runtime.bundle import Bundle, manifest_of, read_bundle, write_bundle
 from models.runtime.scorer import Scorer
 from models.training.export import TrainedHead
@@ -41,7 +42,8 @@ print(psutil.Process().memory_info().rss / 2**20)
 
 def main() -> None:
     whole = Press("bench", process=PP_CAP_4CAV, seed=SEED).cycle(20_000)
-    as_json, kept = wants_json(__doc__ or ""), resample(whole)
+    path, as_json = bundle_and_json(__doc__ or "", build_bundle.OUT)
+    kept = resample(whole)
     heads = [
         *build_bundle.simulated_heads(SEED, build_bundle.QUICK),
         *build_bundle.quality_heads(SEED, build_bundle.QUICK),
@@ -50,20 +52,28 @@ def main() -> None:
         quick_path = Path(folder) / "quick.zip"
         manifest = manifest_of(tuple(head.head for head in heads), seed=SEED)
         quick = write_bundle(quick_path, manifest, {head.head.file: head.model for head in heads})
-        path = build_bundle.OUT if build_bundle.OUT.exists() else quick_path
+        name, path = (str(path), path) if path.exists() else ("quick", quick_path)
         bundle, rss_mib = read_bundle(path), _rss_mib(path)
     vector, mould_ids = extract(kept), [kept.mould_id]
     scorer, quick_scorer = Scorer(_of_mould(bundle, kept.mould_id)), Scorer(_of_mould(quick, kept.mould_id))
-    one_us = _times_us(lambda: scorer.score([vector], mould_ids), REPEATS)
-    batch_us = _times_us(lambda: scorer.score([vector] * BATCH, mould_ids * BATCH), REPEATS // BATCH)
+    states = np.random.default_rng(SEED).normal(0, 0.5, (BATCH, len(STATE_INPUTS))).astype(np.float32)
+    scores = scorer.score([vector], mould_ids, states[:1])[0].values
+    one_us = _times_us(lambda: scorer.score([vector], mould_ids, states[:1]), REPEATS)
+    own_moulds = [next(iter(head.normals)) for head in bundle.manifest.heads if head.kind == "novelty"][:1]
+    own_scorer = Scorer(bundle)
+    own_us = _times_us(lambda: own_scorer.score([vector], own_moulds or mould_ids, states[:1]), REPEATS)
+    batch_us = _times_us(lambda: scorer.score([vector] * BATCH, mould_ids * BATCH, states), REPEATS // BATCH)
     quick_us = _median(_times_us(lambda: quick_scorer.score([vector], mould_ids), REPEATS))
     sklearn_us = _median(_times_us(_with_scikit_learn(heads, vector), FEW_REPEATS))
     tell(
         {
-            "bundle": str(path) if path == build_bundle.OUT else "quick",
+            "bundle": name,
+            "scores": len(scores),
             "heads": len(bundle.manifest.heads),
             "p50_us": _median(one_us),
             "p99_us": float(np.percentile(one_us, 99)),
+            "of_its_mould_p50_us": _median(own_us),
+            "of_its_mould_p99_us": float(np.percentile(own_us, 99)),
             "batch_us_per_shot": _median(batch_us) / BATCH,
             "sklearn_us": sklearn_us,
             "sklearn_ratio": sklearn_us / quick_us,

@@ -24,7 +24,7 @@ from models.runtime.baseline import Baselines, Standings, tracks_block
 
 META = "meta.json"
 RELEARN = "maintenance"
-"""After it a baseline is learnt anew. Of changed set points a gateway hears nothing, so nothing is made of them here."""
+"""After it a baseline is learnt anew. Of changed set points a gateway hears nothing: nothing is made of them here."""
 
 
 class HistoryError(ZhisanError):
