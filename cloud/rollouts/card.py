@@ -30,6 +30,10 @@ def _head(head: Head) -> dict[str, Any]:
         "moulds": sorted(head.normals),
         "thresholds": dict(head.thresholds),
         "threshold_basis": head.threshold_basis,
+        "abstain_above": head.abstain_above,
+        "reliability": {
+            name: [[each.rows, each.said, each.came] for each in bins] for name, bins in head.reliability.items()
+        },
         "trained_on": head.trained_on,
         "metrics": dict(head.metrics),
         "measured_on": head.measured_on,
@@ -38,7 +42,8 @@ def _head(head: Head) -> dict[str, Any]:
 
 def _training(manifest: Manifest) -> dict[str, Any]:
     """Of each mould the rows, and of some inputs of the first head the deciles around a press's median."""
-    wanted = manifest.heads[0].inputs[:DRIFT_FEATURES_SHOWN]
+    inputs = dict.fromkeys(name.partition("@")[0] for name in manifest.heads[0].inputs)
+    wanted = list(inputs)[:DRIFT_FEATURES_SHOWN]
     return {
         mould_id: {
             "rows": summary.rows,

@@ -1,6 +1,6 @@
 """What the pages of bundles show: model cards as bars and strips, guard figures as a chart. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from cloud.rollouts.shapes import RolloutDetailOut
 from cloud.web.charts import Chart, Limit, Line, Panel, Value
 from cloud.web.translation import Catalogue
 from contract.model_orders import Figures
+from contract.vocabulary import FAILURE_MODES
 
 VERDICTS: Final[Mapping[str, Verdict]] = {
     "true": "true",
@@ -16,16 +17,46 @@ VERDICTS: Final[Mapping[str, Verdict]] = {
     "maintenance_done": "maintenance_done",
 }
 STRIP_WIDTH: Final = 100.0
+AXIS: Final = 100.0
 COUNTED: Final = (("over", "over"), ("silent", "silent"), ("errors", "errors"))
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A figure; `share` is how long its bar is, None where it is no share of one."""
+    """A figure; `share` is how long its bar is, None where it is no share of one.
 
+    `mode` is the failure mode that it is of, empty where it is of all.
+    """
+
+    mode: str
     name: str
     value: float
     share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A bin of the reliability plot: what was said, what came, both as shares, and where it lies, 0 to 100."""
+
+    rows: int
+    said: float
+    came: float
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """The bins of one output; `mode` is empty for all modes together."""
+
+    mode: str
+    within: str
+    dots: tuple[Dot, ...]
+
+    @property
+    def line(self) -> str:
+        """The points of an SVG polyline."""
+        return " ".join(f"{dot.x},{dot.y}" for dot in self.dots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +71,15 @@ class Strip:
 
 def card_view(card: Mapping[str, Any]) -> dict[str, Any]:
     """A model card with its plots."""
-    heads = [{**head, "metrics": [_metric(*item) for item in head["metrics"].items()]} for head in card["heads"]]
+    heads = [
+        {
+            "abstain_above": None,
+            **head,
+            "metrics": [_metric(*item) for item in head["metrics"].items()],
+            "reliability": [_reliability(*item) for item in head.get("reliability", {}).items()],
+        }
+        for head in card["heads"]
+    ]
     training = {
         mould_id: {"rows": told["rows"], "strips": [_strip(*item) for item in told["deciles"].items()]}
         for mould_id, told in card["training"].items()
@@ -49,7 +88,19 @@ def card_view(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _metric(name: str, value: float) -> Metric:
-    return Metric(name, value, value if 0 <= value <= 1 else None)
+    mode, _, measure = name.partition(".")
+    share = value if 0 <= value <= 1 else None
+    return Metric(mode, measure, value, share) if mode in FAILURE_MODES else Metric("", name, value, share)
+
+
+def _reliability(name: str, bins: Sequence[tuple[int, float, float]]) -> Reliability:
+    """Both axes by the root: failures are rare, and what matters lies near nought."""
+    mode, _, within = name.partition("@")
+    dots = [
+        Dot(rows, said, came, round(AXIS * said**0.5, 1), round(AXIS - AXIS * came**0.5, 1))
+        for rows, said, came in bins
+    ]
+    return Reliability("" if mode == "all" else mode, within, tuple(dots))
 
 
 def _strip(name: str, edges: list[float]) -> Strip:

@@ -95,6 +95,10 @@ class _Words:
     def mode(self, mode: str) -> str:
         return wording.mode_name(self._t, mode)
 
+    def measure(self, name: str) -> str:
+        """See `wording.measure_name`."""
+        return wording.measure_name(self._t, name)
+
     def advice(self, mode: str) -> str | None:
         return wording.mode_advice(self._t, mode)
 

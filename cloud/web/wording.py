@@ -9,8 +9,15 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 def mode_name(t: Catalogue, mode: str) -> str:
-    """A failure mode's name."""
-    return t.find(f"mode.{mode}.name") or spaced(mode)
+    """A failure mode's name; `check_ring_wear@72h` is told with its horizon."""
+    own, _, horizon = mode.partition("@")
+    name = t.find(f"mode.{own}.name") or spaced(own)
+    return t("mode_within", mode=name, hours=horizon.removesuffix("h")) if horizon else name
+
+
+def measure_name(t: Catalogue, measure: str) -> str:
+    """What a figure of a model card measures."""
+    return t.find(f"measure.{measure.replace('.', '_')}") or spaced(measure)
 
 
 def mode_advice(t: Catalogue, mode: str) -> str | None:

@@ -249,6 +249,29 @@ def test_a_feature_that_stays_away_is_named(tmp_path: Path) -> None:
     assert figures(roster, "p-1", good).missing == ("CycleTime",)  # type: ignore[attr-defined]
 
 
+def test_a_channel_that_froze_is_told_as_drift_and_named(tmp_path: Path) -> None:
+    good = loaded(tmp_path)
+    roster = roster_of(tmp_path, good, default=Assignment(champion=good.bundle_id))
+    for number in range(300):
+        frozen = {**shot("p-1", number).parameters} | ({"CushionStroke": 5.0} if number > 60 else {})
+        scored(roster, Shot("p-1", number, frozen, mould_id=MOULD))
+    told = figures(roster, "p-1", good)
+    assert (told.drift_worst, told.drifted_share, told.strange_share) == ("CushionStroke", 0.5, 0)  # type: ignore[attr-defined]
+    assert told.missing == ()  # type: ignore[attr-defined]
+
+
+def test_scores_that_wander_over_their_threshold_and_scores_that_stay_away_are_counted(tmp_path: Path) -> None:
+    """How scores are spread is not watched otherwise: no summary of them is in a bundle."""
+    good = loaded(tmp_path)
+    roster = roster_of(tmp_path, good, default=Assignment(champion=good.bundle_id))
+    for number in range(100):
+        moved = {"CushionStroke": 5.0 + 0.1 * number, "CycleTime": 20.0}
+        scored(roster, Shot("p-1", number, moved, mould_id=MOULD if number % 4 else "unknown"))
+    told = figures(roster, "p-1", good)
+    assert (told.shots, told.silent) == (100, 25)  # type: ignore[attr-defined]
+    assert told.over > 30  # type: ignore[attr-defined]
+
+
 class World:
     """A desk over real folders; the cloud is a dictionary of files."""
 
@@ -364,6 +387,18 @@ def _other_key(path: Path) -> None:
     sign_bundle(path, path, load_private(path.parent / "stranger.pem"))
 
 
+def _failing(path: Path) -> None:
+    """An honest bundle whose model the runtime fails on, with its own golden rows."""
+    made = rollout_bundles.head("failing")
+    long = made.head.golden[0].model_copy(update={"inputs": (5.0, 1_000.0)})
+    write_bundle(
+        path,
+        manifest_of((made.head.model_copy(update={"golden": (long,)}),), seed=2, training=rollout_bundles.training()),
+        {made.head.file: made.model},
+    )
+    sign_bundle(path, path, load_private(path.parent / "key.pem"))
+
+
 def _golden(manifest: dict[str, object]) -> None:
     manifest["heads"][0]["golden"][0]["outputs"] = [0.5]  # type: ignore[index]
 
@@ -375,6 +410,7 @@ REFUSALS: dict[str, tuple[Callable[[Path], None], bool, str]] = {
     "too new": (_rewritten(lambda m: m.update(schema_version=99)), True, "is too new: schema 99"),
     "other features": (_rewritten(lambda m: m.update(features_hash="0" * 16)), True, "is for other features"),
     "wrong answers": (_rewritten(_golden), True, "does not give its golden outputs"),
+    "failing": (_failing, True, "fails when it is tried"),
     "no zip": (lambda path: path.write_bytes(b"x" * 50), True, "no whole zip file"),
 }
 

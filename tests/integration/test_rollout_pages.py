@@ -54,7 +54,8 @@ async def test_registry_card_and_trial_are_shown(world: World, language: str) ->
     assert f"/models/trials/{rollout_id}" in registry
     assert "m2" in registry
     card = await page(world, f"/models/bundles/{bundle_id}", headers, language)
-    assert "roc_auc" in card
+    assert {"en": "area under the ROC curve", "zh-CN": "ROC 曲线下面积"}[language] in card
+    assert 'class="plot"' not in card, "nothing is known of its reliability"
     assert "a test" in card
     assert card.count('class="limit"') == 18, "nine deciles of two features"
     shown = await page(world, f"/models/trials/{rollout_id}", headers, language)

@@ -7,13 +7,13 @@ import pytest
 
 from contract.shot import FloatArray, Shot
 from contract.vocabulary import PARAMETERS
-from edge_agent.models.baselines import BaselineStore
+from edge_agent.models.baselines import FILE_BYTES_MAX, BaselineStore
 from edge_agent.models.lineup import Lineup
 from edge_agent.models.loaded import load
 from edge_agent.models.roster import Roster
 from models.features.extract import extract
 from models.features.schema import index
-from models.runtime.baseline import Baselines, Options, Standings
+from models.runtime.baseline import Baselines, Options, Standings, state_index
 from models.runtime.bundle import write_bundle
 from tests.rollout_bundles import MODE, many_heads
 
@@ -80,6 +80,39 @@ def test_every_shot_is_scored_while_a_baseline_fails(tmp_path: Path, store: Base
     assert of_states in first.values
     assert second.values.keys() == first.values.keys() - {of_states}
     assert "QualityProbability/ok" in second.values
+
+
+def test_curves_on_another_grid_are_measured_on_that_of_the_references(tmp_path: Path) -> None:
+    """A gateway may be set to keep its curves every 20 ms."""
+
+    def ramp(number: int, interval_s: float) -> Shot:
+        curves = {"InjectionPressure": np.arange(0, 3, interval_s, dtype=np.float32) * (100 + number % 3)}
+        parameters = shot("p", number).parameters | {"InjectionTime": 1.0, "HoldTime": 1.5}
+        return Shot("p", number * CYCLE_MS, parameters, curves, interval_s, mould_id="M")
+
+    options = Options(settle_shots=0, learn_shots=120, recentre_shots=5, ripen_every=0)
+    found = []
+    for interval_s in (0.005, 0.02):
+        store = BaselineStore(tmp_path, Baselines(options=options))
+        for number in range(125):
+            one = ramp(number, interval_s)
+            (state,) = store.states([one], [extract(ramp(number, 0.005))])
+        found.append(state)
+    residual = state_index("InjectionPressure.HoldResidual@z")
+    assert np.isfinite(found[0][residual])
+    np.testing.assert_allclose(found[1], found[0], rtol=0.1, atol=0.1)
+
+
+def test_a_file_that_no_baseline_fills_is_left_unread(tmp_path: Path, store: BaselineStore) -> None:
+    learn(store, "p-1")
+    store.save()
+    folder = tmp_path / "baselines"
+    with (folder / "p-0.baseline").open("wb") as huge:
+        huge.truncate(FILE_BYTES_MAX + 1)
+    (folder / "p-2.baseline").mkdir()
+    again = BaselineStore(folder, Baselines(options=OPTIONS))
+    again.restore()
+    assert silent(again, shot("p-1", 30)) == [False]
 
 
 def test_a_baseline_that_cannot_be_stored_keeps_no_other_from_the_disk(
