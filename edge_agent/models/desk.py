@@ -171,6 +171,7 @@ class ModelDesk:
         if order is None:
             return True
         if self._roster.lineup.revision != order.revision:
+            self._relearn(order)  # a repair waits for no download
             loaded = await self._bring(order)
             if order is not self._order:
                 self._wake.set()
@@ -178,7 +179,6 @@ class ModelDesk:
             if loaded is None:
                 self._tell()
                 return False
-            self._relearn(order)
             before, seen = self._roster.lineup.revision, self._roster.seen
             self._roster.replace(lambda old: following(old, order, loaded, seen, self._is_trusted(order)))
             log.info("lineup_replaced", revision=order.revision, before=before, loaded=sorted(loaded))

@@ -37,5 +37,5 @@ def test_modes_with_a_horizon_and_measures_have_names(language: str) -> None:
     t = load_catalogues()[language]
     assert "72" in mode_name(t, "check_ring_wear@72h")
     assert "@" not in mode_name(t, "check_ring_wear@72h")
-    assert measure_name(t, "rmse_h.last_week") != "rmse h last week"
-    assert measure_name(t, "of_a_customer") == "of a customer"
+    assert measure_name(t, "rmse_h.last_week") != "Rmse h last week"
+    assert measure_name(t, "of_a_customer") == "Of a customer"
