@@ -65,6 +65,30 @@ async def test_registry_card_and_trial_are_shown(world: World, language: str) ->
     assert chart["panels"][0]["series"][0]["values"] == [2.5]
 
 
+async def test_what_drifts_freezes_and_stays_away_on_a_press_is_named_on_the_trial_s_page(world: World) -> None:
+    headers, _ = await engineer(world)
+    bundle_id = await world.bundle_id()
+    begun = await world.post("/rollouts", 201, bundle_id=bundle_id, why="to see it")
+    order = await world.keep()
+    figures = Figures(
+        shots=200,
+        silent=20,
+        drifted_share=0.25,
+        strange_share=0.125,
+        drift_worst="CycleTime",
+        drift_psi=4.13,
+        missing=("CushionStroke", "OilTemperature"),
+    )
+    await world.report(order, "f" * 12, {bundle_id: figures})
+    await world.keep()
+    shown = await page(world, f"/models/trials/{begun['rollout_id']}", headers)
+    row = " ".join(re.sub("<[^>]*>", " ", shown.split('<th scope="row"')[1].split("</tr>")[0]).split())
+    print(row)
+    assert row.endswith("Cushion, Oil temperature")
+    told = (await world.get("/gateways"))[0]["presses"]
+    print(told)
+
+
 async def test_an_engineer_uploads_tries_advances_and_stops(world: World) -> None:
     headers, form = await engineer(world)
     files = {"bundle": ("b.zip", world.bundle(), "application/zip")}
