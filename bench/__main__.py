@@ -5,6 +5,7 @@ Without names those that need no data of others and no more than about a minute.
 - `python -m bench.faults` (`make faults SHOTS=5000` is the quick look) and `python -m bench.backlog`, `--outage` too:
   the real programs for many minutes;
 - `python -m bench.peers` (`make bench-peers`): other software under the same faults, half an hour, and installs it;
+- `python -m bench.press_splits --history DIR` (10 min): needs a history;
 - `python -m bench.cmapss` (2 min) and `python -m bench.table_quality` (more than 3): public data, see `ZHISAN_DATA`.
 """
 

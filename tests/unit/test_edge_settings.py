@@ -49,6 +49,8 @@ def test_defaults_need_only_the_gateway_s_name_and_folder(tmp_path: Path) -> Non
         (GOOD + "[uplink]\nrecord_max = 1\n", "uplink.record_max: unknown key"),
         (GOOD + "[uplink]\nrecords_max = 0\n", "uplink.records_max"),
         (GOOD.replace('"north"', '"no rth"'), "gateway.plant"),
+        (GOOD.replace('"gw-1"', '"gw/1"'), "gateway.id"),
+        (GOOD.replace('"gw-1"', '"gw+1"'), "gateway.id"),
         (GOOD.replace("state_dir", "# state_dir"), "gateway.state_dir: Field required"),
         (GOOD + '[[sources.opcua]]\npress = "a"\nurl = "http://x"\n', "sources.opcua.0.url"),
         (
