@@ -137,10 +137,6 @@ def fetch(calls: CloudCalls, folder: Path, asked: Mapping[str, Any]) -> dict[str
         return _figures(folder, about, new_shots=0, seconds=0.0)
     started_s = time.monotonic()
     wanted = {name_of(press.plant_id, press.press_id): press for press in answer.presses if press.shots}
-    if not wanted:
-        raise FetchError(
-            f"{asked['cloud']} has no shots of plant {asked['plant'] or '(any)'} with this version's features"
-        )
     left = {name: press for name, press in wanted.items() if not _shots_path(folder, name).exists()}
     _check_space(folder, sum(press.shots for press in left.values()))
     progress = _Progress(len(wanted), len(left), sum(press.shots for press in left.values()))
@@ -148,7 +144,7 @@ def fetch(calls: CloudCalls, folder: Path, asked: Mapping[str, Any]) -> dict[str
         pages = _pages(calls, press.plant_id, press.press_id, after_ms=asked["after_ms"], until_ms=answer.at_ms)
         _write_shots(_shots_path(folder, name), name, _told(pages, progress))
         progress.press_done()
-    shots = {name: _rows(_shots_path(folder, name)) for name in wanted}
+    shots = {name: _rows(_shots_path(folder, name)) for name in wanted if _shots_path(folder, name).exists()}
     _write_truth(folder, answer, {(press.plant_id, press.press_id): name for name, press in wanted.items()})
     about = _finished(folder, about, answer, shots)
     return _figures(folder, about, new_shots=progress.shots, seconds=time.monotonic() - started_s)
@@ -190,6 +186,10 @@ def _begun(calls: CloudCalls, folder: Path, asked: Mapping[str, Any]) -> tuple[d
                 f"{asked['cloud']} knows other features ({answer.features_hash}) than this program ({FEATURES_HASH}):"
                 " bring both to one version"
             )
+        if not any(press.shots for press in answer.presses):  # nothing is begun: there may be some tomorrow
+            raise FetchError(
+                f"{asked['cloud']} has no shots of plant {asked['plant'] or '(any)'} with this version's features"
+            )
         hashes = {"features_hash": FEATURES_HASH, "values_hash": VALUES_HASH}
         about = {"source": SOURCE, **asked, **hashes, "is_complete": False, "answer": answer.model_dump()}
         _write_meta(folder, about)
@@ -220,15 +220,17 @@ def _pages(calls: CloudCalls, plant_id: str, press_id: str, *, after_ms: int, un
 
 
 def _write_shots(path: Path, name: str, pages: Iterator[pa.Table]) -> None:
-    """The press's file, whole or not at all."""
+    """The press's file, whole or not at all; none of a press whose clock is ahead and that has no shots by now."""
     path.parent.mkdir(exist_ok=True)
-    draft = _draft(path)
+    draft, rows = _draft(path), 0
     try:
         with pq.ParquetWriter(draft, SHOTS, compression="zstd", use_dictionary=["press_id", "mould_id"]) as writer:
             for page in pages:
                 own = page.append_column("press_id", pa.array([name] * len(page), pa.string()))
                 writer.write_table(own.select(SHOTS.names).cast(SHOTS))
-        draft.replace(path)
+                rows += len(page)
+        if rows:
+            draft.replace(path)
     except (KeyError, pa.ArrowInvalid) as error:
         raise FetchError(f"the shots of {name} lack columns: the cloud is of another version") from error
     finally:

@@ -115,6 +115,7 @@ async def test_who_may_not_see_it_gets_nothing_and_is_told_why(
             out = tmp_path / key[-6:]
             assert await to_thread.run_sync(fetch_history.main, ["--cloud", url, "--out", str(out)]) == 1
             assert word in capsys.readouterr().err
+            assert not any(out.iterdir()), "nothing is begun: the same command may find some tomorrow"
     monkeypatch.delenv(fetch_history.KEY_VARIABLE)
     for options, word in (
         (["--cloud", "http://elsewhere.example"], "no API key"),
