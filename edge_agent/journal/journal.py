@@ -69,7 +69,7 @@ class Alias:
 
 @dataclass(slots=True)
 class JournalCounts:
-    """How full the journal is, and what it gave up or found damaged since the program started.
+    """How full the journal is, what it ever gave up, and what it found damaged since the program started.
 
     `size_bytes` is about what the content of the kept records takes. `damage_reports` are for people, newest last.
     """

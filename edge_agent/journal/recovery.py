@@ -61,6 +61,8 @@ def recover(folder: Path, new_epoch: str) -> Recovered:
         # Whatever became of the frames: an alias that was given is never given to another metric.
         result.state.add_aliases(list(kept_aside[0].aliases.values()))
         result.state.next_id = max(result.state.next_id, kept_aside[0].next_id)
+        result.state.curves_dropped = max(result.state.curves_dropped, kept_aside[0].curves_dropped)
+        result.state.records_thinned = max(result.state.records_thinned, kept_aside[0].records_thinned)
         if not found or kept_aside[1] > found[-1].number:
             result.state.next_id += RECORDS_MAX
             result.state.bd_seq = (result.state.bd_seq + BD_SEQ_SKIPPED) % 256

@@ -69,6 +69,7 @@ class SegmentJournal:
         self._is_suspect = False
         self._tails_cut = 0
         self._damaged = RangeSet()
+        self._given_up_noted = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = self._disk.lock(folder / LOCK_FILE)
@@ -76,7 +77,8 @@ class SegmentJournal:
                 self._disk.unlink(path)
             found = recover(folder, str(new_epoch))
             self._state, self._segments, self._reports = found.state, found.segments, found.reports
-            self._space = Space(folder, self._disk, size_bytes_max, self._segments, make_gap, mark_curves)
+            self._space = Space(folder, self._disk, size_bytes_max, self._state, self._segments, make_gap, mark_curves)
+            self._given_up_noted = self._given_up
             self._begin(found)
         except BlockingIOError as error:
             raise JournalError(f"journal {folder}: another program has it open") from error
@@ -128,7 +130,13 @@ class SegmentJournal:
             if new.source_id:
                 state.positions[new.source_id] = new.position
         state.next_id = first + len(records)
+        if self._given_up != self._given_up_noted:
+            self._keep_snapshot_aside()
         return first
+
+    @property
+    def _given_up(self) -> int:
+        return self._state.curves_dropped + self._state.records_thinned
 
     def read(self, first: int, last: int, *, limit: int) -> list[Record]:
         """The kept records of `first`..`last`, gap records for what is damaged; see the port."""
@@ -269,8 +277,8 @@ class SegmentJournal:
         return JournalCounts(
             kept_count(self._state.forgotten, first, next_id - 1),
             size_bytes,
-            self._space.curves_dropped,
-            self._space.records_thinned,
+            self._state.curves_dropped,
+            self._state.records_thinned,
             self._damaged.count(),
             self._tails_cut,
             tuple(self._reports),
@@ -370,6 +378,7 @@ class SegmentJournal:
         """The second copy of what the head of the last segment says; a full disk leaves the older one."""
         snapshot = states.encode_snapshot(self._state, self._segments[-1].number)
         self._space.snapshot_bytes = len(snapshot)
+        self._given_up_noted = self._given_up
         try:
             put_whole(self._disk, self._folder / SNAPSHOT_FILE, snapshot)
         except OSError as error:

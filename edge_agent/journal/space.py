@@ -11,6 +11,7 @@ from contract.ranges import RangeSet
 from edge_agent.journal.disk import Disk, put_whole, read_what_is_readable
 from edge_agent.journal.giving_up import Loss, MakeMetrics, choose, rewrite
 from edge_agent.journal.segment import Segment
+from edge_agent.journal.state import State
 
 SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX = 64 * 1024, 8 * 2**20
 SEGMENTS_IN_BOUND = 16
@@ -28,7 +29,7 @@ def segment_bytes_of(size_bytes_max: int) -> int:
 
 
 class Space:
-    """Keeps the files of `segments` within `size_bytes_max`, a reserve of two segments included.
+    """Keeps the files of `segments` within `size_bytes_max`, a reserve of two segments included; `state` counts losses.
 
     Segments become smaller by being written again beside the old file, which takes room before it gives any: on a full
     disk that room is the reserve, given back for the moment and taken again at once.
@@ -39,12 +40,14 @@ class Space:
         folder: Path,
         disk: Disk,
         size_bytes_max: int,
+        state: State,
         segments: list[Segment],
         make_gap: MakeMetrics,
         mark_curves: MakeMetrics,
     ) -> None:
         self._folder = folder
         self._disk = disk
+        self._state = state
         self._segments = segments
         self._make_gap = make_gap
         self._mark_curves = mark_curves
@@ -52,7 +55,6 @@ class Space:
         self._reserve_bytes = RESERVED_SEGMENTS * self._segment_bytes
         self._capacity = size_bytes_max - self._reserve_bytes
         self.snapshot_bytes = 0
-        self.curves_dropped = self.records_thinned = 0
 
     @property
     def largest_write(self) -> int:
@@ -161,8 +163,8 @@ class Space:
             return True
         put_whole(self._disk, segment.path, smaller.data)
         self._segments[self._segments.index(segment)] = smaller.segment
-        self.curves_dropped += smaller.curves_dropped
-        self.records_thinned += smaller.records_thinned
+        self._state.curves_dropped += smaller.curves_dropped
+        self._state.records_thinned += smaller.records_thinned
         log.warning(
             "journal_gave_up", what=loss.value, file=segment.path.name, freed_bytes=segment.size - smaller.segment.size
         )

@@ -34,6 +34,12 @@ class State:
     """What was forgotten in earlier epochs and never comes back."""
     readable_from: int = 1
     """Records under it are damaged as a whole: the aliases that they were written with are lost."""
+    curves_dropped: int = 0
+    records_thinned: int = 0
+    """What was given up for want of room, ever: the cloud must hear of it even if the program was restarted since.
+
+    No frame says it, but the next snapshot does.
+    """
 
     def forget(self, first: int, last: int) -> None:
         """Note ids as forgotten, as far as they were given and can be noted."""
@@ -110,6 +116,8 @@ def encode_snapshot(state: State, segment: int) -> bytes:
         "gone": list(state.gone),
         "epoch_first": state.epoch_first,
         "readable_from": state.readable_from,
+        "curves_dropped": state.curves_dropped,
+        "records_thinned": state.records_thinned,
     }
     return state.frame(Kind.SNAPSHOT, encode_json(content))
 
@@ -126,6 +134,8 @@ def decode_snapshot(frame: Frame) -> tuple[State, int]:
         gone=RangeSet((first, last) for first, last in content["gone"]),
         epoch_first=content["epoch_first"],
         readable_from=content["readable_from"],
+        curves_dropped=content.get("curves_dropped", 0),
+        records_thinned=content.get("records_thinned", 0),
     )
     state.add_aliases([Alias(*row) for row in content["aliases"]])
     return state, content["segment"]

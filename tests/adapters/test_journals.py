@@ -208,6 +208,10 @@ def test_a_full_journal_gives_up_curves_first_then_every_second_of_the_oldest_an
     journal.close()
     journal = segment_journal(folder, size_mb=1)
     assert journal.read(1, 6_000, limit=6_000) == kept, "and all of it is durable"
+    again = journal.counts()
+    assert (again.curves_dropped, again.records_thinned) == (counts.curves_dropped, counts.records_thinned), (
+        "counts too"
+    )
     journal.forget(6_001, RangeSet())
     assert journal.append([new(1, size=200, curves=8_000)]) == 6_001, "recovery is automatic when space returns"
     journal.close()

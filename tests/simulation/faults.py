@@ -39,6 +39,7 @@ async def _duplication(world: World, _gateway: Gateway, fault: Fault) -> None:
 
 
 async def _reordering(world: World, _gateway: Gateway, fault: Fault) -> None:
+    world.truth.is_reordered = True
     world.broker.weather.reordering = 0.5 * fault.strength
     await anyio.sleep(fault.length_s)
     world.broker.weather.reordering = 0.0

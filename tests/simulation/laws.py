@@ -36,10 +36,18 @@ class Truth:
         """On a host's disk that was put back to an older state, when its gateway may have forgotten it."""
         self.rewound: set[str] = set()
         """Epochs whose journal was put back to an older state, so that ids are given twice."""
+        self.newest: dict[str, int] = {}
+        """The last cycle of each press that any journal has taken."""
+        self.newest_id: dict[str, int] = {}
+        """The last id of each epoch."""
+        self.newest_live: dict[tuple[str, str], int] = {}
+        """The last id of each epoch and press that came to a host as it was made, not as history."""
+        self.is_reordered = False
+        """The network has begun to deliver out of order: how things arrive says nothing any more."""
         self.thrown: list[ViolationError] = []
 
     def appended(self, epoch: str, first: int, records: Sequence[NewRecord]) -> None:
-        """A journal has taken records, in order."""
+        """A journal has taken records: of each press the next cycles, in order, under ids that rise."""
         for record_id, record in enumerate(records, first):
             if record.is_gap:  # stands for a shot that was never accepted
                 continue
@@ -49,8 +57,32 @@ class Truth:
             before = self.accepted.get(shot)
             if before is not None:
                 self.broken(f"{shot} was taken twice")
+            self._judge_order(shot, name)
             self.records[name] = shot
             self.accepted[shot] = name
+
+    def _judge_order(self, shot: Shot, name: tuple[str, int]) -> None:
+        (press_id, number), (epoch, record_id) = shot, name
+        before = self.newest.get(press_id, number - 1)
+        if number != before + 1:
+            self.broken(f"{shot} was taken next to cycle {before}")
+        if record_id <= self.newest_id.get(epoch, 0) and epoch not in self.rewound:
+            self.broken(f"record {record_id} of {epoch} was given behind a later one")
+        self.newest[press_id], self.newest_id[epoch] = number, record_id
+
+    def arrived(self, record: IncomingShot) -> None:
+        """A host has stored a shot: by the id that its journal gave it, and live ones of a press in order."""
+        press_id, epoch = record.scored.shot.press_id, record.epoch
+        if epoch in self.rewound:
+            return
+        shot = press_id, record.scored.shot.cycle_counter or 0
+        if self.records.get((epoch, record.record_id)) != shot:
+            self.broken(f"{shot} was stored as record {record.record_id} of {epoch}, which it is not")
+        if record.is_historical or self.is_reordered:
+            return
+        if record.record_id <= self.newest_live.get((epoch, press_id), 0):
+            self.broken(f"{shot}, live, was stored behind a later one")
+        self.newest_live[epoch, press_id] = record.record_id
 
     def broken(self, what: str) -> None:
         """Note it, since a program may swallow an exception, and raise it."""
@@ -138,6 +170,7 @@ class JudgedStore(MemoryStore):
             self.truth.broken(f"{shot} was stored twice")
         if shot not in self.truth.accepted:
             self.truth.broken(f"{shot} was stored before any journal had it")
+        self.truth.arrived(record)
         self.truth.stored[shot] = row_id
 
 
@@ -156,10 +189,3 @@ def judge_the_end(truth: Truth, store: MemoryStore, gateway: GatewayKey, waiting
         missing.append((shot, epoch[-6:], record_id))
     if missing:
         truth.broken(f"{len(missing)} shots are nowhere: {missing[:5]}")
-    by_record: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for (press_id, number), (epoch, record_id) in truth.accepted.items():
-        by_record.setdefault((epoch, press_id), []).append((record_id, number))
-    for (epoch, press_id), pairs in by_record.items():
-        numbers = [number for _, number in sorted(pairs)]
-        if numbers != sorted(numbers) and epoch not in truth.rewound:
-            truth.broken(f"records of {press_id} are not in the order of its cycles")

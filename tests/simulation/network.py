@@ -153,8 +153,8 @@ class SimBroker:
         held_down, connection.held_down = connection.held_down, []
         for work, arguments in held_up:
             self._up(connection, work, *arguments)
-        for work, arguments in held_down:
-            self._loop.call_later(self._delay_s(), self._arrive, connection, work, arguments)
+        for work, arguments in held_down:  # at once: what is on its way behind them may not overtake them
+            self._arrive(connection, work, arguments)
 
     # inside
 

@@ -9,6 +9,8 @@ from cloud.ingest.service import Ingest
 from cloud.telemetry.store import GatewayKey, IncomingGap, IncomingShot
 from contract.commit import Commit
 from contract.ranges import RangeSet
+from edge_agent.pipeline import Pipeline
+from edge_agent.sources.source import Delivery
 from edge_agent.uplink.uplink import Uplink
 from edge_agent.uplink.window import Fetch, Window
 from tests.simulation.laws import JudgedStore
@@ -90,6 +92,33 @@ class TrustsAnyCommit(Gateway):
     """Ids given twice after a backup was put back."""
 
     window_type = _TrustingWindow
+
+
+class _BackwardsPipeline(Pipeline):
+    """Takes what waits in its queue from the wrong end."""
+
+    async def _next_batch(self) -> list[Delivery]:
+        return (await super()._next_batch())[::-1]
+
+
+class AppendsBackwards(Gateway):
+    """Order lost before the journal."""
+
+    pipeline_type = _BackwardsPipeline
+
+
+class _BackwardsIngest(Ingest):
+    """Stores what has come together from the wrong end."""
+
+    async def _store_one(self, result: Digest) -> None:
+        result.records.reverse()
+        await super()._store_one(result)
+
+
+class StoresBackwards(Host):
+    """Order lost in the cloud."""
+
+    ingest_type = _BackwardsIngest
 
 
 class _BoundlessWindow(Window):

@@ -70,6 +70,8 @@ def test_disks_that_are_replaced_or_put_back_break_no_promise(kind: str) -> None
         (planted.ForgetsWhatItHas, Gateway),
         (Host, planted.TrustsAnyCommit),
         (Host, planted.KeepsNoBound),
+        (Host, planted.AppendsBackwards),
+        (planted.StoresBackwards, Gateway),
     ],
     ids=lambda part: part.__name__,
 )

@@ -113,6 +113,7 @@ class Gateway(Node):
 
     uplink_type: type[Uplink] = Uplink
     window_type: type[Window] = Window
+    pipeline_type: type[Pipeline] = Pipeline
     confirmation: Confirmation = "commit"
 
     def __init__(self, world: "World", name: str, sources: list[Source]) -> None:
@@ -157,7 +158,7 @@ class Gateway(Node):
             node_properties=[],
             confirmation=self.confirmation,
         )
-        pipeline = Pipeline(
+        pipeline = self.pipeline_type(
             thread, aliases, None, self.health, uplink.appended, curve_interval_s=0.1, curve_samples_max=100
         )
         positions = self.journal.positions()
