@@ -76,14 +76,16 @@ class State:
                 if stored.source_id:
                     self.positions[stored.source_id] = stored.position
             case Kind.FORGET:
-                for first, last in decode_ranges(payload):
-                    self.forget(first, last)
+                for first, last in decode_ranges(payload):  # ids that a later snapshot knows were perhaps not given yet
+                    self.forget(first, min(last, header.record_id - 1))
             case Kind.RECALL:
                 self.recall(decode_ranges(payload)[0][0])
             case Kind.ALIASES:
                 self.add_aliases([Alias(*row) for row in decode_json(payload)])
             case Kind.EPOCH:
-                self.begin_epoch(**decode_json(payload))
+                content = decode_json(payload)
+                if content["epoch"] != self.epoch:  # a later snapshot is in it already, and has forgotten more since
+                    self.begin_epoch(**content)
 
     def frame(self, kind: Kind, payload: bytes = b"") -> bytes:
         """A frame that changes the journal's knowledge, under the numbers of now."""
