@@ -18,6 +18,7 @@ from cloud.core.live import Topic, wait_for_change
 from cloud.gateways import broker_files, repository
 from cloud.gateways.authority import key_pem_of, write_file
 from cloud.gateways.broker_files import BrokerFolders
+from cloud.gateways.cutting_off import CuttingOff, GatewayName
 from cloud.gateways.registry import GatewayRegistry
 from cloud.gateways.service import GatewayIdentities
 from contract.gateway_identity import subject_of
@@ -30,10 +31,12 @@ AT_LEAST_EVERY_S = 24 * 3600.0
 """The revocation list lasts CRL_DAYS: a day without a change, or six without this program, do no harm."""
 RELOAD_S_MAX = 10.0
 EVICTION_AFTER_S, DISTANT_EVICTION_AFTER_S = 0.5, 40.0
-"""When a revoked gateway is cut off: as soon as the broker was told, or when a distant one has fetched its files."""
+"""When a revoked gateway is cut off: as soon as the broker was told, or when a distant one has fetched its files.
+
+The second is longer than a round of `deploy.mosquitto.watch` at its slowest, and within the promised minute.
+"""
 EVICTED_WITHIN_MS = 10 * 60_000
 """What was revoked longer ago has been cut off before this program's start."""
-EVICTIONS_MAX, EVICTIONS_AT_ONCE = 1_000, 8
 EVICTION_S_MAX = 5.0
 EVICTION_LIFE_MS = 10 * 60_000
 log = structlog.get_logger()
@@ -127,16 +130,19 @@ class BrokerKeeper:
         self._reload = reload
         self._broker_names = broker_names
         self._seen: frozenset[str] = frozenset()
+        self._cutting_off = CuttingOff(self._evict, clock)
 
     async def run(self) -> None:
         """Serve until cancelled; at once after each change, and once a day."""
-        while True:
-            version = self._changed.version
-            await self.keep()
-            await wait_for_change(self._changed, version, at_most_s=AT_LEAST_EVERY_S)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._cutting_off.run, name="gateways.cutting_off")
+            while True:
+                version = self._changed.version
+                await self.keep()
+                await wait_for_change(self._changed, version, at_most_s=AT_LEAST_EVERY_S)
 
     async def keep(self) -> None:
-        """Bring the broker in line with the tables once."""
+        """Bring the broker in line with the tables once; who is to be cut off is planned, and not waited for."""
         now_ms = self._clock.utc_ms()
         async with self._database.transaction() as session:
             await self._identities.prune(session, now_ms)
@@ -154,8 +160,8 @@ class BrokerKeeper:
         )
         self._seen = frozenset(row.serial for row in revoked)
         if gone:
-            await anyio.sleep(EVICTION_AFTER_S if self._reload.is_local else DISTANT_EVICTION_AFTER_S)
-            await self._evict_all(gone[:EVICTIONS_MAX])
+            in_s = EVICTION_AFTER_S if self._reload.is_local else DISTANT_EVICTION_AFTER_S
+            self._cutting_off.plan(gone, in_s=in_s)
         log.info("broker_lists_written", gateways=len(standing), revoked=len(revoked), cut_off=len(gone))
 
     def prepare(self) -> None:
@@ -183,22 +189,17 @@ class BrokerKeeper:
             now_ms=now_ms,
         )
 
-    async def _evict_all(self, gateways: Sequence[tuple[str, str]]) -> None:
-        limiter = anyio.CapacityLimiter(EVICTIONS_AT_ONCE)
-        async with anyio.create_task_group() as tasks:
-            for plant_id, gateway_id in gateways:
-                tasks.start_soon(self._evict, plant_id, gateway_id, limiter, name=f"evict {plant_id}/{gateway_id}")
-
-    async def _evict(self, plant_id: str, gateway_id: str, limiter: anyio.CapacityLimiter) -> None:
+    async def _evict(self, gateway: GatewayName) -> None:
         """Connect once in the gateway's place; its own connection ends with that."""
-        async with limiter:
-            with TemporaryDirectory(prefix=".evict-", dir=self._folders.host) as folder:
-                settings = await to_thread.run_sync(self._stand_in, Path(folder), subject_of(plant_id, gateway_id))
-                link = PahoLink(settings, subject_of(plant_id, gateway_id), lambda: None)
-                outcome = "no answer"
-                async with link:
-                    with anyio.move_on_after(EVICTION_S_MAX):
-                        outcome = await _outcome(link)
+        subject = subject_of(*gateway)
+        with TemporaryDirectory(prefix=".evict-", dir=self._folders.host) as folder:
+            settings = await to_thread.run_sync(self._stand_in, Path(folder), subject)
+            link = PahoLink(settings, subject, lambda: None)
+            outcome = "no answer"
+            async with link:
+                with anyio.move_on_after(EVICTION_S_MAX):
+                    outcome = await _outcome(link)
+        plant_id, gateway_id = gateway
         log.info("gateway_cut_off", plant=plant_id, gateway=gateway_id, outcome=outcome)
 
     def _stand_in(self, folder: Path, subject: str) -> BrokerSettings:

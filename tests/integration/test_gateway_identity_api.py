@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from cryptography import x509
@@ -16,9 +17,10 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from cloud.core.access import Role
 from cloud.gateways.domain import CLOCK_OFF_MS_MAX, DAY_MS, GatewayRules
+from cloud.gateways.jobs import DISTANT_EVICTION_AFTER_S
 from contract.gateway_identity import renewal_statement
 from kit.clock import ManualClock
-from tests.integration.gateway_identity_world import World, common_name, csr_of, new_key, principal, world
+from tests.integration.gateway_identity_world import World, common_name, csr_of, new_key, principal, until, world
 
 pytestmark = pytest.mark.anyio
 RULES = GatewayRules(broker_host="broker.example", broker_port=8883)
@@ -231,6 +233,38 @@ async def test_the_lists_for_a_distant_broker_are_those_on_disk(made: World) -> 
     assert len(crl) == 0
     for name in ("server.key", "..%2Fca%2Fca.key", "ca.pem"):
         assert (await made.client.get(f"/api/v1/gateways/broker/{name}")).status_code == 404
+
+
+async def test_the_lists_of_a_second_revocation_do_not_wait_for_the_first_one_s_cutting_off(made: World) -> None:
+    """No reload is set: the broker is a distant one."""
+    first = x509.load_pem_x509_certificate((await claim(made))[0]["certificate_pem"].encode())
+    second = x509.load_pem_x509_certificate((await claim(made, gateway="gw-2"))[0]["certificate_pem"].encode())
+    lists, cut_off = made.folder / "cloud" / "broker" / "crl.pem", list[tuple[str, str]]()
+
+    async def note(gateway: tuple[str, str]) -> None:
+        cut_off.append(gateway)
+
+    def revoked() -> set[int]:
+        crl = x509.load_pem_x509_crl(lists.read_bytes())
+        return {serial for serial in (first.serial_number, second.serial_number) if listed(crl, serial)}
+
+    def listed(crl: x509.CertificateRevocationList, serial: int) -> bool:
+        return crl.get_revoked_certificate_by_serial_number(serial) is not None
+
+    made.parts.keeper._cutting_off._cut_off = note
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(made.parts.keeper.run)
+        for gateway, serial in (("gw-1", first.serial_number), ("gw-2", second.serial_number)):
+            answer = await made.client.post(f"/api/v1/gateways/north/{gateway}/revoke", json={"reason": "stolen"})
+            assert answer.status_code == 200
+            await until(lambda number=serial: lists.exists() and number in revoked(), 5)  # type: ignore[misc]
+        await until(lambda: len(made.parts.keeper._cutting_off._planned) == 2, 5)
+        assert cut_off == []
+        made.clock.advance(DISTANT_EVICTION_AFTER_S)  # type: ignore[union-attr]
+        made.parts.keeper._cutting_off.plan([], in_s=0.0)  # it looks at the clock again
+        await until(lambda: len(cut_off) == 2, 5)
+        tasks.cancel_scope.cancel()
+    assert sorted(cut_off) == [("north", "gw-1"), ("north", "gw-2")]
 
 
 async def test_without_a_broker_there_are_no_claims_and_no_authority(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ async def test_without_the_cutting_off_the_lists_alone_silence_a_live_connection
     """What mosquitto 2.0.11 does on SIGHUP: the connection stays, and nothing passes on it in either direction."""
     async with broker_world(tmp_path) as (made, broker):
         one, _ = await made.claimed("north", "gw-1")
-        made.parts.keeper._evict_all = _nobody  # type: ignore[method-assign]
+        made.parts.keeper._cutting_off._cut_off = _nobody
         async with (
             peer(host_settings(made, broker), "host", [f"{NS}/#"]) as host,
             peer(gateway_settings(made, broker, one), "one", [f"{NS}/north/NCMD/gw-1"]) as gateway,
