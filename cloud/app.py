@@ -19,7 +19,7 @@ from cloud.alarms.service import AlarmService
 from cloud.core import audit, events, problems
 from cloud.core.audit_verifier import AuditVerifier
 from cloud.core.credentials import CredentialsWatch
-from cloud.core.database import Database, sqlite_url
+from cloud.core.database import Database
 from cloud.core.headers import SecurityHeaders
 from cloud.core.limits import RequestLimits, RequestRates
 from cloud.core.live import Live
@@ -71,7 +71,6 @@ from kit.clock import Clock, SystemClock
 from kit.mqtt import PahoLink, Will, client_id
 
 API = "/api/v1"
-DATABASE_FILE = "cloud.sqlite"
 TELEMETRY_FILE = "telemetry.duckdb"
 HOST_CONTESTED = "host.contested"
 HOUSEKEEPING_EVERY_S = 3600.0
@@ -96,7 +95,7 @@ class Cloud:
         self.endpoints = [endpoint.endpoint(environ) for endpoint in settings.webhooks.endpoints]
         settings.storage.dir.mkdir(parents=True, exist_ok=True)
         self.store = _open_store(settings)
-        self.database = Database(sqlite_url(settings.storage.dir / DATABASE_FILE))
+        self.database = Database(settings.storage.database_url())
         self.gap_ledger = gaps_api.GapLedger(self.database, self.store)
         self.live = Live()
         self.supervisor = Supervisor(clock)

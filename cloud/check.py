@@ -11,12 +11,11 @@ import anyio.to_thread
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
-from cloud.app import DATABASE_FILE
 from cloud.core import credentials
-from cloud.core.database import Database, sqlite_url
+from cloud.core.database import Database
 from cloud.gateways.parts import HOST_FOLDER
 from cloud.migrations.upgrade import known_revisions, revision_of
-from cloud.settings import CloudSettings, EndpointSettings, SecretError
+from cloud.settings import DATABASE_FILE, CloudSettings, EndpointSettings, SecretError
 from cloud.webhooks.destinations import DestinationRefusedError, resolve
 from kit.mqtt import Connected, Disconnected, PahoLink, client_id
 from models.runtime.keys import KeyFileError, trust_list
@@ -57,20 +56,21 @@ def _folder(settings: CloudSettings) -> Finding:
 
 
 async def _database(settings: CloudSettings) -> Finding:
-    path = settings.storage.dir / DATABASE_FILE
-    if not path.exists():
+    path, url = settings.storage.dir / DATABASE_FILE, settings.storage.postgresql
+    if not url and not path.exists():
         return Finding("ok", "database", f"{path} will be made")
-    database = Database(sqlite_url(path))
+    where = url or str(path)
+    database = Database(settings.storage.database_url())
     try:
         async with database.reading() as session:
             revision = await (await session.connection()).run_sync(revision_of)
-    except SQLAlchemyError as error:
-        return Finding("error", "database", f"{path} cannot be read: {error}")
+    except (SQLAlchemyError, OSError, TimeoutError) as error:  # the driver's own when no server answers
+        return Finding("error", "database", f"{where} cannot be read: {error or type(error).__name__}")
     finally:
         await database.close()
     if revision is not None and revision not in known_revisions():
-        return Finding("error", "database", f"{path} is at revision {revision}, made by a newer version of zhisan")
-    return Finding("ok", "database", f"{path} is at revision {revision}")
+        return Finding("error", "database", f"{where} is at revision {revision}, made by a newer version of zhisan")
+    return Finding("ok", "database", f"{where} {'is empty' if revision is None else f'is at revision {revision}'}")
 
 
 def _keys(settings: CloudSettings) -> Finding:

@@ -6,9 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from cloud.app import DATABASE_FILE
 from cloud.core.access import Right
-from cloud.core.database import Database, sqlite_url
+from cloud.core.database import Database
 from cloud.identity import domain, offline, setup_file
 from cloud.identity.parts import IdentityParts, parts
 from cloud.migrations.upgrade import upgrade
@@ -66,7 +65,7 @@ def _offline(settings: CloudSettings, work: Work) -> int:
 
 
 async def _with_database(settings: CloudSettings, work: Work) -> str:
-    database, clock = Database(sqlite_url(settings.storage.dir / DATABASE_FILE)), SystemClock()
+    database, clock = Database(settings.storage.database_url()), SystemClock()
     try:
         await upgrade(database)
         return await work(database, parts(database, clock, settings.accounts.rules()), clock)

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, HttpUrl, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from cloud.alarms.domain import AlarmRules
+from cloud.core.database import postgresql_url, sqlite_url
 from cloud.core.limits import Limits
 from cloud.fleet.domain import FleetRules
 from cloud.gateways.domain import DAY_MS, GatewayRules
@@ -23,6 +26,7 @@ from kit.mqtt import BrokerSettings
 from kit.settings import Settings
 
 ENVIRONMENT_PREFIX = "ZHISAN_CLOUD__"
+DATABASE_FILE = "cloud.sqlite"
 ENDPOINTS_MAX = 50
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the form of a secret, not one
 SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64
@@ -54,6 +58,25 @@ class StorageSettings(Settings):
     """Where data lie."""
 
     dir: Path = Field(description="Folder of the databases; must survive restarts, and is used by one cloud only.")
+    postgresql: str = Field(
+        "",
+        description="`postgresql://user@host:port/name` keeps all but telemetry there and not in SQLite, for one cloud "
+        "only; the password comes by PGPASSWORD or ~/.pgpass.",
+    )
+
+    @field_validator("postgresql")
+    @classmethod
+    def _is_postgresql(cls, url: str) -> str:
+        try:
+            if url:
+                postgresql_url(url)
+        except ArgumentError as error:
+            raise ValueError("is not of the form postgresql://user@host:port/name") from error
+        return url
+
+    def database_url(self) -> URL:
+        """Where the relational database is."""
+        return postgresql_url(self.postgresql) if self.postgresql else make_url(sqlite_url(self.dir / DATABASE_FILE))
 
 
 class TelemetrySettings(Settings):

@@ -10,6 +10,7 @@ PACKAGES = {
     "chromium": "the page tests need a browser",
     "fonts-noto-cjk": "Chinese pages need a font to be looked at",
     "iproute2": "tests that cross a lossy network",
+    "postgresql": "the relational tests run on PostgreSQL beside SQLite",
 }
 INSTALL_TIMEOUT_S = 600
 
@@ -43,7 +44,7 @@ def main() -> int:
                 f"{' '.join(command[:2])} failed; the tests of these packages will be skipped:\n{result.stderr[-800:]}"
             )
             return 0
-    # Debian starts mosquitto as a service when it is installed; the tests start brokers of their own.
+    # Debian starts mosquitto and PostgreSQL as services when they are installed; the tests start servers of their own.
     return 0
 
 

@@ -1,12 +1,13 @@
-"""The relational database: one writer, several readers, a transaction as a context manager."""
+"""The relational database, SQLite or PostgreSQL: one writer, several readers, a transaction as a context manager."""
 
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, Final
 
 import anyio
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
@@ -17,6 +18,16 @@ from kit.errors import ZhisanError
 READERS_MAX = 4
 WAIT_S_MAX = 30.0
 BUSY_TIMEOUT_MS = 5_000
+CONNECT_S_MAX, COMMAND_S_MAX = 10.0, 60.0
+POSTGRESQL_OPTIONS: Final = {
+    "connect_args": {
+        "timeout": CONNECT_S_MAX,
+        "command_timeout": COMMAND_S_MAX,
+        "server_settings": {"application_name": "zhisan"},
+    },
+    "pool_pre_ping": True,  # a server that was restarted is no failed transaction
+}
+ONE_MOMENT: Final = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 TOPICS_KEY = "topics"
 
 
@@ -29,9 +40,10 @@ class Database:
 
     SQLite up to 3.51.2 can damage a WAL file when two connections write or checkpoint at the same moment; with one
     writer this cannot happen in a program, and writers wait for their turn here instead of failing as "locked".
+    PostgreSQL is used in the same way: ids of events then rise in the order of commits there as well.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         self._writer = _engine(url, connections_max=1, begin="BEGIN IMMEDIATE")
         self._readers = _engine(url, connections_max=READERS_MAX, begin="BEGIN", is_read_only=True)
         self._write_session = async_sessionmaker(self._writer, expire_on_commit=False)
@@ -76,6 +88,20 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite+aiosqlite:///{path}"
 
 
+def postgresql_url(url: str) -> URL:
+    """The URL of a PostgreSQL database with the driver that we use.
+
+    Raises:
+        ValueError: it is none, or holds a password, which belongs into PGPASSWORD or a password file.
+    """
+    parsed = make_url(url)
+    if parsed.drivername not in ("postgresql", "postgres") or not parsed.database:
+        raise ValueError("is not of the form postgresql://user@host:port/name")
+    if parsed.password is not None or "password" in parsed.query:
+        raise ValueError("must not hold a password: give it by PGPASSWORD or ~/.pgpass")
+    return parsed.set(drivername="postgresql+asyncpg")
+
+
 def announce(session: AsyncSession, topic: Topic) -> None:
     """Publish `topic` once this session's transaction is committed."""
     session.info.setdefault(TOPICS_KEY, {})[topic] = None
@@ -86,7 +112,11 @@ def strict_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _engine(url: str, *, connections_max: int, begin: str, is_read_only: bool = False) -> AsyncEngine:
+def _engine(url: str | URL, *, connections_max: int, begin: str, is_read_only: bool = False) -> AsyncEngine:
+    is_sqlite = make_url(url).get_backend_name() == "sqlite"
+    more: dict[str, Any] = {} if is_sqlite else dict(POSTGRESQL_OPTIONS)
+    if not is_sqlite and is_read_only:
+        more["execution_options"] = ONE_MOMENT
     engine = create_async_engine(
         url,
         json_serializer=strict_json,
@@ -94,8 +124,9 @@ def _engine(url: str, *, connections_max: int, begin: str, is_read_only: bool = 
         pool_size=connections_max,
         max_overflow=0,
         pool_timeout=WAIT_S_MAX,
+        **more,
     )
-    if make_url(url).get_backend_name() == "sqlite":
+    if is_sqlite:
         _prepare_sqlite(engine, begin=begin, is_read_only=is_read_only)
     return engine
 

@@ -54,9 +54,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path) -> AsyncIterator[World]:
-    clock = ManualClock()
-    app = create_app(settings(folder), clock, environ={}, hasher=Passwords(memory_kib=64, passes=1))
+async def world(folder: Path, postgresql: str = "") -> AsyncIterator[World]:
+    clock, given = ManualClock(), settings(folder)
+    given = given.model_copy(update={"storage": given.storage.model_copy(update={"postgresql": postgresql})})
+    app = create_app(given, clock, environ={}, hasher=Passwords(memory_kib=64, passes=1))
     cloud: Cloud = app.state.cloud
     try:
         await cloud._prepare()  # without the links to a broker, whose end takes a second each

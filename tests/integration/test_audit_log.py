@@ -1,15 +1,14 @@
 """The audit log in a real database: final, chained, verified; what was done to its file shows, and where."""
 
 import random
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import delete, insert, text, update
+from sqlalchemy import URL, delete, insert, text, update
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from starlette.requests import Request
 
 from cloud.alarms.domain import AlarmRules
@@ -34,8 +33,8 @@ ANNA = Actor("user", "u1", "Anna", "10.0.0.9")
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(sqlite_url(tmp_path / "cloud.sqlite"))
+async def database(database_url: URL) -> AsyncIterator[Database]:
+    database = Database(database_url)
     await upgrade(database)
     yield database
     await database.close()
@@ -52,13 +51,14 @@ async def write(database: Database, count: int, *, tenant: str = "t", action: st
             left -= min(3, left)
 
 
-def tamper(tmp_path: Path, *statements: str) -> None:
-    """What one can do who has the file: take the triggers off and write."""
-    connection = sqlite3.connect(tmp_path / "cloud.sqlite")
-    connection.executescript(
-        "DROP TRIGGER audit_refuses_update; DROP TRIGGER audit_refuses_delete;" + ";".join(statements)
-    )
-    connection.close()
+async def tamper(database: Database, *statements: str) -> None:
+    """What one can do who owns the database: take the triggers off and write."""
+    async with database.schema_change() as connection:
+        where = " ON audit" if connection.dialect.name == "postgresql" else ""
+        for verb in ("update", "delete"):
+            await connection.execute(text(f"DROP TRIGGER audit_refuses_{verb}{where}"))
+        for statement in statements:
+            await connection.execute(text(statement))
 
 
 async def test_lines_are_numbered_without_holes_and_the_chain_holds(database: Database) -> None:
@@ -84,7 +84,7 @@ async def test_the_database_refuses_to_change_or_remove_a_line_or_to_take_one_wi
 ) -> None:
     await write(database, 1)
     for statement in (update(AuditRow).values(action="nothing"), delete(AuditRow)):
-        with pytest.raises(IntegrityError, match="the audit log is final"):
+        with pytest.raises(DBAPIError, match="the audit log is final"):
             async with database.transaction() as session:
                 await session.execute(statement)
     columns = ("tenant_id", "actor_kind", "actor_id", "actor_name", "address", "action", "target")
@@ -93,40 +93,47 @@ async def test_the_database_refuses_to_change_or_remove_a_line_or_to_take_one_wi
             await session.execute(insert(AuditRow).values(at_ms=1, **dict.fromkeys(columns, "x")))
 
 
+async def test_postgresql_refuses_to_empty_the_log_as_well(database: Database, database_url: URL) -> None:
+    """SQLite has no TRUNCATE: its DELETE of all is refused line by line."""
+    await write(database, 1)
+    verb = "TRUNCATE" if database_url.get_backend_name() == "postgresql" else "DELETE FROM"
+    with pytest.raises(DBAPIError, match="the audit log is final"):
+        async with database.transaction() as session:
+            await session.execute(text(f"{verb} audit"))
+
+
 @pytest.mark.parametrize("column", audit.SEALED)
-async def test_a_change_of_any_column_breaks_the_chain_at_its_line(
-    database: Database, tmp_path: Path, column: str
-) -> None:
+async def test_a_change_of_any_column_breaks_the_chain_at_its_line(database: Database, column: str) -> None:
     await write(database, 9)
     broken_id = random.Random(column).randint(1, 9)
     value = {"at_ms": "1", "before": "'{}'", "after": "'{}'"}.get(column, "'somebody'")
-    tamper(tmp_path, f"UPDATE audit SET {column} = {value} WHERE audit_id = {broken_id}")
+    await tamper(database, f"UPDATE audit SET {column} = {value} WHERE audit_id = {broken_id}")
     state = await AuditVerifier(database, ManualClock(NOW_MS)).verify()
     assert (state.broken_id, state.verified.audit_id) == (broken_id, broken_id - 1)
 
 
-async def test_a_line_taken_out_or_put_in_or_swapped_shows(database: Database, tmp_path: Path) -> None:
+async def test_a_line_taken_out_or_put_in_or_swapped_shows(database: Database) -> None:
     await write(database, 9)
-    tamper(tmp_path, "DELETE FROM audit WHERE audit_id = 4")
+    await tamper(database, "DELETE FROM audit WHERE audit_id = 4")
     assert (await AuditVerifier(database, ManualClock(NOW_MS)).verify()).broken_id == 4
     async with database.transaction() as session:
         await session.execute(
             text(
                 "INSERT INTO audit SELECT 4, * FROM (SELECT tenant_id, at_ms, actor_kind, actor_id,"
                 " actor_name, address, action, target, before, after, hash FROM audit"
-                " WHERE audit_id = 5)"
+                " WHERE audit_id = 5) AS line"
             )
         )
     assert (await AuditVerifier(database, ManualClock(NOW_MS)).verify()).broken_id == 4
 
 
 async def test_lines_cut_from_the_end_show_while_the_program_runs_also_when_new_ones_follow(
-    database: Database, tmp_path: Path
+    database: Database,
 ) -> None:
     await write(database, 9)
     verifier = AuditVerifier(database, ManualClock(NOW_MS))
     assert (await verifier.verify()).verified.audit_id == 9
-    tamper(tmp_path, "DELETE FROM audit WHERE audit_id > 6")
+    await tamper(database, "DELETE FROM audit WHERE audit_id > 6")
     assert (await verifier.verify_new()).broken_id == 7
     await write(database, 9)
     assert (await verifier.verify()).broken_id == 9, "the line that was there before is another one now"
@@ -184,7 +191,9 @@ async def test_between_two_times_pages_follow_the_time_also_where_a_clock_was_se
 
 
 @pytest.mark.parametrize("before", [None, 7])
-async def test_no_filter_reads_the_whole_log_to_find_some_days(database: Database, before: int | None) -> None:
+async def test_no_filter_reads_the_whole_log_to_find_some_days(tmp_path: Path, before: int | None) -> None:
+    database = Database(sqlite_url(tmp_path / "cloud.sqlite"))
+    await upgrade(database)
     for wanted, index in (
         (AuditFilter(), "ix_audit_tenant_id_audit_id"),
         (AuditFilter(from_ms=NOW_MS), "ix_audit_tenant_id_at_ms_audit_id"),
@@ -199,6 +208,7 @@ async def test_no_filter_reads_the_whole_log_to_find_some_days(database: Databas
         bound = "at_ms<?" if before or wanted.to_ms else "at_ms>?"
         assert wanted == AuditFilter() or bound in plan[0], plan
         assert not any("TEMP B-TREE" in step or step.startswith("SCAN") for step in plan), plan
+    await database.close()
 
 
 async def test_a_value_that_is_not_json_is_refused_where_it_is_recorded(database: Database) -> None:

@@ -2,18 +2,17 @@
 
 import random
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import URL, func, select
 
 from cloud.alarms import jobs, service
 from cloud.alarms.domain import Alarm, AlarmRules, Tracker, step
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.service import AlarmService
-from cloud.core.database import Database, sqlite_url
+from cloud.core.database import Database
 from cloud.core.events import EventLog
 from cloud.core.live import Live
 from cloud.core.problems import NotFoundError
@@ -33,8 +32,8 @@ MODE = "check_ring_wear"
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(sqlite_url(tmp_path / "cloud.sqlite"))
+async def database(database_url: URL) -> AsyncIterator[Database]:
+    database = Database(database_url)
     await upgrade(database)
     yield database
     await database.close()

@@ -58,3 +58,18 @@ async def test_files_that_do_not_fit_are_named_and_good_ones_lead_to_the_broker(
         (own / "host.key").write_text(key, encoding="utf-8")
         (own / "ca.pem").write_text("garbage", encoding="utf-8")
         assert "is not an authority's certificate" in (await about_broker(given)).text
+
+
+async def test_the_relational_database_is_tried_wherever_it_is(tmp_path: Path, postgresql: str) -> None:
+    async def about(url: str) -> check.Finding:
+        given = settings(tmp_path, tmp_path)
+        given = given.model_copy(update={"storage": given.storage.model_copy(update={"postgresql": url})})
+        return next(
+            found for found in [found async for found in check.findings(given, {})] if found.subject == "database"
+        )
+
+    found = await about(postgresql)
+    assert (found.level, found.text.partition(" ")[2]) == ("ok", "is empty" if postgresql else "will be made")
+    nobody = await about(f"postgresql://zhisan@127.0.0.1:{free_port()}/zhisan")
+    assert nobody.level == "error"
+    assert "cannot be read" in nobody.text

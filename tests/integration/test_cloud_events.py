@@ -2,15 +2,14 @@
 
 import random
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
 import anyio
 import pytest
-from sqlalchemy import select
+from sqlalchemy import URL, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core import cursors, events
-from cloud.core.database import Database, sqlite_url
+from cloud.core.database import Database
 from cloud.core.events import BATCH_EVENTS_MAX, Dispatcher, Event, EventLog, Subscriber
 from cloud.core.live import Live
 from cloud.core.tables import CursorRow, EventRow
@@ -22,8 +21,8 @@ DONE = "done:"
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(sqlite_url(tmp_path / "cloud.sqlite"))
+async def database(database_url: URL) -> AsyncIterator[Database]:
+    database = Database(database_url)
     await upgrade(database)
     yield database
     await database.close()

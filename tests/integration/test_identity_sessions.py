@@ -17,8 +17,8 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def made(tmp_path: Path) -> AsyncIterator[World]:
-    async with world(tmp_path) as made:
+async def made(tmp_path: Path, postgresql: str) -> AsyncIterator[World]:
+    async with world(tmp_path, postgresql) as made:
         yield made
 
 
