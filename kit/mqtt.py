@@ -1,4 +1,4 @@
-"""One MQTT 3.1.1 connection: paho in its own thread, events handed to the loop in batches."""
+"""One MQTT 3.1.1 connection: paho in a thread, events handed to the loop in batches."""
 
 import asyncio
 import re
@@ -16,10 +16,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import Field, SecretStr
 
+from kit.mqtt_thread import ClientThread
 from kit.settings import Settings
 
 KEEP_ALIVE_S = 10  # a half-open link is found within two of these
-RECONNECT_S_MIN, RECONNECT_S_MAX = 1, 30
 INBOX_MESSAGES_MAX = 20_000
 
 
@@ -52,7 +52,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The connection is gone; paho is already trying again, waiting 1 to 30 s."""
+    """The connection is gone; the next attempt comes by itself, after 1 to 30 s."""
 
     reason: str
 
@@ -103,7 +103,8 @@ def client_id(*parts: str) -> str:
 class PahoLink:
     """`Link` over paho-mqtt; an async context manager that connects on entry and disconnects on exit.
 
-    `make_will` is called before every connection attempt, in paho's thread, so that each has a will of its own.
+    `make_will` is called, in the client's thread, whenever the server has been reached and before the CONNECT is sent,
+    so that each CONNECT has a will of its own and none is made for nothing.
     """
 
     def __init__(self, broker: BrokerSettings, name: str, make_will: Callable[[], Will | None]) -> None:
@@ -117,15 +118,16 @@ class PahoLink:
         self._changing = anyio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client = self._new_client(name)
+        self._thread = ClientThread(self._client)
 
     def _new_client(self, name: str) -> paho.Client:
         client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv311)
-        client.reconnect_delay_set(RECONNECT_S_MIN, RECONNECT_S_MAX)
         if self._broker.username:
             client.username_pw_set(self._broker.username, self._broker.password.get_secret_value() or None)
         if self._broker.ca_file is not None:
             client.tls_set_context(_tls(self._broker))
         client.on_pre_connect = self._on_pre_connect
+        client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
@@ -145,14 +147,14 @@ class PahoLink:
 
     def _start(self) -> None:
         self._client.connect_async(self._broker.host, self._broker.port, keepalive=KEEP_ALIVE_S)
-        self._client.loop_start()
+        self._thread.start()
 
     async def _stop(self) -> None:
         client = self._client
-        client.disconnect()
-        await anyio.to_thread.run_sync(client.loop_stop)
+        self._thread.leave()
+        await anyio.to_thread.run_sync(self._thread.join)
         # paho closes its inner sockets when it is freed, which a cycle through our methods would put off.
-        client.on_pre_connect = client.on_connect = client.on_disconnect = None
+        client.on_pre_connect = client.on_socket_open = client.on_connect = client.on_disconnect = None
         client.on_subscribe = client.on_message = None
 
     async def events(self) -> list[LinkEvent]:
@@ -169,10 +171,15 @@ class PahoLink:
     def subscribe(self, topics: list[tuple[str, int]]) -> None:
         """Subscribe on the present connection."""
         self._client.subscribe(topics)
+        self._thread.wake()
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
         """Hand a message to the network; False when no broker has accepted us: paho would keep QoS 1 for later."""
-        return self._client.is_connected() and self._client.publish(topic, payload, qos, retain).rc == 0
+        if not self._client.is_connected():
+            return False
+        told = self._client.publish(topic, payload, qos, retain)
+        self._thread.wake()
+        return told.rc == 0
 
     async def reconnect(self, *, after_s: float = 0.0) -> None:
         """Disconnect cleanly and connect again (the caller has published its own farewell)."""
@@ -180,6 +187,7 @@ class PahoLink:
             await self._stop()
             await anyio.sleep(after_s)
             self._client = self._new_client(self._name)  # a used one leaks its inner sockets when it is started again
+            self._thread = ClientThread(self._client)
             self._start()
 
     @property
@@ -199,6 +207,8 @@ class PahoLink:
 
     def _on_pre_connect(self, client: paho.Client, _userdata: object) -> None:
         client.drop_out_messages()  # paho would send again, before our births, what the last connection did not confirm
+
+    def _on_socket_open(self, client: paho.Client, _userdata: object, _socket: object) -> None:
         will = self._make_will()
         if will is not None:
             client.will_set(will.topic, will.payload, will.qos, will.retain)

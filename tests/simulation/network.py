@@ -11,17 +11,8 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from kit.mqtt import (
-    KEEP_ALIVE_S,
-    RECONNECT_S_MAX,
-    RECONNECT_S_MIN,
-    Connected,
-    Disconnected,
-    LinkEvent,
-    Received,
-    Subscribed,
-    Will,
-)
+from kit.mqtt import KEEP_ALIVE_S, Connected, Disconnected, LinkEvent, Received, Subscribed, Will
+from kit.mqtt_thread import RECONNECT_S_MAX, RECONNECT_S_MIN
 
 if TYPE_CHECKING:
     from tests.simulation.virtual_loop import VirtualLoop
@@ -240,7 +231,7 @@ class SimLink:
         self.is_cut_off = False
         self.attempt = 0
         self.inbox_max = INBOX_MAX
-        self._pause_s = float(RECONNECT_S_MIN)
+        self._pause_s = RECONNECT_S_MIN
         self._connection: _Connection | None = None
         self._inbox: deque[LinkEvent] = deque()
         self._wake = anyio.Event()
@@ -308,7 +299,7 @@ class SimLink:
         """See `Link`."""
         self._leave()
         await anyio.sleep(after_s)
-        self._pause_s = float(RECONNECT_S_MIN)
+        self._pause_s = RECONNECT_S_MIN
         self._try()
 
     @property
@@ -339,7 +330,7 @@ class SimLink:
     def accepted(self, connection: _Connection) -> None:
         """The broker has let us in."""
         self._connection = connection
-        self._pause_s = float(RECONNECT_S_MIN)
+        self._pause_s = RECONNECT_S_MIN
         self._put(Connected())
 
     def lost(self, connection: _Connection) -> None:

@@ -1,7 +1,8 @@
 """The CONNECT packet of gateway and host, as the server sees it: clean, and with the will that Sparkplug asks for."""
 
 import json
-from typing import NamedTuple
+import socket
+from typing import Any, NamedTuple
 
 import anyio
 import pytest
@@ -13,6 +14,7 @@ from contract.sparkplug.codec import Metric, Payload, decode
 from contract.sparkplug.datatypes import DataType
 from contract.sparkplug.edge_node import EdgeNodeSession
 from contract.sparkplug.message import BD_SEQ
+from kit import mqtt_thread
 from kit.clock import ManualClock
 from kit.mqtt import BrokerSettings, Connected, PahoLink, Will
 
@@ -59,13 +61,13 @@ def sizes(packet: bytes) -> tuple[int, int]:
 
 async def connect_of_edge(broker: BrokerSettings) -> None:
     session = EdgeNodeSession("plant", "gw")
-
-    def make_will() -> Will:
-        will = session.connect()
-        return Will(will.topic, will.payload, will.qos, will.retain)
-
-    async with PahoLink(broker, "plant:gw", make_will) as link:
+    async with PahoLink(broker, "plant:gw", lambda: will_of(session)) as link:
         await link.events()
+
+
+def will_of(session: EdgeNodeSession) -> Will:
+    will = session.connect()
+    return Will(will.topic, will.payload, will.qos, will.retain)
 
 
 async def connect_of_host(broker: BrokerSettings) -> None:
@@ -95,6 +97,32 @@ async def test_the_connect_packet_is_clean_and_carries_the_will(who: str) -> Non
     else:
         assert (packet.will.topic, packet.will.qos, packet.will.retain) == (STATE_TOPIC, 1, True)
         assert json.loads(packet.will.payload) == {"online": False, "timestamp": T}
+
+
+@pytest.mark.anyio
+async def test_attempts_that_reach_no_server_take_no_bdseq(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first CONNECT has 0 and the second 1, whatever was refused before them."""
+    refusals = iter([True, True, True, False, True, True, False])
+    create_connection = socket.create_connection
+
+    def connect(*arguments: Any, **options: Any) -> socket.socket:
+        if next(refusals, False):
+            raise ConnectionRefusedError
+        return create_connection(*arguments, **options)
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr(mqtt_thread, "RECONNECT_S_MIN", 0.001)
+    packets: list[ConnectPacket] = []
+    async with (await anyio.create_tcp_listener(local_host="127.0.0.1")).listeners[0] as listener:
+        broker = BrokerSettings(port=int(listener.extra(SocketAttribute.local_port)))
+        session = EdgeNodeSession("plant", "gw")
+        with anyio.fail_after(PATIENCE_S):
+            async with PahoLink(broker, "plant:gw", lambda: will_of(session)):
+                for _ in range(2):
+                    async with await listener.accept() as stream:
+                        packets.append(await read_connect(stream))
+    assert not list(refusals)
+    assert [decode(packet.will.payload).metrics[0].value for packet in packets] == [0, 1]
 
 
 @pytest.mark.anyio
