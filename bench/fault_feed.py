@@ -70,6 +70,20 @@ def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
         return store.execute(sql).fetchall()
 
 
+def live_amid(history: str) -> str:
+    """SQL: the live shots that came while those of presses LIKE `history` did, and how far behind each was.
+
+    `lag_ms` is time, `overtaken_by` how many shots of history came between its end and its own coming: no busy machine
+    changes that much, since both slow down.
+    """
+    return f"""
+        WITH history AS (SELECT received_ms AS at_ms FROM shots WHERE press_id LIKE '{history}')
+        SELECT received_ms - ended_ms AS lag_ms,
+               (SELECT count(*) FROM history WHERE at_ms > ended_ms AND at_ms <= received_ms) AS overtaken_by
+        FROM shots WHERE press_id NOT LIKE '{history}' AND NOT is_historical
+                   AND received_ms BETWEEN (SELECT min(at_ms) FROM history) AND (SELECT max(at_ms) FROM history)"""
+
+
 def given_up(folder: Path) -> int:
     """How many records the stopped cloud's gap ledger accounts for."""
     return int(query(folder, "SELECT coalesce(sum(last_id - first_id + 1), 0) FROM gaps")[0][0])
