@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contract.commit import EPOCH, FIRST_RECORD_ID
+from contract.commit import COMMITTED, EPOCH, FIRST_RECORD_ID, RANGES
 from contract.sparkplug.codec import Metric
 from contract.sparkplug.datatypes import DataType
 from kit.errors import ZhisanError
@@ -66,9 +66,26 @@ def birth_metrics(standing: Standing) -> list[Metric]:
         Metric(INSTANCE, standing.instance, DataType.UUID),
         Metric(EPOCH, standing.epoch, DataType.UUID),
         Metric(EPOCH_FIRST, standing.epoch_first, DataType.UInt64),
+        *moving_metrics(standing),
+    ]
+
+
+def moving_metrics(standing: Standing) -> list[Metric]:
+    """What of the standing changes between births, as metrics of an NDATA."""
+    return [
         Metric(RECALLABLE, standing.recallable, DataType.UInt64),
         Metric(FIRST, standing.first, DataType.UInt64),
         Metric(NEXT, standing.next_id, DataType.UInt64),
+    ]
+
+
+def words_of_the_host() -> list[Metric]:
+    """What a host may write to a gateway, as metrics of its NBIRTH: without a value, since it keeps none of them."""
+    return [
+        Metric(COMMITTED, None, DataType.UInt64),
+        Metric(RANGES, None, DataType.UInt64Array),
+        Metric(REPLAY_FROM, None, DataType.UInt64),
+        Metric(REFUSED, None, DataType.String),
     ]
 
 

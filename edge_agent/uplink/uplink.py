@@ -268,6 +268,7 @@ class Uplink:
             *self._node_properties,
             *self._told(now_ms),
             *standing.birth_metrics(stands),
+            *standing.words_of_the_host(),
             *_health_metrics(self._reporter.metrics(self._clock.monotonic_s(), now_ms, counts, oldest_ms), now_ms),
         ]
         # a press that is no longer in the settings, or was in a replayed file, is born when a record of it is sent
@@ -345,10 +346,12 @@ class Uplink:
                 await self._report_due.wait()
             self._report_due = anyio.Event()
             counts, oldest_ms = await self._journal.status()
+            stands = await self._journal.standing(self._instance)
             now_ms = self._clock.utc_ms()
             values = self._reporter.metrics(self._clock.monotonic_s(), now_ms, counts, oldest_ms)
             if self._can_publish() and self._session.is_born and not self._is_birth_due:
-                metrics = [*self._told(now_ms), *_health_metrics(values, now_ms)]
+                moved = standing.moving_metrics(stands)
+                metrics = [*self._told(now_ms), *moved, *_health_metrics(values, now_ms)]
                 self._publish(self._session.node_data(metrics, now_ms))
             log.info("gateway_health", **{name.split("/")[1]: round(value, 2) for name, value in values.items()})
 

@@ -2,10 +2,12 @@
 
 import math
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import anyio
 import numpy as np
@@ -17,7 +19,7 @@ from deploy.local.processes import free_port
 from edge_agent import check
 from edge_agent.health import Health
 from edge_agent.settings import EdgeSettings, OpcUaSource
-from edge_agent.sources.opcua.press import OpcUaPress
+from edge_agent.sources.opcua.press import OpcUaPress, _utc_ms
 from edge_agent.sources.source import Delivery
 from kit.clock import Clock, ManualClock, SystemClock
 from kit.mqtt import BrokerSettings
@@ -117,6 +119,18 @@ async def test_a_cycle_that_was_taken_before_a_restart_of_the_gateway_is_not_tak
         assert not again._is_new(counter, ended_ms)
         assert again._is_new(counter + 1, ended_ms + 1)
         assert press.source_id == again.source_id
+
+
+@pytest.mark.parametrize("moment", [datetime(2026, 1, 1), datetime(2026, 1, 1, 8, tzinfo=ZoneInfo("Asia/Shanghai"))])  # noqa: DTZ001
+async def test_a_press_s_time_is_utc_also_where_the_gateway_s_zone_is_another(
+    moment: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as place:
+        place.setenv("TZ", "America/New_York")
+        time.tzset()
+        found = _utc_ms(moment)
+    time.tzset()
+    assert found == 1_767_225_600_000
 
 
 @pytest.mark.parametrize("off_s", [86_400, -86_400])

@@ -339,7 +339,10 @@ async def test_an_order_is_followed_and_told(tmp_path: Path) -> None:
     world = World(tmp_path)
     name = world.bundle(1)
     assert scored(world.roster, shot("p-1", 1)) == [""]
-    report = await world.follow(order_of(1, name, default=Assignment(champion=name)))
+    order = order_of(1, name, default=Assignment(champion=name))
+    born = {(metric.name, metric.datatype) for metric in world.desk.metrics()}
+    assert (to_metric(order).name, to_metric(order).datatype) in born, "what a host may write is in the birth"
+    report = await world.follow(order)
     assert report.bundles[name].state == "loaded"
     assert world.told
     assert scored(world.roster, shot("p-1", 2)) == [name]

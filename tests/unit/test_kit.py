@@ -1,7 +1,10 @@
 """Clock and ids: what every program relies on."""
 
+import time
+from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +43,15 @@ def test_the_system_clock_s_monotonic_time_never_runs_back() -> None:
     times = [clock.monotonic_s() for _ in range(100)]
     assert times == sorted(times)
     assert clock.utc_ms() > 1_700_000_000_000
+
+
+def test_the_system_clock_is_utc_in_any_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as place:
+        place.setenv("TZ", "Asia/Shanghai")
+        time.tzset()
+        off_ms = SystemClock().utc_ms() - datetime.now(UTC).timestamp() * 1000
+    time.tzset()
+    assert abs(off_ms) < 3_600_000
 
 
 @given(st.lists(st.text("ab.*>:%-", min_size=1, max_size=6), min_size=1, max_size=3))

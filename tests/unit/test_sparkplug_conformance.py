@@ -9,7 +9,7 @@ import anyio
 import numpy as np
 import pytest
 
-from contract import commit, shot_wire
+from contract import commit, shot_wire, standing
 from contract.commit import Commit
 from contract.shot import Reason, ScoredShot, Scores, Shot
 from contract.sparkplug.codec import DataSet, Metric, Parameter, Payload, PayloadError, Template, decode, encode_metrics
@@ -20,6 +20,7 @@ from contract.sparkplug.message import BD_SEQ, REBIRTH, Message
 from contract.sparkplug.sparkplug_b_pb2 import Payload as Wire
 from contract.sparkplug.state import State, encode_state
 from contract.sparkplug.topics import DeviceTopic, NodeKey, Verb, parse
+from contract.standing import Refusal, Replay
 from contract.vocabulary import PARAMETERS, SIGNALS
 from edge_agent.aliases import AliasTable
 from edge_agent.health import Health
@@ -210,7 +211,8 @@ async def test_whatever_is_sent_was_named_typed_and_timed_by_a_birth() -> None:
     press_metrics = [metric for press in PRESSES for metric in names[press].values()]
     assert len({metric.alias for metric in press_metrics} - {None}) == len(press_metrics)
     assert all(metric.alias is None for metric in names[""].values())  # none for a node's: aliases are optional
-    assert all(metric.value is not None for metric in names[""].values())
+    words = {metric.name for metric in standing.words_of_the_host()}
+    assert {metric.name for metric in names[""].values() if metric.value is None} == words
 
     by_alias = {metric.alias: metric for metric in press_metrics}
     for heard in sent:
@@ -221,6 +223,33 @@ async def test_whatever_is_sent_was_named_typed_and_timed_by_a_birth() -> None:
             known = by_alias[metric.alias] if heard.device else names[""][metric.name]
             assert metric.datatype == known.datatype
             assert (metric.name is None) == (metric.alias is not None)
+
+
+@pytest.mark.anyio
+async def test_whatever_the_host_writes_to_a_gateway_is_in_its_birth() -> None:
+    async with running(Gateway()) as gateway:
+        (birth, *_) = await gateway.be_born()
+    known = {metric.name: metric.datatype for metric in birth.payload.metrics}
+    written = [
+        *commit.to_metrics(Commit(str(EPOCH), 5, ((7, 9),))),
+        *standing.order_metrics(Replay(str(EPOCH), 1)),
+        *standing.order_metrics(Refusal("instance", "another was first")),
+    ]
+    assert [metric for metric in written if known.get(metric.name) != metric.datatype] == []
+
+
+@pytest.mark.anyio
+async def test_what_changes_of_a_node_is_in_its_next_data() -> None:
+    constant = {BD_SEQ, REBIRTH, "Gateway/Version", standing.INSTANCE, standing.EPOCH, standing.EPOCH_FIRST}
+    constant |= {metric.name for metric in standing.words_of_the_host()}
+    async with running(Gateway(health_every_s=0.005)) as gateway:
+        (birth, *_) = await gateway.be_born()
+        await gateway.append("press-01", 2)
+        told = birth
+        while told.verb is not Verb.NDATA or value_of(told, standing.NEXT) == 1:
+            told = await gateway.hear()
+    assert {metric.name for metric in told.payload.metrics} == {m.name for m in birth.payload.metrics} - constant
+    assert (value_of(birth, standing.NEXT), value_of(told, standing.NEXT)) == (1, 3)
 
 
 @pytest.mark.anyio
