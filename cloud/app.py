@@ -44,6 +44,9 @@ from cloud.ingest.gate import Gate
 from cloud.ingest.presence import Presence
 from cloud.ingest.service import Ingest
 from cloud.migrations.upgrade import upgrade
+from cloud.production import api as production_api
+from cloud.production.board import ProductionBoard
+from cloud.production.jobs import ProductionConsumer
 from cloud.rollouts import api as rollouts_api
 from cloud.rollouts import history_api, labels_api
 from cloud.rollouts.parts import RolloutParts
@@ -131,6 +134,9 @@ class Cloud:
             reload=Reload(settings.gateways.reload_pid_file, settings.gateways.reload_command),
         )  # before the first link: with mutual TLS its certificate is made here
         self.alarm_consumer = AlarmConsumer(self.database, self.store, self.alarms, self.live, clock)
+        schedule = settings.production.schedule()
+        self.production_consumer = ProductionConsumer(self.database, self.store, self.live, clock, schedule)
+        self.production = ProductionBoard(self.database, self.live, clock, schedule)
         self.credentials = CredentialsWatch(settings.broker, lambda: self.link.reconnect())  # the link is made next
         self.link = PahoLink(settings.broker, client_id("zhisan", settings.host.id, "ingest"), lambda: None)
         self.rollouts = RolloutParts(
@@ -186,6 +192,7 @@ class Cloud:
         await self.gateways.follower.load()
         if self.settings.telemetry.store == "memory":
             await self.alarm_consumer.begin_again()
+            await self.production_consumer.begin_again()
 
     def _jobs(self) -> dict[str, Job]:
         dispatcher = events.Dispatcher(self.database, self.live, self.webhooks.subscriber())
@@ -197,6 +204,8 @@ class Cloud:
             "fleet": FleetWatcher(self.database, self.fleet, self.clock).run,
             "alarms": self.alarm_consumer.run,
             "alarms.gateways": GatewayWatch(self.database, self.alarms, self.clock).run,
+            "production": self.production_consumer.run,
+            "production.board": self.production.run,
             "events.webhooks": dispatcher.run,
             "webhooks": WebhookSender(self.database, self.webhooks, self.endpoints, self.live, self.clock).run,
             "housekeeping": self._keep_house,
@@ -318,6 +327,7 @@ def _api(cloud: Cloud) -> APIRouter:
     api.include_router(gaps_api.router(cloud.gap_ledger))
     api.include_router(alarms_api.router(cloud.database, cloud.alarms, cloud.clock))
     api.include_router(webhooks_api.router(cloud.database))
+    api.include_router(production_api.router(cloud.database, cloud.production, cloud.clock))
     gateways = cloud.gateways
     api.include_router(gateways_api.router(cloud.database, gateways.identities, gateways.keeper, cloud.clock))
     api.include_router(rollouts_api.router(cloud.rollouts))

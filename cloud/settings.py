@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, HttpUrl, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
 from sqlalchemy import URL, make_url
@@ -19,6 +20,7 @@ from cloud.fleet.domain import FleetRules
 from cloud.gateways.domain import DAY_MS, GatewayRules
 from cloud.identity.domain import HOUR_MS, SessionRules
 from cloud.identity.oidc_settings import OidcSettings
+from cloud.production.windows import Schedule
 from cloud.webhooks.domain import FIRST_RETRY_S
 from cloud.webhooks.service import Endpoint
 from kit.errors import ZhisanError
@@ -103,6 +105,28 @@ class FleetSettings(Settings):
     def rules(self) -> FleetRules:
         """The rules of the fleet."""
         return FleetRules(self.press_stale_s_min, self.cycles_missed, self.gateway_stale_s)
+
+
+class ProductionSettings(Settings):
+    """How production is counted: shifts for OEE."""
+
+    time_zone: str = Field("UTC", max_length=64, description="Time zone of the plants, as `Asia/Shanghai`.")
+    shift_starts_h: tuple[Annotated[int, Field(ge=0, le=23)], ...] = Field(
+        (6, 14, 22), min_length=1, max_length=24, description="Hours of the day at which shifts begin there."
+    )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("is not a time zone, as `Asia/Shanghai` or `UTC`") from error
+        return name
+
+    def schedule(self) -> Schedule:
+        """As production takes it."""
+        return Schedule(ZoneInfo(self.time_zone), tuple(sorted(set(self.shift_starts_h))))
 
 
 class AlarmSettings(Settings):
@@ -304,6 +328,7 @@ class CloudSettings(Settings):
     broker: BrokerSettings = BrokerSettings()
     host: HostSettings = HostSettings()
     fleet: FleetSettings = FleetSettings()
+    production: ProductionSettings = ProductionSettings()
     alarms: AlarmSettings = AlarmSettings()
     webhooks: WebhookSettings = WebhookSettings()
     gateways: GatewaySettings = GatewaySettings()

@@ -69,6 +69,18 @@ class Press:
 
 
 @dataclass(frozen=True, slots=True)
+class Presence:
+    """Of a press only what an overview of thousands needs."""
+
+    plant_id: str
+    press_id: str
+    gateway_id: str
+    state: State
+    state_since_ms: int
+    registered_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class SeenShot:
     """That a shot has arrived, without what is in it."""
 

@@ -10,7 +10,7 @@ from cloud.core.paging import Slice, slice_of
 from cloud.core.problems import NotFoundError
 from cloud.core.tenants import TenantId
 from cloud.fleet import repository
-from cloud.fleet.domain import STATES, Gateway, Plant, Press, State
+from cloud.fleet.domain import STATES, Gateway, Plant, Presence, Press, State
 from cloud.fleet.tables import GatewayRow, PlantRow, PressRow
 
 FLEET_MAX = 20_000
@@ -100,6 +100,15 @@ async def whole_fleet(session: AsyncSession, tenant_id: TenantId) -> tuple[list[
     gateway_rows = await repository.gateways(session, tenant_id, **everything, limit=FLEET_MAX)
     press_rows = await repository.presses(session, tenant_id, **everything, limit=FLEET_MAX)
     return [_gateway(row) for row in gateway_rows], [_press(row) for row in press_rows]
+
+
+async def presences(session: AsyncSession, tenant_id: TenantId) -> list[Presence]:
+    """Every press by plant and id, at most FLEET_MAX."""
+    rows = await repository.presences(session, tenant_id, limit=FLEET_MAX)
+    return [
+        Presence(plant_id, press_id, gateway_id, _state(state), since_ms, registered_ms)
+        for plant_id, press_id, gateway_id, state, since_ms, registered_ms in rows
+    ]
 
 
 def _state(text: str) -> State:

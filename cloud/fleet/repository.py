@@ -13,6 +13,7 @@ KEYS_PER_QUERY_MAX = 400
 DUE_MAX = 1_000
 
 Row = TypeVar("Row", GatewayRow, PressRow)
+PresenceColumns = tuple[str, str, str, str, int, int]
 
 
 async def plant(session: AsyncSession, plant_id: str) -> PlantRow | None:
@@ -135,6 +136,14 @@ async def presses(
     if after is not None:
         statement = statement.where(tuple_(PressRow.plant_id, PressRow.press_id) > tuple_(*after))
     return (await session.scalars(statement.limit(limit))).all()
+
+
+async def presences(session: AsyncSession, tenant_id: TenantId, *, limit: int) -> Sequence[PresenceColumns]:
+    """The few columns of `domain.Presence`, by plant and id: whole rows of 10,000 presses would cost half a second."""
+    row = PressRow
+    columns = (row.plant_id, row.press_id, row.gateway_id, row.state, row.state_since_ms, row.registered_ms)
+    statement = select(*columns).where(row.tenant_id == tenant_id).order_by(row.plant_id, row.press_id).limit(limit)
+    return (await session.execute(statement)).all()
 
 
 def _filtered(statement: Select[Row], table: type[Row], plant_id: str | None, state: str | None) -> Select[Row]:

@@ -9,10 +9,12 @@ import pyarrow as pa
 
 from cloud.telemetry.gap_ledger import Drop
 from cloud.telemetry.store import (
+    CYCLE_TIME,
     FeatureRows,
     GapFilter,
     IncomingShot,
     PressKey,
+    StoredCycle,
     StoredGap,
     StoredShot,
 )
@@ -22,6 +24,8 @@ SELECT = """SELECT row_id, plant_id, press_id, gateway_id, ended_ms, received_ms
   job_name, mould_id, bundle_id, quality_class, features_hash, features, layout_id, scalars,
   reason_features, reason_values, reason_sigmas FROM shots"""
 
+CYCLES = """SELECT row_id, plant_id, press_id, ended_ms, mould_id, quality_class, layout_id, scalars FROM shots
+  WHERE row_id > ? ORDER BY row_id LIMIT ?"""
 PIECE_SAMPLES = 1_000
 """4,000 bytes: DuckDB keeps strings of up to 4,096 bytes in their block and spills longer ones."""
 _SCORE = "Scores/"
@@ -209,6 +213,14 @@ def stored_shot(row: tuple[Any, ...], layouts: Layouts) -> StoredShot:
     )
     scored = ScoredShot(shot, np.asarray(features, np.float32), features_hash, scores)
     return StoredShot(row_id, PressKey(plant_id, press_id), gateway_id, received_ms, is_historical, scored)
+
+
+def stored_cycle(row: tuple[Any, ...], layouts: Layouts) -> StoredCycle:
+    """One row of `CYCLES`."""
+    row_id, plant_id, press_id, ended_ms, mould_id, quality_class, layout_id, scalars = row
+    names = layouts.names(layout_id)
+    cycle_s = scalars[names.index(CYCLE_TIME)] if CYCLE_TIME in names else None
+    return StoredCycle(row_id, PressKey(plant_id, press_id), ended_ms, mould_id, cycle_s, quality_class)
 
 
 def with_curves(row: StoredShot, pieces: Sequence[tuple[float, str, int, bytes]]) -> StoredShot:

@@ -23,6 +23,7 @@ from cloud.telemetry.store import (
     IncomingShot,
     PressKey,
     Span,
+    StoredCycle,
     StoredGap,
     StoredShot,
     TelemetryError,
@@ -145,6 +146,13 @@ class DuckDBStore:
         """The shots that arrived after `row_id`."""
         assert 0 < limit <= PAGE_ROWS_MAX
         return self._shots(f"{rows.SELECT} WHERE row_id > ? ORDER BY row_id LIMIT ?", [row_id, limit])
+
+    def cycles(self, row_id: int, *, limit: int) -> list[StoredCycle]:
+        """The cycles of the shots that arrived after `row_id`."""
+        assert 0 < limit <= PAGE_ROWS_MAX
+        found = self._all(rows.CYCLES, [row_id, limit])
+        with self._lock:
+            return [rows.stored_cycle(row, self._layouts) for row in found]
 
     def shot(self, row_id: int) -> StoredShot | None:
         """One shot with its curves."""

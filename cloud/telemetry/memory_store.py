@@ -9,6 +9,7 @@ import numpy as np
 from cloud.telemetry.deduplication import EpochKey, Record, admit
 from cloud.telemetry.gap_ledger import Drop, drops, ledger
 from cloud.telemetry.store import (
+    CYCLE_TIME,
     FEATURE_ROWS_MAX,
     PAGE_ROWS_MAX,
     FeatureRows,
@@ -18,6 +19,7 @@ from cloud.telemetry.store import (
     IncomingShot,
     PressKey,
     Span,
+    StoredCycle,
     StoredGap,
     StoredShot,
 )
@@ -74,6 +76,12 @@ class MemoryStore:
         assert 0 < limit <= PAGE_ROWS_MAX
         with self._lock:
             return [without_curves(row) for row in self._rows[row_id : row_id + limit]]
+
+    def cycles(self, row_id: int, *, limit: int) -> list[StoredCycle]:
+        """The cycles of the shots that arrived after `row_id`."""
+        assert 0 < limit <= PAGE_ROWS_MAX
+        with self._lock:
+            return [_cycle(row) for row in self._rows[row_id : row_id + limit]]
 
     def shot(self, row_id: int) -> StoredShot | None:
         """One shot with its curves."""
@@ -151,6 +159,12 @@ def newest(row: StoredShot, other: StoredShot | None) -> StoredShot:
     if other is None or (row.scored.shot.ended_ms, row.row_id) >= (other.scored.shot.ended_ms, other.row_id):
         return row
     return other
+
+
+def _cycle(row: StoredShot) -> StoredCycle:
+    shot, scores = row.scored.shot, row.scored.scores
+    cycle_s = shot.parameters.get(CYCLE_TIME)
+    return StoredCycle(row.row_id, row.press, shot.ended_ms, shot.mould_id, cycle_s, scores.quality_class)
 
 
 def _place(row: StoredShot) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from contract.shot import FloatArray, ScoredShot
 from kit.errors import ZhisanError
 
 PAGE_ROWS_MAX = 1_000
+CYCLE_TIME = "CycleTime"
 FEATURE_ROWS_MAX = 20_000
 """Shots of one call of `TelemetryStore.features`: some 7 MB."""
 
@@ -87,6 +88,18 @@ class StoredShot:
     received_ms: int
     is_historical: bool
     scored: ScoredShot
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCycle:
+    """What a stored shot says of production; `cycle_s` is the press's own word, None where it gave none."""
+
+    row_id: int
+    press: PressKey
+    ended_ms: int
+    mould_id: str
+    cycle_s: float | None
+    quality_class: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +180,9 @@ class TelemetryStore(Protocol):
 
     def after(self, row_id: int, *, limit: int) -> list[StoredShot]:
         """The shots that arrived after `row_id`, oldest first: how consumers catch up."""
+
+    def cycles(self, row_id: int, *, limit: int) -> list[StoredCycle]:
+        """The cycles of the shots that arrived after `row_id`, oldest first: `after`, for a quarter of its cost."""
 
     def shot(self, row_id: int) -> StoredShot | None:
         """One shot with its curves."""

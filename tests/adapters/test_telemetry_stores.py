@@ -22,6 +22,7 @@ from cloud.telemetry.store import (
     IncomingShot,
     PressKey,
     Span,
+    StoredCycle,
     StoredGap,
     TelemetryError,
     TelemetryStore,
@@ -94,6 +95,19 @@ def test_a_record_is_stored_once_however_often_it_arrives(store: TelemetryStore)
     assert list(store.committed(GATEWAY, "e1")) == [(1, 3)]
     assert list(store.committed(GATEWAY, "e2")) == [(1, 1)]
     assert list(store.committed(GatewayKey("plant-1", "gw-2"), "e1")) == []
+
+
+def test_cycles_are_what_shots_say_of_production(store: TelemetryStore) -> None:
+    timeless = arrival(2)
+    shot = replace(timeless.scored.shot, parameters={"CushionStroke": 5.0})
+    timeless = replace(timeless, scored=replace(timeless.scored, shot=shot))
+    store.write([arrival(1), timeless, arrival(3)])
+    press = PressKey("plant-1", "press-01")
+    assert store.cycles(0, limit=2) == [
+        StoredCycle(1, press, 1_000, "mould", 18.5, "target"),
+        StoredCycle(2, press, 2_000, "mould", None, "target"),
+    ]
+    assert [cycle.row_id for cycle in store.cycles(2, limit=9)] == [3]
 
 
 def test_a_gap_is_durable_and_stands_in_the_ledger(store: TelemetryStore) -> None:

@@ -1,0 +1,130 @@
+"""OEE of a tenant's presses and plants in a window, from the sums of its hours."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.core.tenants import TenantId
+from cloud.fleet import reading as fleet
+from cloud.fleet.domain import Presence
+from cloud.production import repository
+from cloud.production.oee import FACTORS, Account, Factor, Oee, Pace, account_of, oee_of, planned_busy_ms
+from cloud.production.repository import ExpectedKey, Sum
+from cloud.production.windows import Window
+
+DOWNTIMES_MAX = 1_000
+"""Planned downtimes of one tenant."""
+
+PressId = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The cycle time expected of a press and mould; `is_set` by hand, else the press's own median."""
+
+    cycle_s: float
+    is_set: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """OEE of a press, or of a plant's presses together.
+
+    `unheard_ms` of the window the press was out of reach: what it made then comes later, and is in no factor yet.
+    `lacking` tells of how many presses each factor is not known, and so not in this one.
+    """
+
+    account: Account
+    oee: Oee
+    unheard_ms: int = 0
+    presses: int = 1
+    lacking: Mapping[Factor, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """All figures of one tenant and window."""
+
+    window: Window
+    presses: Mapping[PressId, Figures]
+    plants: Mapping[str, Figures]
+    expected: Mapping[ExpectedKey, Expected]
+
+
+async def report(session: AsyncSession, tenant_id: TenantId, window: Window) -> Report:
+    """The figures of every press and plant."""
+    presences = await fleet.presences(session, tenant_id)
+    sums = await repository.sums(session, tenant_id, window.start_ms, window.end_ms)
+    expected = expected_of(await repository.expected(session, tenant_id))
+    pauses = await _pauses(session, tenant_id, window)
+    by_press: dict[PressId, list[Sum]] = {}
+    for found in sums:
+        by_press.setdefault((found.plant_id, found.press_id), []).append(found)
+    presses = {
+        (presence.plant_id, presence.press_id): _figures(
+            presence, by_press.get((presence.plant_id, presence.press_id), ()), window, expected, pauses
+        )
+        for presence in presences
+    }
+    by_plant: dict[str, list[Figures]] = {}
+    for (plant_id, _), figures in presses.items():
+        by_plant.setdefault(plant_id, []).append(figures)
+    return Report(window, presses, {plant_id: together(parts) for plant_id, parts in by_plant.items()}, expected)
+
+
+def expected_of(rows: Iterable[tuple[str, str, str, float | None, float | None]]) -> dict[ExpectedKey, Expected]:
+    """What is expected, by hand before the press's own; nothing where neither is known."""
+    found: dict[ExpectedKey, Expected] = {}
+    for plant_id, press_id, mould_id, own_s, set_s in rows:
+        cycle_s = own_s if set_s is None else set_s
+        if cycle_s is not None:
+            found[plant_id, press_id, mould_id] = Expected(cycle_s, is_set=set_s is not None)
+    return found
+
+
+def together(parts: Sequence[Figures]) -> Figures:
+    """Several presses as one: each factor over those of which it is known."""
+    total = Account()
+    for part in parts:
+        account = part.account
+        if part.oee.availability is None:
+            account = replace(account, planned_ms=0, produced_ms=0.0, unaccounted=0)
+        total += account
+    lacking = {name: sum(getattr(part.oee, name) is None for part in parts) for name in FACTORS}
+    return Figures(total, oee_of(total), max((part.unheard_ms for part in parts), default=0), len(parts), lacking)
+
+
+def _figures(
+    presence: Presence,
+    sums: Sequence[Sum],
+    window: Window,
+    expected: Mapping[ExpectedKey, Expected],
+    pauses: Mapping[PressId, list[tuple[int, int]]],
+) -> Figures:
+    """One press: its planned busy time begins with its first sign, and ends where it was last in reach."""
+    begins_ms = min([presence.registered_ms, *(found.first_hour_ms for found in sums)])
+    start_ms = min(max(window.start_ms, begins_ms), window.end_ms)
+    heard_ms = presence.state_since_ms if presence.state == "offline" else window.end_ms
+    end_ms = min(max(start_ms, heard_ms), window.end_ms)
+    planned_ms = planned_busy_ms(
+        start_ms,
+        end_ms,
+        [*pauses.get((presence.plant_id, ""), ()), *pauses.get((presence.plant_id, presence.press_id), ())],
+    )
+    paces = [Pace(found.output, _expected_s(expected, found)) for found in sums]
+    account = account_of(paces, planned_ms)
+    return Figures(account, oee_of(account), unheard_ms=window.end_ms - end_ms)
+
+
+def _expected_s(expected: Mapping[ExpectedKey, Expected], found: Sum) -> float | None:
+    known = expected.get((found.plant_id, found.press_id, found.mould_id))
+    return None if known is None else known.cycle_s
+
+
+async def _pauses(session: AsyncSession, tenant_id: TenantId, window: Window) -> dict[PressId, list[tuple[int, int]]]:
+    rows = await repository.downtimes(session, tenant_id, window.start_ms, window.end_ms, limit=DOWNTIMES_MAX)
+    pauses: dict[PressId, list[tuple[int, int]]] = {}
+    for row in rows:
+        pauses.setdefault((row.plant_id, row.press_id), []).append((row.start_ms, row.end_ms))
+    return pauses

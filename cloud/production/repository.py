@@ -1,0 +1,123 @@
+"""All SQL of production."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.core.tenants import TenantId
+from cloud.production.oee import Output
+from cloud.production.tables import ExpectedCycleRow, HourRow, PlannedDowntimeRow
+
+KEYS_PER_QUERY_MAX = 300
+
+ADD = text("""
+INSERT INTO production_hours (tenant_id, hour_ms, plant_id, press_id, mould_id, shots, timed, timed_ms, graded, good)
+VALUES (:tenant_id, :hour_ms, :plant_id, :press_id, :mould_id, :shots, :timed, :timed_ms, :graded, :good)
+ON CONFLICT (tenant_id, hour_ms, plant_id, press_id, mould_id) DO UPDATE SET
+  shots = production_hours.shots + excluded.shots, timed = production_hours.timed + excluded.timed,
+  timed_ms = production_hours.timed_ms + excluded.timed_ms, graded = production_hours.graded + excluded.graded,
+  good = production_hours.good + excluded.good
+""")
+
+ExpectedKey = tuple[str, str, str]
+"""Plant, press, mould."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """What a press made with a mould in some hours, the first of which began at `first_hour_ms`."""
+
+    plant_id: str
+    press_id: str
+    mould_id: str
+    first_hour_ms: int
+    output: Output
+
+
+async def add_hours(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
+    """Add counts to those of their hours."""
+    if rows:
+        await session.execute(ADD, rows)
+
+
+async def sums(session: AsyncSession, tenant_id: TenantId, start_ms: int, end_ms: int) -> list[Sum]:
+    """The counts of the hours that begin from `start_ms` on and by `end_ms`, by press and mould."""
+    counts = (HourRow.shots, HourRow.timed, HourRow.timed_ms, HourRow.graded, HourRow.good)
+    key = (HourRow.plant_id, HourRow.press_id, HourRow.mould_id)
+    statement = (
+        select(*key, func.min(HourRow.hour_ms), *map(func.sum, counts))
+        .where(HourRow.tenant_id == tenant_id, HourRow.hour_ms.between(start_ms, end_ms))
+        .group_by(*key)
+    )
+    found = await session.execute(statement)
+    return [Sum(plant, press, mould, first_ms, Output(*counts)) for plant, press, mould, first_ms, *counts in found]
+
+
+async def expected_rows(session: AsyncSession, keys: Sequence[ExpectedKey]) -> dict[ExpectedKey, ExpectedCycleRow]:
+    """The known ones of these."""
+    found: dict[ExpectedKey, ExpectedCycleRow] = {}
+    columns = tuple_(ExpectedCycleRow.plant_id, ExpectedCycleRow.press_id, ExpectedCycleRow.mould_id)
+    for start in range(0, len(keys), KEYS_PER_QUERY_MAX):
+        statement = select(ExpectedCycleRow).where(columns.in_(keys[start : start + KEYS_PER_QUERY_MAX]))
+        found |= {(row.plant_id, row.press_id, row.mould_id): row for row in await session.scalars(statement)}
+    return found
+
+
+async def expected(
+    session: AsyncSession, tenant_id: TenantId, *, plant_id: str | None = None, press_id: str | None = None
+) -> list[tuple[str, str, str, float | None, float | None]]:
+    """(plant, press, mould, own, set) of a tenant's presses."""
+    row = ExpectedCycleRow
+    statement = select(row.plant_id, row.press_id, row.mould_id, row.own_s, row.set_s).where(row.tenant_id == tenant_id)
+    if plant_id is not None:
+        statement = statement.where(row.plant_id == plant_id)
+    if press_id is not None:
+        statement = statement.where(row.press_id == press_id)
+    return [(*found,) for found in await session.execute(statement)]
+
+
+async def downtimes(
+    session: AsyncSession, tenant_id: TenantId, start_ms: int, end_ms: int, *, limit: int
+) -> Sequence[PlannedDowntimeRow]:
+    """The planned downtimes that touch the time, the first to begin first."""
+    row = PlannedDowntimeRow
+    statement = select(row).where(row.tenant_id == tenant_id, row.end_ms > start_ms, row.start_ms < end_ms)
+    return (await session.scalars(statement.order_by(row.start_ms, row.downtime_id).limit(limit))).all()
+
+
+async def downtimes_after(
+    session: AsyncSession, tenant_id: TenantId, after: UUID | None, *, limit: int
+) -> Sequence[PlannedDowntimeRow]:
+    """All planned downtimes, the last entered first."""
+    row = PlannedDowntimeRow
+    statement = select(row).where(row.tenant_id == tenant_id).order_by(row.downtime_id.desc()).limit(limit)
+    if after is not None:
+        statement = statement.where(row.downtime_id < after)
+    return (await session.scalars(statement)).all()
+
+
+async def downtime(session: AsyncSession, tenant_id: TenantId, downtime_id: UUID) -> PlannedDowntimeRow | None:
+    """One planned downtime."""
+    row = await session.get(PlannedDowntimeRow, downtime_id)
+    return row if row is not None and row.tenant_id == tenant_id else None
+
+
+async def downtime_count(session: AsyncSession, tenant_id: TenantId) -> int:
+    """How many a tenant has."""
+    statement = select(func.count()).where(PlannedDowntimeRow.tenant_id == tenant_id)
+    return await session.scalar(statement) or 0
+
+
+async def forget(session: AsyncSession, before_ms: int) -> None:
+    """Let go of counts and planned downtimes that are older."""
+    await session.execute(delete(HourRow).where(HourRow.hour_ms < before_ms))
+    await session.execute(delete(PlannedDowntimeRow).where(PlannedDowntimeRow.end_ms < before_ms))
+
+
+async def forget_hours(session: AsyncSession) -> None:
+    """Let go of all counts."""
+    await session.execute(delete(HourRow))
