@@ -289,7 +289,7 @@ def create_app(
     app.add_middleware(RequestIds)
     app.include_router(readiness.router(cloud.database, cloud.ingest, cloud.presence, cloud.supervisor))
     app.include_router(_api(cloud))
-    facts = PageFacts(cloud.database, cloud.store, cloud.alarms, cloud.live, cloud.clock)
+    facts = PageFacts(cloud.database, cloud.store, cloud.alarms, cloud.live, cloud.clock, cloud.production)
     app.state.cloud = cloud
     app.state.pages = include_pages(app, facts, live=cloud.live, clock=cloud.clock)
     refusals.include(app, app.state.pages.shell)

@@ -14,6 +14,7 @@ from cloud.core.tables import CursorRow, EventRow
 from cloud.core.tenants import TenantId
 
 BATCH_EVENTS_MAX = 200
+SINCE_EVENTS_MAX = 2_000
 POLL_S = 1.0
 KEPT_MS = 30 * 24 * 3600 * 1000
 CURSOR_PREFIX = "events:"
@@ -94,6 +95,24 @@ class Dispatcher:
             position = await cursors.position_of(session, CURSOR_PREFIX + self._subscriber.name)
             newest = await session.scalar(select(func.max(EventRow.event_id)))
         return newest is not None and newest > position
+
+
+async def newest(session: AsyncSession) -> int:
+    """The id of the last event; 0 before the first."""
+    return await session.scalar(select(func.max(EventRow.event_id))) or 0
+
+
+async def since(session: AsyncSession, tenant_id: TenantId, position: int, kinds: frozenset[str]) -> list[Event] | None:
+    """A tenant's events of these kinds after `position`, in order; None when there are more than SINCE_EVENTS_MAX."""
+    row = EventRow
+    statement = (
+        select(row.event_id, row.kind, row.payload, row.created_ms)
+        .where(row.tenant_id == tenant_id, row.event_id > position, row.kind.in_(kinds))
+        .order_by(row.event_id)
+        .limit(SINCE_EVENTS_MAX + 1)
+    )
+    found = [Event(event_id, tenant_id, *rest) for event_id, *rest in await session.execute(statement)]
+    return found if len(found) <= SINCE_EVENTS_MAX else None
 
 
 async def prune(session: AsyncSession, now_ms: int) -> None:

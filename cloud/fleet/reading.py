@@ -14,7 +14,7 @@ from cloud.fleet.domain import STATES, Gateway, Plant, Presence, Press, State
 from cloud.fleet.tables import GatewayRow, PlantRow, PressRow
 
 FLEET_MAX = 20_000
-"""Most presses, and most gateways, of one tenant that `whole_fleet` gives."""
+"""Most presses, and most gateways, of one tenant that an overview has."""
 
 
 async def plants(session: AsyncSession, tenant_id: TenantId, *, after: str | None = None, limit: int) -> Slice[Plant]:
@@ -95,11 +95,17 @@ async def tenants_of_plants(session: AsyncSession, plant_ids: Sequence[str]) -> 
 
 
 async def whole_fleet(session: AsyncSession, tenant_id: TenantId) -> tuple[list[Gateway], list[Press]]:
-    """All gateways and presses by plant and id, at most FLEET_MAX of each: what the overview shows."""
+    """All gateways and presses by plant and id, at most FLEET_MAX of each."""
     everything = {"plant_id": None, "state": None, "after": None}
     gateway_rows = await repository.gateways(session, tenant_id, **everything, limit=FLEET_MAX)
     press_rows = await repository.presses(session, tenant_id, **everything, limit=FLEET_MAX)
     return [_gateway(row) for row in gateway_rows], [_press(row) for row in press_rows]
+
+
+async def whole_gateways(session: AsyncSession, tenant_id: TenantId) -> list[Gateway]:
+    """All gateways by plant and id, at most FLEET_MAX: what the overview shows."""
+    rows = await repository.gateways(session, tenant_id, plant_id=None, state=None, after=None, limit=FLEET_MAX)
+    return [_gateway(row) for row in rows]
 
 
 async def presences(session: AsyncSession, tenant_id: TenantId) -> list[Presence]:

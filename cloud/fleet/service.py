@@ -33,6 +33,7 @@ GATEWAY_REGISTERED = "gateway.registered"
 PRESS_REGISTERED = "press.registered"
 GATEWAY_STATE_CHANGED = "gateway.state_changed"
 PRESS_STATE_CHANGED = "press.state_changed"
+PRESS_MOVED = "press.moved"
 PRESS_NAMED_ALIKE = "press.named_alike"
 GATEWAY_REFUSED = "gateway.refused"
 REFUSED_AGAIN_MS = 10 * 60 * 1000
@@ -76,6 +77,10 @@ class FleetService:
         gateway = await self._gateway(session, plant_id, gateway_id, now_ms)
         self._heard(session, gateway, now_ms)
         row = await self._press(session, gateway, press_id, now_ms)
+        if row.gateway_id != gateway_id:
+            payload = {"plant_id": plant_id, "press_id": press_id, "gateway_id": gateway_id, "before": row.gateway_id}
+            self._events.record(session, TenantId(row.tenant_id), PRESS_MOVED, payload, now_ms)
+            announce(session, self._live.fleet)
         row.gateway_id, row.born_ms = gateway_id, now_ms
         row.stale_at_ms = press_stale_at_ms(now_ms, row.expected_cycle_s, self._rules)
         self._set_press(session, row, "online", now_ms)

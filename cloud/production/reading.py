@@ -11,7 +11,7 @@ from cloud.fleet.domain import Presence
 from cloud.production import repository
 from cloud.production.oee import FACTORS, Account, Factor, Oee, Pace, account_of, oee_of, planned_busy_ms
 from cloud.production.repository import ExpectedKey, Sum
-from cloud.production.windows import Window
+from cloud.production.windows import HOUR_MS, Window
 
 DOWNTIMES_MAX = 1_000
 """Planned downtimes of one tenant."""
@@ -52,25 +52,41 @@ class Report:
     expected: Mapping[ExpectedKey, Expected]
 
 
-async def report(session: AsyncSession, tenant_id: TenantId, window: Window) -> Report:
-    """The figures of every press and plant."""
-    presences = await fleet.presences(session, tenant_id)
-    sums = await repository.sums(session, tenant_id, window.start_ms, window.end_ms)
-    expected = expected_of(await repository.expected(session, tenant_id))
-    pauses = await _pauses(session, tenant_id, window)
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """What a report is made of."""
+
+    window: Window
+    presences: Sequence[Presence]
+    sums: Sequence[Sum]
+    expected: Mapping[ExpectedKey, Expected]
+    pauses: Mapping[PressId, list[tuple[int, int]]]
+
+
+async def read(session: AsyncSession, tenant_id: TenantId, window: Window) -> Sums:
+    """All that is known of the window."""
+    return Sums(
+        window,
+        await fleet.presences(session, tenant_id),
+        await repository.sums(session, tenant_id, window.start_ms, window.end_ms),
+        expected_of(await repository.expected(session, tenant_id)),
+        await _pauses(session, tenant_id, window),
+    )
+
+
+def report(found: Sums) -> Report:
+    """The figures of every press and plant; pure, and dear enough for a thread of its own."""
     by_press: dict[PressId, list[Sum]] = {}
-    for found in sums:
-        by_press.setdefault((found.plant_id, found.press_id), []).append(found)
-    presses = {
-        (presence.plant_id, presence.press_id): _figures(
-            presence, by_press.get((presence.plant_id, presence.press_id), ()), window, expected, pauses
-        )
-        for presence in presences
-    }
+    for each in found.sums:
+        by_press.setdefault((each.plant_id, each.press_id), []).append(each)
+    presses: dict[PressId, Figures] = {}
     by_plant: dict[str, list[Figures]] = {}
-    for (plant_id, _), figures in presses.items():
-        by_plant.setdefault(plant_id, []).append(figures)
-    return Report(window, presses, {plant_id: together(parts) for plant_id, parts in by_plant.items()}, expected)
+    for presence in found.presences:
+        key = (presence.plant_id, presence.press_id)
+        presses[key] = figures = _figures(presence, by_press.get(key, ()), found)
+        by_plant.setdefault(presence.plant_id, []).append(figures)
+    plants = {plant_id: together(parts) for plant_id, parts in by_plant.items()}
+    return Report(found.window, presses, plants, found.expected)
 
 
 def expected_of(rows: Iterable[tuple[str, str, str, float | None, float | None]]) -> dict[ExpectedKey, Expected]:
@@ -95,30 +111,23 @@ def together(parts: Sequence[Figures]) -> Figures:
     return Figures(total, oee_of(total), max((part.unheard_ms for part in parts), default=0), len(parts), lacking)
 
 
-def _figures(
-    presence: Presence,
-    sums: Sequence[Sum],
-    window: Window,
-    expected: Mapping[ExpectedKey, Expected],
-    pauses: Mapping[PressId, list[tuple[int, int]]],
-) -> Figures:
+def _figures(presence: Presence, sums: Sequence[Sum], found: Sums) -> Figures:
     """One press: its planned busy time begins with its first sign, and ends where it was last in reach."""
-    begins_ms = min([presence.registered_ms, *(found.first_hour_ms for found in sums)])
+    window, plant_id, press_id = found.window, presence.plant_id, presence.press_id
+    first_hour_ms = min((each.first_hour_ms for each in sums), default=window.end_ms)
+    is_older = first_hour_ms + HOUR_MS <= presence.registered_ms  # it made shots before it was registered
+    begins_ms = first_hour_ms if is_older else presence.registered_ms
     start_ms = min(max(window.start_ms, begins_ms), window.end_ms)
     heard_ms = presence.state_since_ms if presence.state == "offline" else window.end_ms
     end_ms = min(max(start_ms, heard_ms), window.end_ms)
-    planned_ms = planned_busy_ms(
-        start_ms,
-        end_ms,
-        [*pauses.get((presence.plant_id, ""), ()), *pauses.get((presence.plant_id, presence.press_id), ())],
-    )
-    paces = [Pace(found.output, _expected_s(expected, found)) for found in sums]
-    account = account_of(paces, planned_ms)
+    pauses = [*found.pauses.get((plant_id, ""), ()), *found.pauses.get((plant_id, press_id), ())]
+    paces = [Pace(each.output, _expected_s(found.expected, each)) for each in sums]
+    account = account_of(paces, planned_busy_ms(start_ms, end_ms, pauses))
     return Figures(account, oee_of(account), unheard_ms=window.end_ms - end_ms)
 
 
-def _expected_s(expected: Mapping[ExpectedKey, Expected], found: Sum) -> float | None:
-    known = expected.get((found.plant_id, found.press_id, found.mould_id))
+def _expected_s(expected: Mapping[ExpectedKey, Expected], made: Sum) -> float | None:
+    known = expected.get((made.plant_id, made.press_id, made.mould_id))
     return None if known is None else known.cycle_s
 
 

@@ -53,7 +53,7 @@ class MemoryStore:
         row = as_stored(record, len(self._rows) + 1)
         self._rows.append(row)
         self._by_press.setdefault(row.press, []).append(row.row_id)
-        self._latest[row.press] = newest(row, self._latest.get(row.press))
+        self._latest[row.press] = newest(without_curves(row), self._latest.get(row.press))
         return row.row_id
 
     def _ranges(self, gateway: GatewayKey, epoch: str) -> RangeSet:
@@ -91,7 +91,7 @@ class MemoryStore:
     def latest(self) -> dict[PressKey, StoredShot]:
         """The newest shot of each press."""
         with self._lock:
-            return {press: without_curves(row) for press, row in self._latest.items()}
+            return dict(self._latest)
 
     def counts(self) -> Mapping[PressKey, int]:
         """How many shots are stored of each press."""

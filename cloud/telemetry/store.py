@@ -188,7 +188,10 @@ class TelemetryStore(Protocol):
         """One shot with its curves."""
 
     def latest(self) -> dict[PressKey, StoredShot]:
-        """The newest shot (by the press's own time) of each press."""
+        """The newest shot (by the press's own time) of each press: the same object until there is a newer one.
+
+        Presses keep their places in the mapping, new ones come behind.
+        """
 
     def counts(self) -> Mapping[PressKey, int]:
         """How many shots are stored of each press."""

@@ -17,9 +17,12 @@ from cloud.core.live import Live
 from cloud.core.problems import NotFoundError
 from cloud.core.tenants import TenantId
 from cloud.fleet import reading
-from cloud.fleet.domain import JOURNAL_RECORDS, LAG_SECONDS, Gateway, Press
+from cloud.fleet.domain import Press
+from cloud.production.board import ProductionBoard
+from cloud.production.windows import WindowName
 from cloud.telemetry.store import PressKey, StoredShot, TelemetryStore
-from cloud.web.fleet_view import AlarmLine, FleetFacts, GatewayLine, PressFacts
+from cloud.web.fleet_index import FleetIndex, alarm_lines
+from cloud.web.fleet_view import AlarmLine, FleetFacts, PressFacts
 from cloud.web.press_page import ALARMS_SHOWN, PressPageFacts
 from cloud.web.press_view import SHOTS_SHOWN
 from cloud.webhooks import service as webhooks
@@ -30,8 +33,6 @@ from kit.clock import Clock
 READ_THREADS_MAX = 4
 QUALITY_SHOTS = 200
 LIST_ROWS = 50
-CLOCK_OFF_S_MAX = 60.0
-"""A gateway whose clock is further off gives its shots times that mislead."""
 
 ALARM_STATES: Mapping[str, tuple[State, ...]] = {
     "": (),
@@ -62,7 +63,13 @@ class PageFacts:
     """Reads for pages; blocking reads of the store go through a few threads."""
 
     def __init__(
-        self, database: Database, store: TelemetryStore, alarms: AlarmService, live: Live, clock: Clock
+        self,
+        database: Database,
+        store: TelemetryStore,
+        alarms: AlarmService,
+        live: Live,
+        clock: Clock,
+        production: ProductionBoard | None = None,
     ) -> None:
         self._database = database
         self._store = store
@@ -70,26 +77,28 @@ class PageFacts:
         self._live = live
         self._clock = clock
         self._threads = anyio.CapacityLimiter(READ_THREADS_MAX)
-        self._fleet: dict[TenantId, tuple[int, FleetFacts]] = {}
+        self._production = production
+        self._indexes: dict[TenantId, tuple[anyio.Lock, FleetIndex]] = {}
+        self._fleet: dict[tuple[TenantId, WindowName], tuple[int, FleetFacts]] = {}
         self.threshold = alarms.rules.threshold
 
-    async def fleet(self, tenant: TenantId) -> FleetFacts:
+    async def fleet(self, tenant: TenantId, window: WindowName = "shift") -> FleetFacts:
         """Every press and gateway of a tenant; read again only when something has happened since."""
         version = self._live.pages.version
-        seen = self._fleet.get(tenant)
-        if seen and seen[0] == version:
+        report = await self._production.report(tenant, window) if self._production else None
+        seen = self._fleet.get((tenant, window))
+        if seen and seen[0] == version and seen[1].report is report:
             return seen[1]
-        async with self._database.reading() as session:
-            gateways, presses = await reading.whole_fleet(session, tenant)
-            alarms = await alarm_service.open_alarms(session, tenant)
-        latest = await self._blocking(self._store.latest)
-        by_press = _active_by_press(alarms)
-        facts = FleetFacts(
-            [_press_facts(press, latest.get(PressKey(press.plant_id, press.press_id)), by_press) for press in presses],
-            [_gateway_line(gateway) for gateway in gateways],
-            self.threshold,
-        )
-        self._fleet[tenant] = version, facts
+        known = self._indexes.get(tenant)
+        if known is None:
+            known = self._indexes[tenant] = (anyio.Lock(), FleetIndex(tenant, self._live, self.threshold))
+        lock, index = known
+        async with lock:
+            async with self._database.reading() as session:
+                dirty = await index.look(session)
+            latest = await self._blocking(self._store.latest)
+            facts = index.facts(latest, report, dirty)
+        self._fleet[tenant, window] = version, facts
         return facts
 
     async def plant_ids(self, tenant: TenantId) -> list[str]:
@@ -112,7 +121,7 @@ class PageFacts:
         table_rows = rows if before is None else await self.recent(key, limit=SHOTS_SHOWN + 1, before=before)
         newest = max(rows, key=lambda row: (row.scored.shot.ended_ms, row.row_id), default=None)
         return PressPageFacts(
-            press=_press_facts(press, newest, _active_by_press(alarms.items)),
+            press=_press_facts(press, newest, alarm_lines(alarms.items)),
             changed_ms=press.state_since_ms,
             rows=rows,
             table_rows=table_rows,
@@ -193,25 +202,3 @@ def uuid_of(text: str) -> UUID | None:
 def _press_facts(press: Press, newest: StoredShot | None, alarms: Mapping[PressKey, list[AlarmLine]]) -> PressFacts:
     key = PressKey(press.plant_id, press.press_id)
     return PressFacts(press.plant_id, press.press_id, press.gateway_id, press.state, newest, tuple(alarms.get(key, ())))
-
-
-def _active_by_press(alarms: Sequence[Alarm]) -> dict[PressKey, list[AlarmLine]]:
-    found: dict[PressKey, list[AlarmLine]] = {}
-    for alarm in alarms:
-        if alarm.is_active:
-            line = AlarmLine(str(alarm.alarm_id), alarm.mode, alarm.raised_ms, alarm.state == "active_acknowledged")
-            found.setdefault(PressKey(alarm.plant_id, alarm.press_id), []).append(line)
-    return found
-
-
-def _gateway_line(gateway: Gateway) -> GatewayLine:
-    records, offset_s = gateway.health.get(JOURNAL_RECORDS), gateway.clock_offset_s
-    return GatewayLine(
-        plant_id=gateway.plant_id,
-        gateway_id=gateway.gateway_id,
-        connection=gateway.state,
-        changed_ms=gateway.state_since_ms,
-        journal_depth=None if records is None else round(records),
-        lag_s=gateway.health.get(LAG_SECONDS),
-        clock_off_s=offset_s if offset_s is not None and abs(offset_s) > CLOCK_OFF_S_MAX else None,
-    )

@@ -1,17 +1,38 @@
 """The fleet overview as HTML: the moving parts as a snapshot, rendering again only the tiles that changed."""
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from markupsafe import Markup
 
-from cloud.web.fleet_view import Board, FleetFacts, FleetFilter, GatewayLine, Tile, board_of, tile_of
+from cloud.production.reading import Report
+from cloud.web.fleet_view import (
+    Board,
+    FleetFacts,
+    FleetFilter,
+    GatewayLine,
+    OeeLine,
+    PressFacts,
+    Tile,
+    board_of,
+    oee_line,
+    tile_of,
+)
 from cloud.web.live import Snapshot
 from cloud.web.shell import Shell
 from cloud.web.translation import Catalogue
 
+GATEWAYS_ALL_MAX = 6
+"""So many gateways are all shown; of more, only those of which something is to be said."""
 GATEWAYS_SHOWN_MAX = 100
+WALL_SIZES = (12, 30, 60, 120)
+"""Up to so many presses a wall screen shows in its largest, second largest, ... size."""
+RENDERED_MAX = 3_000
+"""Rendered tiles that are kept for a language, of all filters that are looked at."""
+Known = dict[PressFacts, Tile]
+Shown = tuple[Tile, OeeLine | None]
 
 
 class FleetPage:
@@ -22,26 +43,30 @@ class FleetPage:
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
-        self._known: dict[tuple[str, str], tuple[Hashable, Tile]] = {}
-        self._rendered: dict[str, dict[Tile, str]] = {}
+        self._known: dict[str, Known] = {}
+        self._rendered: dict[tuple[str, str], dict[Shown, str]] = {}
 
-    def snapshot(self, t: Catalogue, facts: FleetFacts, wanted: FleetFilter) -> Snapshot:
-        """The moving parts for one language and filter."""
-        board = board_of(self._tiles(facts), wanted)
-        inside = self._insides(t, board)
+    def snapshot(self, t: Catalogue, facts: FleetFacts, wanted: FleetFilter, reader: str) -> Snapshot:
+        """The moving parts for one language and filter; `reader` keeps apart who must not share (a tenant's id)."""
+        board = board_of(self._tiles(reader, facts), wanted, report=facts.report)
+        inside = self._insides(t, board, facts.report, reader)
         pieces = {
             "summary": self._shell.fragment(
                 "fleet_summary.html", t, board=board, wanted=wanted, link=link_to("/", wanted)
             ),
-            "gateways": self._shell.fragment("fleet_gateways.html", t, gateways=_gateways(facts, wanted)),
+            "gateways": self._shell.fragment("fleet_gateways.html", t, strip=_strip(facts, wanted)),
         }
         plants = tuple((plant, tuple(map(tile_id, tiles))) for plant, tiles in board.plants)
+        figures = {plant: self._plant_figures(t, facts.report, plant) for plant, _ in plants}
         plants_html = self._shell.fragment(
             "fleet_plants.html",
             t,
             board=board,
             plants=plants,
-            tiles={name: Markup(html) for name, html in inside.items()},  # noqa: S704 - our own templates' output
+            wanted=wanted,
+            figures={plant: Markup(html) for plant, html in figures.items()},  # noqa: S704 - our own templates' output
+            plant_key=plant_key,
+            tiles={name: Markup(html) for name, html in inside.items()},  # noqa: S704
             has_presses=bool(facts.presses),
         )
         marked = {name: Markup(html) for name, html in pieces.items()}  # noqa: S704
@@ -49,33 +74,45 @@ class FleetPage:
             "fleet_board.html",
             t,
             pieces=marked,
+            wanted=wanted,
+            size=_wall_size(board),
             plants_html=Markup(plants_html),  # noqa: S704
         )
         structure = (plants, board.left_out, bool(facts.presses))
-        return Snapshot({**pieces, **inside}, structure, full)
+        moving = {**pieces, **{plant_key(plant): html for plant, html in figures.items()}, **inside}
+        return Snapshot(moving, structure, full)
 
-    def _tiles(self, facts: FleetFacts) -> list[Tile]:
+    def _tiles(self, reader: str, facts: FleetFacts) -> list[Tile]:
         """The tile of each press, the known one where nothing that it shows has changed."""
-        known: dict[tuple[str, str], tuple[Hashable, Tile]] = {}
-        for press in facts.presses:
-            row_id = press.shot.row_id if press.shot else None
-            shown = (row_id, press.connection, press.alarms, facts.threshold)
-            key = (press.plant_id, press.press_id)
-            before = self._known.get(key)
-            known[key] = before if before and before[0] == shown else (shown, tile_of(press, threshold=facts.threshold))
-        self._known = known
-        return [tile for _, tile in known.values()]
+        before, threshold = self._known.get(reader, {}), facts.threshold
+        known = {press: before.get(press) or tile_of(press, threshold=threshold) for press in facts.presses}
+        self._known[reader] = known
+        return list(known.values())
 
-    def _insides(self, t: Catalogue, board: Board) -> dict[str, str]:
+    def _insides(self, t: Catalogue, board: Board, report: Report | None, reader: str) -> dict[str, str]:
         """The inside of each shown tile by its id."""
-        before = self._rendered.get(t.language, {})
-        shown = {tile: before.get(tile) for _, tiles in board.plants for tile in tiles}
-        rendered = {
-            tile: html or self._shell.fragment("tile.html", t, tile=tile, id=tile_id(tile))
-            for tile, html in shown.items()
-        }
-        self._rendered[t.language] = rendered
-        return {tile_id(tile): html for tile, html in rendered.items()}
+        rendered = self._rendered.setdefault((reader, t.language), {})
+        presses = report.presses if report else {}
+        shown: list[Shown] = [
+            (tile, oee_line(presses.get((tile.plant_id, tile.press_id)))) for _, tiles in board.plants for tile in tiles
+        ]
+        found = {each: rendered.get(each) or self._tile_html(t, *each) for each in shown}
+        rendered.update(found)
+        if len(rendered) > RENDERED_MAX:
+            self._rendered[reader, t.language] = dict(found)
+        return {tile_id(tile): html for (tile, _), html in found.items()}
+
+    def _tile_html(self, t: Catalogue, tile: Tile, oee: OeeLine | None) -> str:
+        return self._shell.fragment("tile.html", t, tile=tile, oee=oee, id=tile_id(tile))
+
+    def _plant_figures(self, t: Catalogue, report: Report | None, plant: str) -> str:
+        figures = report.plants.get(plant) if report else None
+        line = oee_line(figures)
+        if report is None or figures is None or line is None:
+            return ""
+        return self._shell.fragment(
+            "fleet_oee.html", t, oee=line, figures=figures, window=report.window.name, as_of_ms=report.window.end_ms
+        )
 
 
 def tile_id(tile: Tile) -> str:
@@ -94,8 +131,29 @@ def link_to(path: str, wanted: FleetFilter) -> Callable[..., str]:
     return link
 
 
-def _gateways(facts: FleetFacts, wanted: FleetFilter) -> list[GatewayLine]:
-    """Those of the wanted plant, the offline first."""
+def plant_key(plant_id: str) -> str:
+    """An element id for a plant's figures."""
+    return f"o{hashlib.blake2b(plant_id.encode(), digest_size=8).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The gateways that are shown one by one, and how many others are online and keep up."""
+
+    shown: tuple[GatewayLine, ...]
+    others: int
+
+
+def _strip(facts: FleetFacts, wanted: FleetFilter) -> Strip:
+    """Those of the wanted plant, the offline first; of many, those of which something is to be said."""
     seen = [gateway for gateway in facts.gateways if wanted.plant in ("", gateway.plant_id)]
-    seen.sort(key=lambda gateway: (gateway.connection == "online", gateway.plant_id, gateway.gateway_id))
-    return seen[:GATEWAYS_SHOWN_MAX]
+    shown = seen if len(seen) <= GATEWAYS_ALL_MAX else [gateway for gateway in seen if gateway.is_odd]
+    shown.sort(key=lambda gateway: (gateway.connection == "online", gateway.plant_id, gateway.gateway_id))
+    kept = tuple(shown[:GATEWAYS_SHOWN_MAX])
+    return Strip(kept, len(seen) - len(kept))
+
+
+def _wall_size(board: Board) -> int:
+    """0 is the largest."""
+    shown = sum(len(tiles) for _, tiles in board.plants)
+    return next((size for size, presses in enumerate(WALL_SIZES) if shown <= presses), len(WALL_SIZES))

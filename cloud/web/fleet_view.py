@@ -2,22 +2,40 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from cloud.alarms.domain import risks
+from cloud.production.reading import Figures, Report
+from cloud.production.windows import WINDOWS, WindowName
 from cloud.telemetry.store import StoredShot
 from contract.shot import Scores
 
 Connection = Literal["online", "stale", "offline"]
 Condition = Literal["alarm", "offline", "stale", "watch", "waiting", "normal"]
 Level = Literal["normal", "watch", "alarm"]
+Sort = Literal["worst", "name", "pace", "health", "age", "oee"]
+Density = Literal["tiles", "compact", "list"]
 
 CONDITIONS: tuple[Condition, ...] = ("alarm", "offline", "stale", "watch", "waiting", "normal")
-"""Worst first; `waiting` is a press that was born but has sent no shot."""
+"""Worst first.
+
+`offline` is out of reach, press or gateway; `stale` is heard and makes no shot: it stands still; `waiting` was born but
+has sent no shot yet; `normal` runs.
+"""
+_PLACE = {condition: place for place, condition in enumerate(CONDITIONS)}
+
+SORTS: tuple[Sort, ...] = ("worst", "name", "pace", "health", "age", "oee")
+DENSITIES: tuple[Density, ...] = ("tiles", "compact", "list")
 
 TILES_MAX = 300
+MOULDS_MAX = 200
+"""Moulds that the filter offers; others can be typed."""
+LAG_S_MAX = 60.0
+"""A gateway whose oldest record has waited longer is behind."""
+PACE_WATCH_SHARE = 0.1
+"""A cycle that is so far off the expected one is worth a look."""
 SEARCH_CHARACTERS_MAX = 80
 WATCH_SHARE = 0.5
 """From half of the alarm's threshold on, a probability is worth a look before it is worth an alarm."""
@@ -47,6 +65,7 @@ class PressFacts:
     connection: Connection
     shot: StoredShot | None
     alarms: tuple[AlarmLine, ...] = ()
+    expected_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +81,24 @@ class GatewayLine:
     clock_off_s: float | None
     """How far its clock is ahead of ours, when that is more than CLOCK_OFF_S_MAX."""
 
+    @property
+    def is_odd(self) -> bool:
+        """Whether something is to be said of it."""
+        is_behind = self.lag_s is not None and self.lag_s > LAG_S_MAX
+        return self.connection != "online" or is_behind or self.clock_off_s is not None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FleetFacts:
-    """All presses and gateways at one moment; `threshold` is the failure probability that raises an alarm."""
+    """All presses and gateways at one moment; `threshold` is the failure probability that raises an alarm.
+
+    Presses of which nothing has changed are the same objects as before; `report` may be older than they are.
+    """
 
     presses: Sequence[PressFacts]
     gateways: Sequence[GatewayLine]
     threshold: float
+    report: Report | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +110,11 @@ class Gauge:
     share: float
     limit_share: float
     level: Level
+
+    @property
+    def of_limit(self) -> float:
+        """The value as a multiple of its limit."""
+        return self.share / max(self.limit_share, 1e-9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +134,74 @@ class Tile:
     novelty: Gauge | None
     alarm: AlarmLine | None
     more_alarms: int
+    expected_s: float | None = None
+    pace: float | None = None
+    """How much longer than expected the cycle took, as a share of the expected time."""
+
+    @property
+    def is_off_pace(self) -> bool:
+        """Whether the cycle is so far off the expected one that it is worth a look."""
+        return self.pace is not None and abs(self.pace) >= PACE_WATCH_SHARE
+
+
+@dataclass(frozen=True, slots=True)
+class OeeLine:
+    """OEE as a tile or a plant shows it, in whole percent; None where a factor is not known."""
+
+    index: float | None
+    availability: float | None
+    effectiveness: float | None
+    quality: float | None
+    known_product: float | None
+    unknown: tuple[str, ...]
+    is_unheard: bool
 
 
 @dataclass(frozen=True, slots=True)
 class FleetFilter:
-    """What the reader wants to see; empty means all."""
+    """What the reader wants to see, and how; empty means all."""
 
     plant: str = ""
     state: str = ""
     search: str = ""
+    mould: str = ""
+    sort: Sort = "worst"
+    window: WindowName = "shift"
+    density: Density = "tiles"
+    view: Literal["", "wall"] = ""
 
     def query(self, **changes: str) -> dict[str, str]:
-        """The filter as URL parameters, with `changes`; empty ones left out."""
-        values = {"plant": self.plant, "state": self.state, "q": self.search, **changes}
-        return {name: value for name, value in values.items() if value}
+        """The filter as URL parameters, with `changes`; what is empty or goes without saying is left out."""
+        values = {
+            "plant": self.plant,
+            "state": self.state,
+            "q": self.search,
+            "mould": self.mould,
+            "sort": self.sort,
+            "window": self.window,
+            "density": self.density,
+            "view": self.view,
+            **changes,
+        }
+        return {name: value for name, value in values.items() if value and value != DEFAULTS.get(name)}
+
+
+DEFAULTS: Mapping[str, str] = {"sort": "worst", "window": "shift", "density": "tiles"}
+
+
+def filter_of(query: Mapping[str, str]) -> FleetFilter:
+    """The filter in a URL; what is not one of the choices counts as not said."""
+    state = query.get("state", "")
+    return FleetFilter(
+        plant=query.get("plant", "").strip(),
+        state=state if state in CONDITIONS else "",
+        search=query.get("q", "").strip()[:SEARCH_CHARACTERS_MAX],
+        mould=query.get("mould", "").strip()[:SEARCH_CHARACTERS_MAX],
+        sort=next((sort for sort in SORTS if sort == query.get("sort")), "worst"),
+        window=next((window for window in WINDOWS if window == query.get("window")), "shift"),
+        density=next((density for density in DENSITIES if density == query.get("density")), "tiles"),
+        view="wall" if query.get("view") == "wall" else "",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +234,19 @@ def tile_of(facts: PressFacts, *, threshold: float) -> Tile:
         novelty=novelty,
         alarm=alarm,
         more_alarms=max(0, len(facts.alarms) - 1),
+        expected_s=_round(facts.expected_s),
+        pace=_pace(scored.shot.parameters.get("CycleTime") if scored else None, facts.expected_s),
     )
 
 
-def board_of(tiles: Iterable[Tile], wanted: FleetFilter, *, tiles_max: int = TILES_MAX) -> Board:
-    """Filter, count, sort worst first within a plant, plants with the worst press first; beyond `tiles_max` cut."""
-    search = wanted.search.casefold()
-    seen = [tile for tile in tiles if _passes(tile, wanted.plant, search)]
+def board_of(
+    tiles: Iterable[Tile], wanted: FleetFilter, *, report: Report | None = None, tiles_max: int = TILES_MAX
+) -> Board:
+    """Filter, count, sort as wanted, plants in the order of their first press; beyond `tiles_max` cut."""
+    seen = _passing(tiles, wanted)
     counts = Counter(tile.condition for tile in seen)
-    shown = sorted((tile for tile in seen if not wanted.state or tile.condition == wanted.state), key=_rank)
+    wanted_ones = [tile for tile in seen if tile.condition == wanted.state] if wanted.state else seen
+    shown = sorted(wanted_ones, key=_order(wanted.sort, report))
     kept = shown[:tiles_max]
     plants: dict[str, list[Tile]] = {}
     for tile in kept:
@@ -215,18 +307,74 @@ def _condition(facts: PressFacts, gauges: Iterable[Gauge | None]) -> Condition:
     return "watch" if any(gauge and gauge.level != "normal" for gauge in gauges) else "normal"
 
 
-def _passes(tile: Tile, plant: str, search: str) -> bool:
-    if plant and tile.plant_id != plant:
-        return False
-    if not search:
-        return True
-    return any(search in text.casefold() for text in (tile.press_id, tile.plant_id, tile.job_name, tile.mould_id))
+def moulds_of(presses: Iterable[PressFacts]) -> list[str]:
+    """The moulds that presses run, at most MOULDS_MAX."""
+    return sorted({press.shot.scored.shot.mould_id for press in presses if press.shot} - {""})[:MOULDS_MAX]
+
+
+def oee_line(figures: Figures | None) -> OeeLine | None:
+    """What is shown of a press's or plant's figures; None when there are none yet."""
+    if figures is None:
+        return None
+    oee = figures.oee
+    return OeeLine(
+        index=_round(oee.index),
+        availability=_round(oee.availability),
+        effectiveness=_round(oee.effectiveness),
+        quality=_round(oee.quality),
+        known_product=_round(oee.known_product),
+        unknown=oee.unknown,
+        is_unheard=figures.unheard_ms > 0,
+    )
+
+
+def _passing(tiles: Iterable[Tile], wanted: FleetFilter) -> list[Tile]:
+    found = list(tiles)
+    if wanted.plant:
+        found = [tile for tile in found if tile.plant_id == wanted.plant]
+    if wanted.mould:
+        found = [tile for tile in found if tile.mould_id == wanted.mould]
+    search = wanted.search.casefold()
+    if search:
+        found = [tile for tile in found if any(search in text.casefold() for text in _texts(tile))]
+    return found
+
+
+def _texts(tile: Tile) -> tuple[str, ...]:
+    return tile.press_id, tile.plant_id, tile.job_name, tile.mould_id
+
+
+def _order(sort: Sort, report: Report | None) -> Callable[[Tile], tuple[Any, ...]]:
+    """The sort key; presses of which the wanted value is not known come last."""
+
+    def by(value: float | None, tile: Tile) -> tuple[Any, ...]:
+        return value is None, value or 0.0, tile.plant_id, tile.press_id
+
+    def index(tile: Tile) -> float | None:
+        figures = report.presses.get((tile.plant_id, tile.press_id)) if report else None
+        return figures.oee.known_product if figures else None
+
+    orders: dict[Sort, Callable[[Tile], tuple[Any, ...]]] = {
+        "worst": _rank,
+        "name": lambda tile: (tile.plant_id, tile.press_id),
+        "pace": lambda tile: by(None if tile.pace is None else -tile.pace, tile),
+        "health": lambda tile: by(None if tile.failure is None else -tile.failure.of_limit, tile),
+        "age": lambda tile: by(tile.shot_ended_ms, tile),
+        "oee": lambda tile: by(index(tile), tile),
+    }
+    return orders[sort]
 
 
 def _rank(tile: Tile) -> tuple[int, bool, str, str]:
     # Not by the probability itself: tiles that trade places at every shot cannot be read or clicked.
     acknowledged = tile.alarm is not None and tile.alarm.is_acknowledged
-    return CONDITIONS.index(tile.condition), acknowledged, tile.plant_id, tile.press_id
+    return _PLACE[tile.condition], acknowledged, tile.plant_id, tile.press_id
+
+
+def _pace(cycle_s: float | None, expected_s: float | None) -> float | None:
+    if cycle_s is None or expected_s is None or not math.isfinite(cycle_s):
+        return None
+    return round(cycle_s / expected_s - 1, 2)
 
 
 def _round(value: float | None) -> float | None:

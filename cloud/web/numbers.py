@@ -31,6 +31,14 @@ def percent(share: float | None) -> str:
     return f"{whole}{NARROW_SPACE}%"
 
 
+def change(share: float | None) -> str:
+    """A share that something is more (or less) than expected, in whole percent with its sign."""
+    if share is None or not math.isfinite(share):
+        return MISSING
+    whole = round(share * 100)
+    return f"{f'{whole:+d}' if whole else '±0'}{NARROW_SPACE}%".replace("-", "−")
+
+
 def iso(utc_ms: int) -> str:
     """RFC 3339 in UTC with milliseconds: what stands in a <time>'s datetime."""
     return datetime.fromtimestamp(utc_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

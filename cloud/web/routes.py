@@ -18,11 +18,12 @@ from starlette.types import Scope
 from cloud.core.access import is_still_so
 from cloud.core.live import Live, Topic
 from cloud.core.tenants import Tenant, TenantId
+from cloud.production.windows import WINDOWS
 from cloud.telemetry.store import PressKey
 from cloud.web.charts import curves_chart, trend_chart
 from cloud.web.facts import PageFacts
-from cloud.web.fleet_page import FleetPage
-from cloud.web.fleet_view import CONDITIONS, SEARCH_CHARACTERS_MAX, FleetFilter
+from cloud.web.fleet_page import FleetPage, link_to
+from cloud.web.fleet_view import DENSITIES, SORTS, FleetFilter, filter_of, moulds_of
 from cloud.web.lists import Lists
 from cloud.web.live import Feeds, Key, Snapshot, TooManyReadersError, digest_of
 from cloud.web.press_page import moving, press_snapshot, press_url, values_html
@@ -107,7 +108,7 @@ class Pages:
 
     async def fleet(self, request: Request, tenant: Tenant) -> Response:
         """The fleet overview."""
-        t, wanted = self.shell.catalogue(request), _fleet_filter(request)
+        t, wanted = self.shell.catalogue(request), filter_of(request.query_params)
         snapshot = await self._fleet_snapshot(FleetKey(tenant, t.language, wanted))
         query = {"lang": t.language, **wanted.query(), "have": digest_of(snapshot)}
         return self.shell.page(
@@ -115,6 +116,11 @@ class Pages:
             "fleet.html",
             page_name="fleet",
             wanted=wanted,
+            link=link_to("/", wanted),
+            sorts=SORTS,
+            windows=WINDOWS,
+            densities=DENSITIES,
+            moulds=moulds_of((await self._facts.fleet(tenant, wanted.window)).presses),
             plant_ids=await self._facts.plant_ids(tenant),
             board_html=Markup(snapshot.full),  # noqa: S704 - our own template's output
             live_url=f"/live/fleet?{urlencode(query)}",
@@ -122,13 +128,13 @@ class Pages:
 
     async def live_fleet(self, request: Request, tenant: Tenant) -> Response:
         """The overview's stream of events."""
-        key = FleetKey(tenant, self.shell.catalogue(request).language, _fleet_filter(request))
+        key = FleetKey(tenant, self.shell.catalogue(request).language, filter_of(request.query_params))
         return _stream(self._fleet_feeds, key, request, self.shell.clock)
 
     async def _fleet_snapshot(self, key: FleetKey) -> Snapshot:
-        facts = await self._facts.fleet(key.tenant)
+        facts = await self._facts.fleet(key.tenant, key.wanted.window)
         t = self.shell.catalogues[key.language]
-        return await anyio.to_thread.run_sync(self._fleet_page.snapshot, t, facts, key.wanted)
+        return await anyio.to_thread.run_sync(self._fleet_page.snapshot, t, facts, key.wanted, key.tenant)
 
     async def press(
         self,
@@ -227,14 +233,3 @@ async def _while_let_in(
                     return
                 looked_s = clock.monotonic_s()
             yield event
-
-
-def _fleet_filter(request: Request) -> FleetFilter:
-    """The filter in the URL; a state that does not exist is no filter."""
-    query = request.query_params
-    state = query.get("state", "")
-    return FleetFilter(
-        plant=query.get("plant", "").strip(),
-        state=state if state in CONDITIONS else "",
-        search=query.get("q", "").strip()[:SEARCH_CHARACTERS_MAX],
-    )

@@ -1,7 +1,7 @@
 """Renders templates in the reader's language, inside the common shell, with headers that let no foreign script run."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import structlog
@@ -48,7 +48,7 @@ class Shell:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        for name in ("number", "percent", "iso", "utc_text"):
+        for name in ("number", "percent", "change", "iso", "utc_text"):
             self._environment.filters[name] = getattr(numbers, name)
 
     def catalogue(self, request: Request) -> Catalogue:
@@ -113,6 +113,10 @@ class _Words:
 
     def quality(self, name: str) -> str:
         return wording.quality_name(self._t, name)
+
+    def factors(self, names: Iterable[str]) -> str:
+        """The names of OEE's factors in a row."""
+        return self._t("feature_join").join(self._t(f"oee.word.{name}") for name in names)
 
     def known(self, prefix: str, name: str) -> str:
         return self._t.find(f"{prefix}.{name}") or wording.spaced(name)

@@ -24,7 +24,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 FIRST_PAGE_BYTES_MAX = 150_000
-WIDTHS = (1440, 390)
+WORST_FIRST = ("alarm", "offline", "stale", "watch", "waiting", "normal")
 LOOKS = (("zh-CN", "light", 1440), ("en", "dark", 1440), ("en", "light", 390), ("zh-CN", "dark", 390))
 
 pytestmark = [
@@ -86,9 +86,11 @@ def open_page(browser: Browser) -> Iterator:
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
-    def open_one(*, language: str = "en", scheme: str = "light", width: int = 1440, **options) -> Page:
+    def open_one(
+        *, language: str = "en", scheme: str = "light", width: int = 1440, height: int = 900, **options
+    ) -> Page:
         context = browser.new_context(
-            viewport={"width": width, "height": 900},
+            viewport={"width": width, "height": height},
             color_scheme=scheme,
             locale=language,
             timezone_id="Asia/Shanghai",
@@ -179,6 +181,92 @@ def test_a_gateway_that_leaves_takes_its_presses_offline_on_the_page(served, ope
     expect(page.locator("article.tile.is-offline")).to_have_count(4)
     expect(page.locator("#chip-offline strong")).to_have_text("4")
     expect(page.locator("#gateways").get_by_text("Offline")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("language", "scheme", "width", "query"),
+    [
+        ("en", "light", 1920, "density=compact"),
+        ("zh-CN", "dark", 1920, "view=wall"),
+        ("zh-CN", "light", 1920, "density=list"),
+        ("en", "dark", 390, "density=compact"),
+    ],
+)
+def test_two_hundred_presses_can_be_read_on_one_screen(served, open_page, root, language, scheme, width, query):
+    served.plant.crowd(200)
+    page = open_page(language=language, scheme=scheme, width=width, height=1080)
+    page.goto(f"{served.url}/?{query}")
+    expect(page.locator("article.tile")).to_have_count(200)
+    assert not scrolls_sideways(page)
+    assert page.locator("article.tile h3 a").evaluate_all(
+        "links => links.every(a => a.scrollWidth <= a.clientWidth + 1)"
+    )
+    if width == 1920 and query != "density=list":
+        screens = page.evaluate("document.documentElement.scrollHeight / innerHeight")
+        assert screens <= (1.02 if "wall" in query else 1.3)
+    shown = page.locator("article.tile").evaluate_all("tiles => tiles.map(tile => tile.className)")
+    places = [next(at for at, name in enumerate(WORST_FIRST) if f"is-{name}" in tile) for tile in shown]
+    assert places == sorted(places)
+    for condition in ("alarm", "offline", "stale", "watch"):
+        tile = page.locator(f"article.tile.is-{condition}").first
+        expect(tile.locator(".state .icon")).to_be_visible()
+        expect(tile.locator(".state .word")).to_be_visible()
+    name = query.replace("=", "-")
+    page.screenshot(path=root / "build" / "screenshots" / f"fleet-200-{name}-{language}-{scheme}-{width}.png")
+
+
+def test_the_overview_s_choices_are_in_the_url_and_the_back_button_brings_them_back(served, open_page):
+    served.plant.crowd(45)
+    page = open_page(width=1920)
+    page.goto(served.url)
+    page.locator("#density-compact").click()
+    page.locator("#window-week").click()
+    page.locator("#chip-stale").click()
+    expect(page).to_have_url(f"{served.url}/?state=stale&window=week&density=compact")
+    expect(page.locator("article.tile")).to_have_count(2)
+    page.locator("select[name=sort]").select_option("age")
+    page.get_by_role("searchbox").fill("imm-0")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#density-compact")).to_have_attribute("aria-current", "true")
+    expect(page.locator("article.tile")).to_have_count(2)
+    page.go_back()
+    expect(page).to_have_url(f"{served.url}/?state=stale&window=week&density=compact")
+    page.go_back()
+    page.go_back()
+    page.go_back()
+    expect(page.locator("article.tile")).to_have_count(45)
+    expect(page.locator("#density-tiles")).to_have_attribute("aria-current", "true")
+
+
+def test_a_wall_screen_has_nothing_but_presses_and_says_when_it_is_not_live(served, open_page):
+    served.plant.crowd(10)
+    page = open_page(width=1920)
+    page.goto(served.url)
+    page.locator("#wall").click()
+    expect(page.locator("article.tile")).to_have_count(10)
+    expect(page.locator("header.top")).to_be_hidden()
+    expect(page.locator(".live-mark")).to_be_visible()
+    served.stop()
+    expect(page.locator("#live-lost")).to_be_visible(timeout=3_000)
+    expect(page.locator(".live-mark")).to_be_hidden()
+    served.start()
+    expect(page.locator("#live-lost")).to_be_hidden(timeout=15_000)
+    page.get_by_role("link", name="Leave wall screen").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("header.top")).to_be_visible()
+    open_page.complaints[:] = [text for text in open_page.complaints if "ERR_" not in text and text != "[object Event]"]
+
+
+def test_a_tile_tells_its_pace_and_its_oee_with_what_is_not_known(served, open_page):
+    served.plant.crowd(12)
+    page = open_page()
+    page.goto(served.url)
+    slow = page.locator("article.tile", has=page.get_by_role("link", name="IMM-012"))
+    expect(slow.locator(".aim.tone-watch")).to_have_text(re.compile(r"\+2\d.% expected 18.1.s"))
+    expect(slow.locator(".oee dd").first).to_have_text(re.compile(r"\d+.% without quality"))
+    expect(page.locator(".plant-oee")).to_contain_text("Quality ratio not known")
+    page.goto(f"{served.url}/?sort=pace")
+    expect(page.locator("article.tile h3").first).to_have_text("IMM-012")
 
 
 def test_a_new_press_appears_and_a_broken_line_says_so_at_once_and_heals(served, open_page):

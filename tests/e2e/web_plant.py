@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from fastapi import FastAPI
@@ -24,6 +25,9 @@ from cloud.core.tenants import DEFAULT_TENANT
 from cloud.fleet.domain import FleetRules, SeenShot
 from cloud.fleet.service import FleetService
 from cloud.migrations.upgrade import upgrade
+from cloud.production.board import ProductionBoard
+from cloud.production.jobs import ProductionConsumer
+from cloud.production.windows import Schedule
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, IncomingShot
 from cloud.web import routes
@@ -90,7 +94,10 @@ class Plant:
         problems.install(app)
         app.add_middleware(SignedIn)
         app.add_middleware(SecurityHeaders)
-        facts = PageFacts(database, self._store, alarms, self._live, self._clock)
+        schedule = Schedule(ZoneInfo("Asia/Shanghai"), (6, 14, 22))
+        self._production = ProductionConsumer(database, self._store, self._live, self._clock, schedule)
+        self._board = ProductionBoard(database, self._live, self._clock, schedule)
+        facts = PageFacts(database, self._store, alarms, self._live, self._clock, self._board)
         self._pages = routes.include(app, facts, live=self._live, clock=self._clock)
         return app
 
@@ -105,6 +112,39 @@ class Plant:
                     self._shot(press_id, ended_ms, wear if press_id == WORN_PRESS else 0.0, CYCLE_S + at % 5 * 0.02)
                 )
         self._call(self._tell(PRESSES, now_ms))
+
+    def crowd(self, presses: int, *, shots: int = 25) -> None:
+        """A hall full of presses: most run, some slowly, some stand still, one gateway is gone, the first two wear."""
+        self._call(self._fill_hall([f"IMM-{number:03}" for number in range(1, presses + 1)], shots))
+
+    async def _fill_hall(self, press_ids: list[str], shots: int) -> None:
+        now_ms = self._clock.utc_ms()
+        born_ms = now_ms - round(shots * CYCLE_S * 1000)
+        gateways = {press_id: f"gw-{at // 40 + 1}" for at, press_id in enumerate(press_ids)}
+        still = {press_id for at, press_id in enumerate(press_ids) if at % 23 == 7}
+        slow = {press_id for at, press_id in enumerate(press_ids) if at % 31 == 11}
+        async with self.database.transaction() as session:
+            for gateway_id in dict.fromkeys(gateways.values()):
+                await self._fleet.node_born(session, PLANT, gateway_id, epoch="e", metrics={}, now_ms=born_ms)
+            for press_id, gateway_id in gateways.items():
+                await self._fleet.device_born(session, PLANT, gateway_id, press_id, now_ms=born_ms)
+        for at, press_id in enumerate(press_ids):
+            last_ms = now_ms - (600_000 if press_id in still else at * 977 % round(CYCLE_S * 1000))
+            for shot in range(shots):
+                is_last = shot == shots - 1
+                cycle_s = CYCLE_S * (1.24 if press_id in slow and is_last else 1 + shot % 5 * 0.002)
+                ended_ms = last_ms - round((shots - 1 - shot) * CYCLE_S * 1000)
+                self._write(self._shot(press_id, ended_ms, 0.95 if at < 2 else 0.45 if at % 41 == 5 else 0.0, cycle_s))
+        seen = [
+            SeenShot(PLANT, gateways[press_id], press_id, now_ms, now_ms - (600_000 if press_id in still else 0))
+            for press_id in press_ids
+        ]
+        async with self.database.transaction() as session:
+            await self._fleet.shots_seen(session, seen)
+            await self._fleet.mark_silent(session, now_ms)
+            if len(press_ids) > 160:
+                await self._fleet.node_died(session, PLANT, gateways[press_ids[-1]], now_ms=now_ms)
+        await self._digest()
 
     def shoot(self, press_id: str, *, cycle_time_s: float = CYCLE_S) -> None:
         """One more shot of a press, ending now."""
@@ -132,8 +172,16 @@ class Plant:
         seen = [SeenShot(PLANT, GATEWAY, press_id, now_ms, now_ms) for press_id in press_ids]
         async with self.database.transaction() as session:
             await self._fleet.shots_seen(session, seen)
+        await self._digest()
+
+    async def _digest(self) -> None:
+        """Let who follows the shots take all of them in."""
         self._live.shots.publish()
-        await self._consumer.consume_batch()
+        while await self._consumer.consume_batch():
+            pass
+        while await self._production.consume_batch():
+            pass
+        self._board.forget(DEFAULT_TENANT)
         await self._dispatcher.deliver_batch()
 
     async def _die(self) -> None:

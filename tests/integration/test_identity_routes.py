@@ -72,6 +72,7 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /api/v1/gateways/{plant_id}/{gateway_id}/revoke": {"reason": "theft"},
     "PUT /api/v1/people/{user_id}/roles": {"roles": ["viewer"]},
     "POST /api/v1/models/rollouts": {"bundle_id": "0123456789ab"},
+    "PUT /api/v1/plants/{plant_id}/presses/{press_id}/expected-cycles": {"mould_id": "m", "set_s": 20.0},
 }
 """Good ones, so that it is not a missing field that stops a stranger."""
 QUERIES = {"/api/v1/models/history/shots": "?plant_id={plant_id}&press_id={press_id}"}
@@ -198,6 +199,8 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
         while not alarms:
             alarms = (await client.get("/api/v1/alarms", headers=admin)).json()["items"]
             await anyio.sleep(0.05)
+    downtime = {"plant_id": plant, "press_id": press, "start_ms": 1, "end_ms": 2, "reason": "reason-of-hall-7"}
+    planned = await client.post("/api/v1/planned-downtimes", json=downtime, headers=admin)
     shots = (await client.get(f"/api/v1/plants/{plant}/presses/{press}/shots", headers=admin)).json()["items"]
     rollout_id, bundle_id = await trial(cloud, press, now_ms)
     return {
@@ -209,6 +212,7 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
         "gateway_id": gateway,
         "row_id": str(shots[0]["row_id"]),
         "alarm_id": alarms[0]["alarm_id"],
+        "downtime_id": planned.json()["downtime_id"],
         "user_id": made.json()["person"]["user_id"],
         "key_id": new_key.json()["key"]["key_id"],
         "session_id": await session_of(cloud, client, "admin-of-hall-7"),

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from cloud.fleet.domain import Gateway
-from cloud.web.facts import CLOCK_OFF_S_MAX, _gateway_line
+from cloud.web.fleet_index import CLOCK_OFF_S_MAX, gateway_line
 
 
 def gateway(offset_s: float | None) -> Gateway:
@@ -16,9 +16,9 @@ def gateway(offset_s: float | None) -> Gateway:
 
 @pytest.mark.parametrize("offset_s", [86_400.0, -86_400.0, CLOCK_OFF_S_MAX + 1])
 def test_a_clock_that_is_off_is_shown(offset_s: float) -> None:
-    assert _gateway_line(gateway(offset_s)).clock_off_s == offset_s
+    assert gateway_line(gateway(offset_s)).clock_off_s == offset_s
 
 
 @pytest.mark.parametrize("offset_s", [None, 0.0, CLOCK_OFF_S_MAX, -CLOCK_OFF_S_MAX])
 def test_a_small_offset_or_none_is_not(offset_s: float | None) -> None:
-    assert _gateway_line(gateway(offset_s)).clock_off_s is None
+    assert gateway_line(gateway(offset_s)).clock_off_s is None

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,17 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from cloud.production.oee import Account, oee_of
+from cloud.production.reading import Figures
+from cloud.production.windows import WINDOWS
 from cloud.telemetry.store import PressKey, StoredShot
 from cloud.web import numbers
 from cloud.web.charts import POINTS_MAX, curves_chart, thinned, trend_chart
+from cloud.web.fleet_page import _strip
 from cloud.web.fleet_view import (
     CONDITIONS,
+    DENSITIES,
+    SORTS,
     AlarmLine,
+    FleetFacts,
     FleetFilter,
+    GatewayLine,
     PressFacts,
     board_of,
     failure_gauge,
+    filter_of,
     novelty_gauge,
+    oee_line,
     tile_of,
 )
 from cloud.web.press_view import COLUMNS_MAX, columns_of, parameters_of, quality_of, shot_table
@@ -117,6 +128,78 @@ def test_the_newest_unacknowledged_alarm_is_named_and_the_others_counted():
     tile = tile_of(facts(alarms=alarms), threshold=THRESHOLD)
     assert tile.alarm == alarms[2]
     assert tile.more_alarms == 2
+
+
+FILTERS = st.builds(
+    FleetFilter,
+    plant=st.sampled_from(["", "north"]),
+    state=st.sampled_from(["", *CONDITIONS]),
+    search=st.sampled_from(["", "imm 1"]),
+    mould=st.sampled_from(["", "M-1"]),
+    sort=st.sampled_from(SORTS),
+    window=st.sampled_from(WINDOWS),
+    density=st.sampled_from(DENSITIES),
+    view=st.sampled_from(["", "wall"]),
+)
+
+
+@given(FILTERS)
+def test_a_filter_comes_back_from_its_url(wanted):
+    assert filter_of(wanted.query()) == wanted
+    assert filter_of(wanted.query(window="week")) == replace(wanted, window="week")
+    assert FleetFilter().query() == {}
+
+
+@given(
+    st.dictionaries(st.sampled_from(["plant", "state", "q", "mould", "sort", "window", "density", "view"]), st.text())
+)
+def test_any_url_is_a_filter(query):
+    wanted = filter_of(query)
+    assert filter_of(wanted.query()) == wanted
+
+
+@pytest.mark.parametrize(
+    ("sort", "first"), [("worst", "a"), ("name", "a"), ("pace", "c"), ("health", "b"), ("age", "b")]
+)
+def test_presses_stand_in_the_wanted_order_and_the_unknown_last(sort, first):
+    presses = [
+        replace(facts("a", values={}, ended_ms=3_000), expected_s=None),
+        replace(facts("b", values={"FailureProbability/x": 0.3}, ended_ms=1_000), expected_s=18.0),
+        replace(facts("c", values={"FailureProbability/x": 0.1}, ended_ms=2_000), expected_s=15.0),
+    ]
+    tiles = [tile_of(press, threshold=THRESHOLD) for press in presses]
+    [(_, shown)] = board_of(tiles, FleetFilter(sort=sort)).plants
+    assert shown[0].press_id == first
+    assert sort in ("worst", "name", "age") or shown[-1].press_id == "a"
+
+
+def test_a_cycle_is_told_beside_the_expected_one_and_marked_when_far_off():
+    slow, usual = (replace(facts(parameters={"CycleTime": s}), expected_s=20.0) for s in (22.0, 20.5))
+    slow_tile, usual_tile = (tile_of(press, threshold=THRESHOLD) for press in (slow, usual))
+    assert (slow_tile.pace, slow_tile.is_off_pace) == (0.1, True)
+    assert (usual_tile.pace, usual_tile.is_off_pace) == (0.02, False)
+    assert tile_of(facts(), threshold=THRESHOLD).pace is None, "nothing is expected yet"
+
+
+def test_an_oee_line_keeps_apart_what_is_not_known():
+    account = Account(planned_ms=1_000, produced_ms=800.0, ideal_ms=760.0, paced_ms=800, shots=4)
+    line = oee_line(Figures(account, oee_of(account), unheard_ms=5))
+    assert line is not None
+    assert (line.index, line.availability, line.effectiveness, line.quality) == (None, 0.8, 0.95, None)
+    assert (line.known_product, line.unknown, line.is_unheard) == (0.76, ("quality",), True)
+
+
+def test_of_many_gateways_those_are_shown_of_which_something_is_to_be_said():
+    lines = [GatewayLine("p", f"g{n}", "online", 0, 0, 0.5, None) for n in range(20)]
+    odd = [
+        GatewayLine("p", "off", "offline", 0, 0, 0.5, None),
+        GatewayLine("p", "behind", "online", 0, 9_000, 3_600.0, None),
+        GatewayLine("p", "clock", "online", 0, 0, None, 900.0),
+    ]
+    strip = _strip(FleetFacts([], [*lines, *odd], THRESHOLD), FleetFilter())
+    assert [line.gateway_id for line in strip.shown] == ["off", "behind", "clock"]
+    assert strip.others == 20
+    assert len(_strip(FleetFacts([], lines[:4], THRESHOLD), FleetFilter()).shown) == 4
 
 
 def test_a_search_finds_press_job_and_mould_in_any_case():
