@@ -54,7 +54,10 @@ async def sums(session: AsyncSession, tenant_id: TenantId, start_ms: int, end_ms
         .group_by(*key)
     )
     found = await session.execute(statement)
-    return [Sum(plant, press, mould, first_ms, Output(*map(int, counts))) for plant, press, mould, first_ms, *counts in found]
+    return [
+        Sum(plant, press, mould, first_ms, Output(*map(int, counts)))
+        for plant, press, mould, first_ms, *counts in found
+    ]
 
 
 async def expected_rows(session: AsyncSession, keys: Sequence[ExpectedKey]) -> dict[ExpectedKey, ExpectedCycleRow]:

@@ -1,16 +1,15 @@
 """From stored shots to OEE: each shot counts once, and what is planned, set or out of reach is heeded."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import URL, func, select
 
 from cloud.core.audit import SYSTEM
-from cloud.core.database import Database, sqlite_url
+from cloud.core.database import Database
 from cloud.core.events import EventLog
 from cloud.core.live import Live
 from cloud.core.problems import InvalidFieldError, NotFoundError
@@ -41,10 +40,10 @@ CYCLE_S = 20.0
 class World:
     """A plant with press `a`, its store, and who counts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, database_url: URL) -> None:
         self.clock = ManualClock(NOW_MS)
         self.live = Live()
-        self.database = Database(sqlite_url(folder / "cloud.sqlite"))
+        self.database = Database(database_url)
         self.store = MemoryStore()
         self.fleet = FleetService(EventLog(self.live), self.live, FleetRules())
         self.consumer = self.reader()
@@ -85,8 +84,8 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    world = World(tmp_path)
+async def world(database_url: URL) -> AsyncIterator[World]:
+    world = World(database_url)
     await upgrade(world.database)
     await world.be_born()
     await world.seen()
