@@ -114,6 +114,46 @@ class Figures(_Part):
     drift_worst: str = Field("", description="The feature that has moved most.")
     drift_psi: float = Field(0.0, description="Its population stability index.")
     missing: tuple[str, ...] = Field((), max_length=20, description="Features that training had and the press lacks.")
+    mould_id: str = Field("", description="The mould of the newest shot: of it drift is told.")
+    watched: int = Field(0, description="Features that are watched; 0: the bundle does not tell its training data.")
+    watched_shots: int = Field(0, description="Shots with this mould so far; drift is told from 150 on.")
+    drifted: dict[str, float] = Field(
+        default_factory=dict, max_length=5, description="The features that have moved most, beyond what is usual."
+    )
+    scores_watched: int = Field(0, description="Scores that are watched; 0: the bundle does not tell what they were.")
+    score_shots: int = Field(0, description="Shots with this mould of which a head spoke.")
+    scores_drifted_share: float = Field(0.0, description="Share of the scores that have moved more than is usual.")
+    score_worst: str = Field("", description="The score that has moved most.")
+    score_psi: float = Field(0.0, description="Its population stability index.")
+    scores_drifted: dict[str, float] = Field(
+        default_factory=dict, max_length=5, description="The scores that have moved most, beyond what is usual."
+    )
+    since_ms: dict[str, int] = Field(
+        default_factory=dict,
+        max_length=30,
+        description="Of what is drifted or missing: the shot with which that was first seen (UTC ms).",
+    )
+
+
+class Noted(_Part):
+    """What was odd about a baseline."""
+
+    at_ms: int
+    kind: str
+    values: tuple[str, ...] = Field((), max_length=5)
+
+
+class BaselineReport(_Part):
+    """The press's own baseline with the mould that is in."""
+
+    mould_id: str
+    stage: str = Field(description="As in docs/reference/baselines.md.")
+    then: str = Field("", description="While it settles: what comes next.")
+    shots: int = Field(0, description="So many of `shots_needed` has the stage.")
+    shots_needed: int = Field(0, description="0: the stage has no end of its own.")
+    learnt_ms: int = Field(0, description="When its normal was found; 0: not yet.")
+    is_again: bool = Field(False, description="Whether it learns anew what it had known: after maintenance.")
+    notes: tuple[Noted, ...] = Field((), max_length=3, description="The last ones, oldest first.")
 
 
 class PressReport(_Part):
@@ -124,6 +164,7 @@ class PressReport(_Part):
     figures: dict[str, Figures] = Field(default_factory=dict, description="By bundle.")
     taken_back: str = Field("", description="Bundle that the gateway took back by itself.")
     taken_back_why: str = ""
+    baseline: BaselineReport | None = None
 
 
 class BundleReport(_Part):
@@ -147,9 +188,26 @@ class Report(_Part):
 
 
 def to_metric(message: Desired | Report) -> Metric:
-    """The message as a metric."""
+    """The message as a metric; of a report that would be too long, without the names of what drifts."""
     name = DESIRED if isinstance(message, Desired) else REPORT
-    return Metric(name, message.model_dump_json(exclude_defaults=True), DataType.String)
+    text = message.model_dump_json(exclude_defaults=True)
+    if isinstance(message, Report) and len(text) > JSON_CHARACTERS_MAX:
+        text = _without_names(message).model_dump_json(exclude_defaults=True)
+    return Metric(name, text, DataType.String)
+
+
+def _without_names(report: Report) -> Report:
+    no_names: dict[str, object] = {"missing": (), "drifted": {}, "scores_drifted": {}, "since_ms": {}}
+    presses = {
+        press_id: press.model_copy(
+            update={
+                "figures": {name: each.model_copy(update=no_names) for name, each in press.figures.items()},
+                "baseline": press.baseline.model_copy(update={"notes": ()}) if press.baseline is not None else None,
+            }
+        )
+        for press_id, press in report.presses.items()
+    }
+    return report.model_copy(update={"presses": presses})
 
 
 def desired_of(metrics: Iterable[Metric]) -> Desired | None:

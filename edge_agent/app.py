@@ -50,12 +50,12 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
         KeyFileError: the trusted keys cannot be read.
     """
     clock = clock or SystemClock()
-    baselines = BaselineStore(settings.gateway.state_dir / BASELINES_FOLDER)
+    health = Health(presses={source.press: False for source in settings.sources.opcua})
+    baselines = BaselineStore(settings.gateway.state_dir / BASELINES_FOLDER, health=health)
     baselines.restore()
     roster = Roster(Lineup(own=model_parts.own_bundle(settings)), baselines)
     journal, aliases = _open_journal(settings, uuid7(clock.utc_ms()))
     thread = JournalThread(journal)
-    health = Health(presses={source.press: False for source in settings.sources.opcua})
     for source in settings.sources.opcua:
         aliases.add_press(source.press)
     session = EdgeNodeSession(

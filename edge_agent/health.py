@@ -25,6 +25,7 @@ class Health:
     commits_refused: int = 0
     refusals: int = 0
     epochs_renewed: int = 0
+    baseline_failures: int = 0
     presses: dict[str, bool] = field(default_factory=dict)
 
     def press_connected(self, press_id: str) -> None:
@@ -74,6 +75,7 @@ class HealthReporter:
             "CommitsRefused": self.health.commits_refused,
             "Refusals": self.health.refusals,
             "EpochsRenewed": self.health.epochs_renewed,
+            "BaselineFailures": self.health.baseline_failures,
             "PressesConnected": sum(self.health.presses.values()),
         }
         return {PREFIX + name: float(value) for name, value in values.items()}

@@ -9,7 +9,7 @@ from onnx import NodeProto, TensorProto, helper
 
 from models.features.schema import FEATURES, index
 from models.runtime.bundle import Bundle, HeadKind, Manifest, manifest_of, write_bundle
-from models.runtime.drift import TrainingSummary, summarise
+from models.runtime.drift import TrainingSummary, summarise, with_scores
 from models.runtime.scorer import ANY_MOULD
 from models.training.export import TrainedHead, onnx_model, trained_head
 
@@ -68,11 +68,14 @@ def bundle_file(path: Path, kind: Kind = "good", *, bias: float = -3.0, seed: in
     return write_bundle(path, manifest_of((made.head,), seed=seed, training=training()), {made.head.file: made.model})
 
 
-def training() -> dict[str, TrainingSummary]:
-    """What the two inputs were like in training."""
-    rows = np.full((400, len(FEATURES)), np.nan, np.float32)
-    rows[:, [index(name) for name in INPUTS]] = shots_like_training(400, seed=2)
-    return summarise(rows, [MOULD] * 400, ["p"] * 400, [spec.name for spec in FEATURES])
+def training(bias: float = -3.0) -> dict[str, TrainingSummary]:
+    """What the two inputs were like in training, and what the head says of them."""
+    rows, inputs = np.full((400, len(FEATURES)), np.nan, np.float32), shots_like_training(400, seed=2)
+    rows[:, [index(name) for name in INPUTS]] = inputs
+    scores = 1 / (1 + np.exp(-(inputs[:, 0].astype(float) - NORMAL[0] + bias)))
+    of_shots = [MOULD] * 400, ["p"] * 400
+    told = [{f"FailureProbability/{MODE}": score, f"FailureThreshold/{MODE}": 0.8} for score in scores.tolist()]
+    return with_scores(summarise(rows, *of_shots, [spec.name for spec in FEATURES]), told, *of_shots)
 
 
 def many_heads() -> tuple[Manifest, dict[str, bytes]]:

@@ -127,6 +127,14 @@ async def label(session: AsyncSession, tenant_id: TenantId, alarm_id: UUID) -> L
     return await session.scalar(statement)
 
 
+async def verdicts(session: AsyncSession, tenant_id: TenantId, alarm_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """What was said of these alarms."""
+    statement = select(LabelRow.alarm_id, LabelRow.verdict).where(
+        LabelRow.tenant_id == tenant_id, LabelRow.alarm_id.in_(alarm_ids)
+    )
+    return {row.alarm_id: row.verdict for row in await session.execute(statement)}
+
+
 async def labels(session: AsyncSession, tenant_id: TenantId, *, before: UUID | None, limit: int) -> Sequence[LabelRow]:
     """Labels, the newest first."""
     statement = select(LabelRow).where(LabelRow.tenant_id == tenant_id)

@@ -20,6 +20,8 @@ from cloud.fleet import reading
 from cloud.fleet.domain import Press
 from cloud.production.board import ProductionBoard
 from cloud.production.windows import WindowName
+from cloud.rollouts import repository as rollouts
+from cloud.rollouts.orders import report_in
 from cloud.telemetry.store import PressKey, StoredShot, TelemetryStore
 from cloud.web.fleet_index import FleetIndex, alarm_lines
 from cloud.web.fleet_view import AlarmLine, FleetFacts, PressFacts
@@ -117,6 +119,8 @@ class PageFacts:
             alarms = await alarm_service.alarms(
                 session, tenant, plant_id=key.plant_id, press_id=key.press_id, limit=ALARMS_SHOWN
             )
+            order = await rollouts.order(session, key.plant_id, press.gateway_id)
+        report = report_in(order).presses.get(key.press_id) if order is not None else None
         rows = await self.recent(key, limit=QUALITY_SHOTS)
         table_rows = rows if before is None else await self.recent(key, limit=SHOTS_SHOWN + 1, before=before)
         newest = max(rows, key=lambda row: (row.scored.shot.ended_ms, row.row_id), default=None)
@@ -129,6 +133,7 @@ class PageFacts:
             threshold=self.threshold,
             before=before,
             pinned_id=pinned_id,
+            report=report,
         )
 
     async def alarms(self, tenant: TenantId, *, state: str, plant: str, before: str) -> ListPage[Alarm]:
@@ -143,6 +148,11 @@ class PageFacts:
                 limit=LIST_ROWS,
             )
         return ListPage(found.items, str(found.items[-1].alarm_id) if found.has_more else None)
+
+    async def verdicts(self, tenant: TenantId, alarms: Sequence[Alarm]) -> dict[UUID, str]:
+        """What engineers have said of alarms, by id."""
+        async with self._database.reading() as session:
+            return await rollouts.verdicts(session, tenant, [UUID(str(alarm.alarm_id)) for alarm in alarms])
 
     async def acknowledge(self, tenant: TenantId, alarm_id: str, actor: Actor) -> Alarm | None:
         """Acknowledge an alarm in the name of `actor`; None when there is none such."""

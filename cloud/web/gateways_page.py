@@ -13,6 +13,7 @@ from cloud.core.database import Database
 from cloud.core.paging import decode_cursor, encode_cursor
 from cloud.core.problems import InvalidFieldError, NotFoundError
 from cloud.core.tenants import TenantId
+from cloud.fleet import reading
 from cloud.gateways import service
 from cloud.gateways.domain import REASON_CHARACTERS_MAX, ClaimsClosedError, NewClaim, PlantTakenError
 from cloud.gateways.service import GatewayIdentities
@@ -104,6 +105,7 @@ class GatewaysPage:
         async with self._database.reading() as session:
             tenant_id = TenantId(principal.tenant_id)
             found = await service.identities(session, tenant_id, after=position, limit=SHOWN_MAX)
+            at_work = await reading.gateways(session, tenant_id, after=position, limit=SHOWN_MAX)
         last = found.items[-1] if found.has_more else None
         more = encode_cursor((last.plant_id, last.gateway_id)) if last is not None else ""
         return self._shell.page(
@@ -112,6 +114,7 @@ class GatewaysPage:
             status=status,
             page_name="gateways",
             gateways=found.items,
+            at_work=at_work.items,
             is_later=bool(after),
             more_url=f"{PAGE}?{urlencode({'after': more})}" if more else None,
             may_manage=Right.MANAGE_GATEWAYS in principal.rights,

@@ -36,6 +36,7 @@ class Lists:
             "alarms.html",
             page_name="alarms",
             alarms=page.items,
+            verdicts=await self._facts.verdicts(tenant, page.items),
             states=list(ALARM_STATES),
             state=state,
             plant=plant,
@@ -56,7 +57,8 @@ class Lists:
             return RedirectResponse(_back(request, "/alarms"), status_code=303)
         shape = request.query_params.get("as", "")
         shape = shape if shape in SHAPES else "card"
-        html = self._shell.fragment("alarm_answer.html", t, alarm=alarm, shape=shape)
+        verdicts = await self._facts.verdicts(TenantId(principal.tenant_id), [alarm])
+        html = self._shell.fragment("alarm_answer.html", t, alarm=alarm, shape=shape, verdicts=verdicts)
         return HTMLResponse(html, headers=dict(HEADERS))
 
     async def deliveries(self, request: Request, tenant: Tenant, state: str = "", before: str = "") -> Response:

@@ -18,6 +18,7 @@ from cloud.rollouts.domain import WHY_CHARACTERS_MAX, BundleRefusedError, Rollou
 from cloud.rollouts.parts import RolloutParts
 from cloud.rollouts.shapes import BundleOut, RolloutOut
 from cloud.telemetry.store import TelemetryStore
+from cloud.web.drift_view import STATES, drift_rows
 from cloud.web.models_view import VERDICTS, card_view, guards_chart, press_rows
 from cloud.web.shell import HEADERS, Shell
 from contract.model_orders import Bounds
@@ -25,6 +26,7 @@ from models.runtime.bundle import BUNDLE_BYTES_MAX
 
 PAGE = "/models"
 SHOWN_MAX = 50
+DRIFT_ROWS_MAX = 300
 STAGE_SHOTS = 200
 Reader = Annotated[Principal, requires(Right.READ)]
 Engineer = Annotated[Principal, requires(Right.CONFIGURE)]
@@ -38,6 +40,7 @@ def include(app: FastAPI, shell: Shell, parts: RolloutParts, store: TelemetrySto
     page = ModelsPage(shell, parts, store)
     routes = APIRouter(include_in_schema=False)
     routes.add_api_route(PAGE, page.registry, methods=["GET"])
+    routes.add_api_route(f"{PAGE}/drift", page.drift, methods=["GET"])
     routes.add_api_route(f"{PAGE}/upload", page.upload, methods=["POST"])
     routes.add_api_route(f"{PAGE}/trials/{{rollout_id}}", page.trial, methods=["GET"])
     routes.add_api_route(f"{PAGE}/trials/{{rollout_id}}/guards.json", page.guards, methods=["GET"])
@@ -81,7 +84,23 @@ class ModelsPage:
             gateways=gateways,
             counts={name: counts.get(name, 0) for name in VERDICTS},
             fault=fault,
+            moved=sum(press.state == "moved" for press in drift_rows(gateways)),
             **self._form_values(principal),
+        )
+
+    async def drift(self, request: Request, tenant: Tenant) -> Response:
+        """What drifts and what is missing on each press, by what scores it now."""
+        async with self._database.reading() as session:
+            gateways = await views.gateways(session, tenant)
+        rows = drift_rows(gateways)
+        counts = {name: sum(row.state == name for row in rows) for name in STATES}
+        return self._shell.page(
+            request,
+            "drift.html",
+            page_name="models",
+            rows=rows[:DRIFT_ROWS_MAX],
+            left_out=max(0, len(rows) - DRIFT_ROWS_MAX),
+            counts=counts,
         )
 
     async def card(self, request: Request, tenant: Tenant, principal: Reader, bundle_id: str) -> Response:

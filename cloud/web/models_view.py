@@ -152,6 +152,7 @@ def guards_chart(t: Catalogue, trial: RolloutDetailOut) -> Chart:
         drifts = [
             _line(t("models.figures.strange"), "%", [100 * p.new.strange_share for p in points]),
             _line(t("models.figures.drift"), "%", [100 * p.new.drifted_share for p in points]),
+            _line(t("models.figures.scores"), "%", [100 * p.new.scores_drifted_share for p in points]),
         ]
         panels = [
             {"title": t("models.panel.shares"), "series": shares, "limits": [], "range": (0.0, 100.0)},

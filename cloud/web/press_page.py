@@ -8,11 +8,14 @@ from markupsafe import Markup
 
 from cloud.alarms.domain import Alarm
 from cloud.telemetry.store import StoredShot
+from cloud.web.drift_view import press_drift
 from cloud.web.fleet_view import PressFacts, failure_gauge, tile_of
 from cloud.web.live import Snapshot
+from cloud.web.outlook_view import FIRST_MODES, LIFE_SHOWN_H, outlook_of
 from cloud.web.press_view import SHOTS_SHOWN, parameters_of, quality_of, shot_table
 from cloud.web.shell import Shell
 from cloud.web.translation import Catalogue
+from contract.model_orders import PressReport
 
 ALARMS_SHOWN = 10
 
@@ -33,6 +36,8 @@ class PressPageFacts:
     threshold: float
     before: int | None = None
     pinned_id: int | None = None
+    report: PressReport | None = None
+    """What its gateway says of the models and the baseline of the press."""
 
 
 def press_url(plant_id: str, press_id: str) -> str:
@@ -45,6 +50,9 @@ def press_snapshot(shell: Shell, t: Catalogue, facts: PressPageFacts) -> Snapsho
     newest = facts.press.shot
     table = shot_table(facts.table_rows)
     url = press_url(facts.press.plant_id, facts.press.press_id)
+    report = facts.report
+    baseline = report.baseline if report is not None else None
+    drift = press_drift(facts.press.plant_id, facts.press.press_id, report) if report is not None else None
     has_older = len(facts.table_rows) > SHOTS_SHOWN
     pieces = {
         "press-readings": shell.fragment(
@@ -57,6 +65,15 @@ def press_snapshot(shell: Shell, t: Catalogue, facts: PressPageFacts) -> Snapsho
         ),
         "press-alarms": shell.fragment("press_alarms.html", t, alarms=facts.alarms[:ALARMS_SHOWN]),
         "press-quality": shell.fragment("press_quality.html", t, quality=quality_of(facts.rows)),
+        "press-outlook": shell.fragment(
+            "press_outlook.html",
+            t,
+            outlook=outlook_of(facts.rows, baseline, threshold=facts.threshold),
+            baseline=baseline,
+            first_modes=FIRST_MODES,
+            life_shown_h=LIFE_SHOWN_H,
+        ),
+        "press-baseline": shell.fragment("press_baseline.html", t, baseline=baseline, drift=drift),
         "press-values": values_html(shell, t, newest),
         "press-shots": shell.fragment(
             "press_shots.html",

@@ -99,6 +99,9 @@ class _Words:
         """See `wording.measure_name`."""
         return wording.measure_name(self._t, name)
 
+    def score(self, key: str) -> str:
+        return wording.score_name(self._t, key)
+
     def advice(self, mode: str) -> str | None:
         return wording.mode_advice(self._t, mode)
 

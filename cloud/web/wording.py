@@ -25,6 +25,14 @@ def mode_advice(t: Catalogue, mode: str) -> str | None:
     return t.find(f"mode.{mode}.advice")
 
 
+def score_name(t: Catalogue, key: str) -> str:
+    """A score's name: `FailureProbability/check_ring_wear@72h` is the mode with its horizon."""
+    kind, _, name = key.partition("/")
+    if kind == "FailureProbability":
+        return mode_name(t, name)
+    return t.find(f"score.{kind}.{name}") or f"{t.find(f'score.{kind}.name') or spaced(kind)} {quality_name(t, name)}"
+
+
 def quantity_name(t: Catalogue, name: str) -> str:
     """A parameter's or signal's name."""
     return t.find(f"quantity.{name}") or spaced(name)
@@ -37,12 +45,12 @@ def quantity_unit(name: str) -> str:
 
 
 def feature_name(t: Catalogue, feature: str) -> str:
-    """A feature's name: of the whole, else of its parts (`InjectionPressure/PackSlope` is signal, then statistic)."""
+    """A feature's name: of the whole, else of its parts (`InjectionPressure.HoldSlope` is signal, then statistic)."""
     whole = t.find(f"feature.{feature}") or t.find(f"quantity.{feature}")
     if whole:
         return whole
     return t("feature_join").join(
-        t.find(f"quantity.{part}") or t.find(f"statistic.{part}") or spaced(part) for part in feature.split("/")
+        t.find(f"quantity.{part}") or t.find(f"statistic.{part}") or spaced(part) for part in re.split("[./]", feature)
     )
 
 

@@ -10,15 +10,18 @@ import numpy as np
 import structlog
 from anyio import to_thread
 
+from contract.model_orders import BaselineReport, Noted
 from contract.shot import FloatArray, Shot
+from edge_agent.health import Health
 from edge_agent.journal.disk import Disk, put_whole
 from models.features.extract import curves_of
 from models.features.resample import resample
-from models.runtime.baseline import STATE_INPUTS, BaselineError, Baselines, Standings
+from models.runtime.baseline import STATE_INPUTS, BaselineError, Baselines, Stage, Standings
 
 SAVE_EVERY_S = 600.0
 """What a power cut costs of a baseline: at most so much learning."""
 SUFFIX = ".baseline"
+NOTES_TOLD_MAX = 3
 FILE_BYTES_MAX = 256 * 2**20
 """Twice what a press can have with as many moulds as are kept, all of them being learnt."""
 log = structlog.get_logger()
@@ -27,14 +30,18 @@ log = structlog.get_logger()
 class BaselineStore:
     """Where each shot stands beside its press's own baseline; a press's baselines are one file of `folder`."""
 
-    def __init__(self, folder: Path, baselines: Baselines | None = None) -> None:
+    def __init__(self, folder: Path, baselines: Baselines | None = None, health: Health | None = None) -> None:
         self._folder = folder
         self._baselines = baselines or Baselines()
+        self._health = health or Health()
         self._lock = threading.Lock()
         self._changed: set[str] = set()
         self._failing: dict[str, str] = {}  # by press whose last shot failed: its mould
-        self.failures = 0
+
+    @property
+    def failures(self) -> int:
         """Shots that a baseline failed on, since the program started."""
+        return self._health.baseline_failures
 
     def restore(self) -> None:
         """Take back what was saved; a file that does not fit is told and left behind: that press learns anew."""
@@ -69,7 +76,7 @@ class BaselineStore:
             return self._baselines.observe(press_id, mould_id, shot.ended_ms, vector, curves)
         except Exception:  # supervision: whatever a baseline does, the shot goes on
             is_broken = failed_with == mould_id
-            self.failures += 1
+            self._health.baseline_failures += 1
             log.exception("baseline_failed", press_id=press_id, mould_id=mould_id, begins_anew=is_broken)
         if is_broken:
             self._baselines.forget(press_id, mould_id)
@@ -82,6 +89,26 @@ class BaselineStore:
         with self._lock:
             self._baselines.relearn(press_id)
             self._changed.add(press_id)
+
+    def report(self, press_id: str) -> BaselineReport | None:
+        """How the baseline of the press and its present mould is; None before its first shot."""
+        with self._lock:
+            state = self._baselines.state(press_id)
+        if state is None:
+            return None
+        shots, needed = state.progress
+        return BaselineReport(
+            mould_id=state.mould_id,
+            stage=state.stage.value,
+            then=state.doing.value if state.stage is Stage.SETTLING else "",
+            shots=shots,
+            shots_needed=needed,
+            learnt_ms=state.learnt_ms,
+            is_again=state.is_again,
+            notes=tuple(
+                Noted(at_ms=note.at_ms, kind=note.kind, values=note.values) for note in state.notes[-NOTES_TOLD_MAX:]
+            ),
+        )
 
     async def run(self) -> None:
         """Save now and then, and once more at the end."""

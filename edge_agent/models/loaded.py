@@ -53,13 +53,16 @@ class LoadedBundle:
                 return True
         return False
 
-    def drift_watch(self, mould_id: str) -> DriftWatch | None:
-        """A watch on shots of this mould; None when the bundle does not tell what it was trained on."""
+    def drift_watches(self, mould_id: str) -> tuple[DriftWatch, DriftWatch, tuple[str, ...]]:
+        """Watches on features and on scores of shots of this mould, and the scores in the order that theirs takes.
+
+        They watch nothing where the bundle does not tell what it was trained on.
+        """
         summary = self.manifest.training.get(mould_id)
-        if summary is None:
-            return None
-        columns = {name: index(name) for name in summary.features if _is_known(name)}
-        return DriftWatch(summary, columns)
+        features, scores = (summary.features, summary.scores) if summary is not None else ({}, {})
+        columns = {name: index(name) for name in features if _is_known(name)}
+        keys = tuple(scores)
+        return DriftWatch(features, columns), DriftWatch(scores, {key: n for n, key in enumerate(keys)}), keys
 
 
 def load(path: Path, trust: TrustList | None, *, slow_ms: float = SLOW_MS) -> LoadedBundle:

@@ -57,6 +57,10 @@ class Roster:
     def relearn(self, press_id: str) -> None:
         """After maintenance: what the press was like before is no measure any more."""
         self._baselines.relearn(press_id)
+        with self._turn:
+            for (press, _), watch in self._watches.items():
+                if press == press_id:
+                    watch.repaired()
 
     @property
     def seen(self) -> frozenset[str]:
@@ -109,7 +113,7 @@ class Roster:
             if scores is None:
                 watch.failed(latency_ms)
             else:
-                watch.scored(row.vector, row.shot.mould_id, scores, latency_ms)
+                watch.scored(row.vector, row.shot.mould_id, scores, latency_ms, ended_ms=row.shot.ended_ms)
 
     def _guard(self, lineup: Lineup, champion: LoadedBundle, press_id: str) -> None:
         """Take a champion on trial back, before the next shot, when its figures leave their bounds."""
@@ -169,6 +173,7 @@ class Roster:
                 figures={name: watch.figures() for name, watch in watches.items() if watch is not None},
                 taken_back=bundle_id,
                 taken_back_why=why[:REASON_CHARACTERS_MAX],
+                baseline=self._baselines.report(press_id),
             )
 
     def _watch(self, press_id: str, bundle: LoadedBundle) -> Watch | None:

@@ -7,12 +7,11 @@ import numpy as np
 from contract.model_orders import Figures
 from contract.shot import FloatArray, Scores
 from edge_agent.models.loaded import LoadedBundle
-from models.runtime.drift import DriftWatch
+from edge_agent.models.press_drift import PressDrift
 
 LATENCIES: Final = 256
 ALARM_SHOTS: Final = 5
 """So many shots over a threshold in a row are an alarm: as long as the cloud waits by default."""
-MISSING_TOLD_MAX: Final = 20
 
 
 class Watch:
@@ -22,10 +21,9 @@ class Watch:
         self._bundle = bundle
         self._latencies_ms = np.zeros(LATENCIES)
         self._shots = self._errors = self._silent = self._over = self._alarms = self._dropped = self._row = 0
-        self._mould_id: str | None = None
-        self._drift: DriftWatch | None = None
+        self._drift = PressDrift(bundle)
 
-    def scored(self, vector: FloatArray, mould_id: str, scores: Scores, latency_ms: float) -> None:
+    def scored(self, vector: FloatArray, mould_id: str, scores: Scores, latency_ms: float, *, ended_ms: int) -> None:
         """The bundle has scored a shot."""
         self._latencies_ms[self._shots % LATENCIES] = latency_ms
         self._shots += 1
@@ -34,16 +32,17 @@ class Watch:
         self._over += is_over
         self._row = self._row + 1 if is_over else 0
         self._alarms += self._row == ALARM_SHOTS
-        if mould_id != self._mould_id:
-            self._mould_id, self._drift = mould_id, self._bundle.drift_watch(mould_id)
-        if self._drift is not None:
-            self._drift.take(vector)
+        self._drift.take(vector, mould_id, scores, ended_ms)
 
     def failed(self, latency_ms: float) -> None:
         """The bundle has failed on a shot."""
         self._latencies_ms[self._shots % LATENCIES] = latency_ms
         self._shots += 1
         self._errors += 1
+
+    def repaired(self) -> None:
+        """Maintenance was done on the press."""
+        self._drift.begin_anew()
 
     @property
     def shots(self) -> int:
@@ -56,9 +55,6 @@ class Watch:
 
     def figures(self) -> Figures:
         """All of it until now."""
-        drift = self._drift
-        indices = drift.indices() if drift is not None else {}
-        worst = max(indices, key=lambda name: indices[name], default="")
         latencies = self._latencies_ms[: min(self._shots, LATENCIES)]
         return Figures(
             shots=self._shots,
@@ -69,11 +65,7 @@ class Watch:
             dropped=self._dropped,
             latency_p50_ms=_quantile(latencies, 0.5),
             latency_p99_ms=_quantile(latencies, 0.99),
-            drifted_share=_rounded(len(drift.drifted(indices)) / max(len(indices), 1)) if drift is not None else 0.0,
-            strange_share=_rounded(len(drift.strange()) / max(drift.features, 1)) if drift is not None else 0.0,
-            drift_worst=worst,
-            drift_psi=_rounded(indices.get(worst, 0.0)),
-            missing=tuple((drift.missing() if drift is not None else [])[:MISSING_TOLD_MAX]),
+            **self._drift.figures(),
         )
 
 

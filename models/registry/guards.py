@@ -46,7 +46,7 @@ def summed(parts: Sequence[Figures]) -> Figures:
     """The figures of several presses as one: counts add up, latencies and drift are the worst."""
     if not parts:
         return Figures()
-    worst = max(parts, key=lambda part: part.drift_psi)
+    worst, moved = max(parts, key=lambda part: part.drift_psi), max(parts, key=lambda part: part.score_psi)
     return Figures(
         shots=sum(part.shots for part in parts),
         errors=sum(part.errors for part in parts),
@@ -61,6 +61,9 @@ def summed(parts: Sequence[Figures]) -> Figures:
         drift_worst=worst.drift_worst,
         drift_psi=worst.drift_psi,
         missing=_merged(part.missing for part in parts),
+        scores_drifted_share=max(part.scores_drifted_share for part in parts),
+        score_worst=moved.score_worst,
+        score_psi=moved.score_psi,
     )
 
 

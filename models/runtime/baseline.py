@@ -55,6 +55,12 @@ class BaselineState:
     learnt_ms: int
     notes: tuple[Note, ...]
     """What was odd while it learnt, oldest first."""
+    doing: Stage
+    """What it does as soon as the press has settled."""
+    progress: tuple[int, int]
+    """How many shots the stage has, and how many it takes; (0, 0) for one that has no end of its own."""
+    is_again: bool
+    """Whether it learns anew what it had known."""
 
 
 class Baselines:
@@ -133,10 +139,13 @@ class Baselines:
 
     def states(self) -> list[BaselineState]:
         """All baselines, by press and mould."""
-        return [
-            BaselineState(press, mould, entry.stage, entry.shots, entry.learnt_ms, tuple(entry.notes))
-            for (press, mould), entry in sorted(self._entries.items())
-        ]
+        return [_state(key, entry) for key, entry in sorted(self._entries.items())]
+
+    def state(self, press_id: str) -> BaselineState | None:
+        """That of the mould which the press has in; None before its first shot."""
+        key = press_id, self._mould_of.get(press_id, "")
+        entry = self._entries.get(key)
+        return _state(key, entry) if entry is not None else None
 
     def normal(self, press_id: str, mould_id: str) -> Normal | None:
         """Centres and scales in force; None while they are learnt for the first time."""
@@ -191,6 +200,12 @@ class Baselines:
             if mould == mould_id and press != press_id and entry.normal is not None
         ]
         return mould_normal(others) if len(others) >= FLEET_MIN else None
+
+
+def _state(key: Key, entry: Entry) -> BaselineState:
+    is_again = entry.normal is None and entry.before is not None
+    notes = tuple(entry.notes)
+    return BaselineState(*key, entry.stage, entry.shots, entry.learnt_ms, notes, entry.doing, entry.progress, is_again)
 
 
 def tracks_block(

@@ -75,6 +75,18 @@ class Entry:
         """The stage of the next shot."""
         return Stage.SETTLING if self.settle_left else self.doing
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many shots the stage has, and how many it takes; (0, 0) for one that has no end of its own."""
+        options = self.options
+        whole = {
+            Stage.SETTLING: (options.settle_shots - self.settle_left, options.settle_shots),
+            Stage.LEARNING: (len(self.rows), options.learn_shots),
+            Stage.RECENTRING: (len(self.rows), options.recentre_shots),
+            Stage.RIPENING: (self.count, options.ripen_shots),
+        }
+        return whole.get(self.stage, (0, 0))
+
     def relearn(self) -> None:
         """Everything is learnt anew from the next shots; the present normal is kept to compare with."""
         self.before, self.normal = self.normal or self.before, None

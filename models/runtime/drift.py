@@ -8,21 +8,24 @@ moved, above 0.25 something has. Levels differ from press to press and are no dr
 The slow wander of a healthy press moves features as well. Where training had long runs of a press, it leaves what is
 usual: a feature has drifted when its PSI is beyond that. Apart from it, a feature is strange when most of its values
 lie beyond all that training has seen: that holds without long runs, and is what a trial is judged by.
+
+Scores are watched in the same way by their logarithms, each beside the press's own first ones; only where training
+had long runs, as without what is usual every press would seem to drift.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from contract.shot import FloatArray
-
 TENTHS: Final = 10
 REFERENCE_SHOTS: Final = 50
 WINDOW_SHOTS: Final = 200
 JUDGED_FROM_SHOTS: Final = 100
+SHOTS_TO_JUDGE: Final = REFERENCE_SHOTS + JUDGED_FROM_SHOTS
+"""So many shots with a mould until anything is told."""
 PSI_MOVED: Final = 0.25
 SHARE_MIN: Final = 1e-3
 """An empty tenth counts as this share: its logarithm is to be finite."""
@@ -35,7 +38,14 @@ MISSING_MOST: Final = 0.5
 ROWS_MIN: Final = 20
 """A mould with fewer rows has no summary."""
 
-_MISSING = TENTHS  # the bin of NaN
+SCORES_MAX: Final = 200
+SCORE_MIN: Final = 1e-4
+"""Scores below it are alike: a chance of 1 in 10,000 is none."""
+SCORE_PREFIXES: Final = ("FailureProbability/", "Novelty/", "QualityProbability/", "RemainingLife/")
+
+_NOT_LOW, _HIGH, _NUMBER, _ENDLESS = 16, 32, 64, 128
+_WEIGHTS: Final = np.array([1] * (TENTHS - 1) + [_NOT_LOW, _HIGH, _NUMBER, _ENDLESS], np.uint8)
+"""A shot's value is one byte in the window: its tenth, and these bits."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -63,17 +73,22 @@ class TrainingSummary(BaseModel):
 
     rows: int = Field(ge=ROWS_MIN)
     features: dict[str, FeatureSummary]
+    scores: dict[str, FeatureSummary] = Field(
+        default_factory=dict,
+        max_length=SCORES_MAX,
+        description="Logarithms of the scores that the heads give; none where no run was long enough.",
+    )
 
     @model_validator(mode="after")
     def _edges_rise(self) -> "TrainingSummary":
-        for name, feature in self.features.items():
+        for name, feature in (*self.features.items(), *self.scores.items()):
             if list(feature.edges) != sorted(feature.edges):
                 raise ValueError(f"the edges of {name} do not rise")
         return self
 
 
 def summarise(
-    vectors: FloatArray, moulds: Sequence[str], presses: Sequence[str], names: Sequence[str]
+    vectors: npt.NDArray[np.floating[Any]], moulds: Sequence[str], presses: Sequence[str], names: Sequence[str]
 ) -> dict[str, TrainingSummary]:
     """The summaries by mould of healthy training rows (n, F), columns in the order of `names`, each press's in time."""
     mould_of, press_of = np.asarray(moulds), np.asarray(presses)
@@ -86,6 +101,33 @@ def summarise(
     return found
 
 
+def with_scores(
+    summaries: Mapping[str, TrainingSummary],
+    scores: Sequence[Mapping[str, float]],
+    moulds: Sequence[str],
+    presses: Sequence[str],
+) -> dict[str, TrainingSummary]:
+    """The summaries with what the heads say of healthy rows, each press's in time; short runs tell nothing of it."""
+    keys = sorted({key for each in scores for key in each if key.startswith(SCORE_PREFIXES)})[:SCORES_MAX]
+    rows = np.array([score_vector(keys, each) for each in scores]).reshape(len(scores), len(keys))
+    found = summarise(rows, moulds, presses, keys) if keys else {}
+    told = {
+        mould_id: {name: score for name, score in summary.features.items() if score.usual is not None}
+        for mould_id, summary in found.items()
+    }
+    return {
+        mould_id: summary.model_copy(update={"scores": told.get(mould_id, {})})
+        for mould_id, summary in summaries.items()
+    }
+
+
+def score_vector(keys: Sequence[str], scores: Mapping[str, float]) -> npt.NDArray[np.float64]:
+    """The logarithms of these scores; NaN where the heads did not speak."""
+    get = scores.get
+    logarithms: npt.NDArray[np.float64] = np.log(np.maximum([get(key, np.nan) for key in keys], SCORE_MIN))
+    return logarithms
+
+
 def _with_usual(
     summary: TrainingSummary, rows: npt.NDArray[np.float64], presses: npt.NDArray[np.str_], names: Sequence[str]
 ) -> TrainingSummary:
@@ -94,9 +136,9 @@ def _with_usual(
     reached: dict[str, list[float]] = {name: [] for name in summary.features}
     ids, counts = np.unique(presses, return_counts=True)
     for press_id in ids[counts >= REFERENCE_SHOTS + WINDOW_SHOTS][:USUAL_RUNS_MAX]:
-        watch = DriftWatch(summary, columns)
+        watch = DriftWatch(summary.features, columns)
         run = rows[presses == press_id][: REFERENCE_SHOTS + USUAL_WINDOWS_MAX * WINDOW_SHOTS]
-        for number, row in enumerate(run.astype(np.float32), 1):
+        for number, row in enumerate(run, 1):
             watch.take(row)
             if number > REFERENCE_SHOTS and (number - REFERENCE_SHOTS) % WINDOW_SHOTS == 0:
                 for name, psi in watch.indices().items():
@@ -142,11 +184,11 @@ def _median(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 class DriftWatch:
-    """The features of one press and mould against a summary; 50 + 200 shots of memory at most."""
+    """What one press shows with one mould against a summary; 50 + 200 shots of memory at most."""
 
-    def __init__(self, summary: TrainingSummary, columns: Mapping[str, int]) -> None:
-        names = [name for name in summary.features if name in columns]
-        features = [summary.features[name] for name in names]
+    def __init__(self, summaries: Mapping[str, FeatureSummary], columns: Mapping[str, int]) -> None:
+        names = [name for name in summaries if name in columns]
+        features = [summaries[name] for name in names]
         self._names = names
         self._columns = np.array([columns[name] for name in names], np.intp)
         self._edges = np.array([feature.edges for feature in features]).reshape(len(names), TENTHS - 1)
@@ -158,61 +200,83 @@ class DriftWatch:
             name: max(PSI_MOVED, feature.usual or 0.0) for name, feature in zip(names, features, strict=True)
         }
         self._first: list[npt.NDArray[np.float64]] = []
-        self._centre: npt.NDArray[np.float64] | None = None
-        self._window = np.full((WINDOW_SHOTS, len(names)), _MISSING, np.uint8)
-        self._beyond = np.zeros((WINDOW_SHOTS, len(names)), np.bool_)
+        self._marks: npt.NDArray[np.float64] | None = None
+        self._has_centre: npt.NDArray[np.bool_] = np.zeros(len(names), np.bool_)
+        self._window = np.zeros((WINDOW_SHOTS, len(names)), np.uint8)
         self._seen = 0
 
-    def take(self, vector: FloatArray) -> None:
-        """One shot's features."""
-        values = vector[self._columns].astype(np.float64)
-        if self._centre is None:
+    def take(self, vector: npt.NDArray[np.floating[Any]]) -> None:
+        """One shot's values."""
+        values = vector.take(self._columns).astype(np.float64)
+        if self._marks is None:
             self._first.append(values)
             if len(self._first) == REFERENCE_SHOTS:
-                self._centre = _median(np.stack(self._first))
+                self._begin(np.stack(self._first))
                 self._first.clear()
             return
-        tenths = ((values - self._centre)[:, None] > self._edges).sum(axis=1)
-        place = self._seen % WINDOW_SHOTS
-        self._window[place] = np.where(np.isfinite(values), tenths, _MISSING)
-        self._beyond[place] = (values < self._low) | (values > self._high)
+        over = (values > self._marks).view(np.uint8)
+        self._window[self._seen % WINDOW_SHOTS] = _WEIGHTS @ over
         self._seen += 1
 
+    def _begin(self, first: npt.NDArray[np.float64]) -> None:
+        """The levels that a value is told by: between the tenths around the press's own median, and what was seen."""
+        self._has_centre = np.logical_or.reduce(np.isfinite(first), axis=0)
+        ends = np.full((2, len(self._names)), [[-np.inf], [np.finfo(np.float64).max]])
+        seen = [np.nextafter(self._low, -np.inf), self._high]
+        self._marks = np.concatenate([(_median(first)[:, None] + self._edges).T, seen, ends])
+
     def indices(self) -> dict[str, float]:
-        """PSI by feature over the window; empty until JUDGED_FROM_SHOTS are in it. A missing feature has none."""
+        """PSI by name over the window; empty until JUDGED_FROM_SHOTS are in it.
+
+        None of what is missing, or was missing in all of the first shots.
+        """
         if self._seen < JUDGED_FROM_SHOTS:
             return {}
-        bins = self._window[: min(self._seen, WINDOW_SHOTS)]
-        counts = (bins[:, :, None] == np.arange(TENTHS)).sum(axis=0)
-        known = counts.sum(axis=1)
-        shares = np.maximum(counts / np.maximum(known, 1)[:, None], SHARE_MIN)
+        known = self._known()
+        tenths = np.where(known, self._codes() & (_NOT_LOW - 1), TENTHS)
+        counts = (tenths[:, :, None] == np.arange(TENTHS)).sum(axis=0)
+        shots = counts.sum(axis=1)
+        shares = np.maximum(counts / np.maximum(shots, 1)[:, None], SHARE_MIN)
         found = ((shares - self._expected) * np.log(shares / self._expected)).sum(axis=1)
         return {
             name: float(psi)
-            for name, psi, count in zip(self._names, found, known, strict=True)
-            if count >= JUDGED_FROM_SHOTS // 2
+            for name, psi, count, has_centre in zip(self._names, found, shots, self._has_centre, strict=True)
+            if count >= JUDGED_FROM_SHOTS // 2 and has_centre
         }
 
     def drifted(self, indices: Mapping[str, float]) -> list[str]:
-        """Those of `indices` that are beyond what is usual."""
-        return [name for name, psi in indices.items() if psi > self._limits[name]]
+        """Those of `indices` that are beyond what is usual, worst first."""
+        beyond = [name for name, psi in indices.items() if psi > self._limits[name]]
+        return sorted(beyond, key=lambda name: -indices[name])
 
     def strange(self) -> list[str]:
-        """Features of which most of the window lies beyond all that training has seen."""
+        """Those of which most of the window lies beyond all that training has seen."""
         if self._seen < JUDGED_FROM_SHOTS:
             return []
-        beyond = self._beyond[: min(self._seen, WINDOW_SHOTS)].mean(axis=0) > STRANGE_MOST
+        is_seen = (self._codes() & (_NOT_LOW | _HIGH)) == _NOT_LOW
+        beyond = (self._known() & ~is_seen).mean(axis=0) > STRANGE_MOST
         return [name for name, is_strange in zip(self._names, beyond, strict=True) if is_strange]
 
     @property
     def features(self) -> int:
-        """How many features are watched."""
+        """How many values of a shot are watched."""
         return len(self._names)
 
+    @property
+    def shots(self) -> int:
+        """How many of SHOTS_TO_JUDGE it has, and how many after that."""
+        return self._seen + (REFERENCE_SHOTS if self._marks is not None else len(self._first))
+
     def missing(self) -> list[str]:
-        """Features that most of the training rows had and most shots of the window have not."""
+        """What most of the training rows had and most shots of the window have not."""
         if self._seen < JUDGED_FROM_SHOTS:
             return []
-        bins = self._window[: min(self._seen, WINDOW_SHOTS)]
-        lost = ((bins == _MISSING).mean(axis=0) > MISSING_MOST) & (self._expected_missing < MISSING_MOST)
+        lost = ((~self._known()).mean(axis=0) > MISSING_MOST) & (self._expected_missing < MISSING_MOST)
         return [name for name, is_lost in zip(self._names, lost, strict=True) if is_lost]
+
+    def _codes(self) -> npt.NDArray[np.uint8]:
+        return self._window[: min(self._seen, WINDOW_SHOTS)]
+
+    def _known(self) -> npt.NDArray[np.bool_]:
+        known: npt.NDArray[np.bool_] = (self._codes() & (_NUMBER | _ENDLESS)) == _NUMBER
+        return known

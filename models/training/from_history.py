@@ -1,16 +1,20 @@
 """All heads that months of many presses can teach: failures, remaining life, novelty; and what drift is told by."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from models.evaluation.history import Histories
+from models.runtime import drift
+from models.runtime.bundle import Bundle, manifest_of
 from models.runtime.drift import TrainingSummary
+from models.runtime.scorer import Scorer
 from models.training import bundle_head, failure_modes, life_of_presses, novelty_state
 from models.training.export import TrainedHead
 from models.training.failure_modes import Progress
-from models.training.healthy import healthy
+from models.training.healthy import Run, healthy
 from models.training.novelty_state import States
 
 LEARNING, LIMITING, TESTING = 0.5, 0.3, 0.2
@@ -58,7 +62,27 @@ def heads_of(histories: Histories, modes: Sequence[str], *, seed: int, progress:
             more = {"abstain_above": round(model.abstain_above, 6)}
             heads.append(TrainedHead(head.head.model_copy(update=more), head.model, head.reference))
         progress("novelty", number, len(found.states))
-    return FromHistory(tuple(heads), found.training)
+    scorer = _scorer(heads, seed)
+    scores = [(each, run) for run in found.runs for each in _scores(scorer, run)]
+    progress("what scores are usual", 1, 1)
+    training = drift.with_scores(
+        found.training,
+        [each for each, _ in scores],
+        [run.mould_id for _, run in scores],
+        [run.press_id for _, run in scores],
+    )
+    return FromHistory(tuple(heads), training)
+
+
+def _scorer(heads: Sequence[TrainedHead], seed: int) -> Scorer:
+    manifest = manifest_of(tuple(head.head for head in heads), seed=seed)
+    models = {head.head.file: head.model for head in heads}
+    return Scorer(Bundle(path=Path("heads"), bundle_id="", manifest=manifest, models=models))
+
+
+def _scores(scorer: Scorer, run: Run) -> list[Mapping[str, float]]:
+    """What the heads say of healthy shots; of presses that they have learnt from, as there are no others."""
+    return [found.values for found in scorer.score(run.features, [run.mould_id] * len(run.features), run.states)]
 
 
 def _novelty(mould_id: str, states: States, file: str, seed: int) -> TrainedHead | None:

@@ -1,5 +1,6 @@
 """Healthy production of many presses: what is usual for novelty, and what training has seen, for drift."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from models.evaluation.history import Histories, PressHistory
 from models.evaluation.traces import Mask, Trace, is_faulty
 from models.features.schema import FEATURES
 from models.runtime import drift
+from models.runtime.baseline_standing import IntArray, Standings
 from models.runtime.baseline_tracks import STATE_INPUTS
 from models.training.dataset import Matrix
 from models.training.failure_modes import Progress
@@ -17,15 +19,28 @@ EVERY = 5
 """Running means over 20 shots say nearly the same for so many."""
 RUN_SHOTS = 4_000
 """Of each press and mould, in a row: long enough to see its slow wander."""
+SCORED_FROM, SCORED_SHOTS = 300, 650
+"""Of these, those that the heads are asked about for the drift of their scores: by then a baseline is in force."""
 _COLUMNS = np.array([STATE_INPUTS.index(name) for name in INPUTS])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Healthy:
-    """By mould the states of healthy shots; and what training has seen of the features."""
+    """By mould the states of healthy shots, and what training has seen of the features; runs to be scored."""
 
     states: dict[str, States]
     training: dict[str, drift.TrainingSummary]
+    runs: tuple["Run", ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """Healthy shots of a press in a row, all with one mould and a baseline in force."""
+
+    press_id: str
+    mould_id: str
+    features: Matrix
+    states: Matrix
 
 
 def healthy(histories: Histories, progress: Progress) -> Healthy:
@@ -36,14 +51,19 @@ def healthy(histories: Histories, progress: Progress) -> Healthy:
     """
     parts: dict[str, list[States]] = {}
     runs: list[tuple[Matrix, str, str]] = []
+    to_score: list[Run] = []
     for number, press in enumerate(histories.presses):
         history = histories.read(press)
         is_well = ~is_faulty(Trace(press, history.ended_ms, np.zeros((len(history.ended_ms), 0))), histories.episodes)
-        for mould, states in _states(history, is_well).items():
+        well = np.flatnonzero(is_well)
+        own_of = {str(mould): well[history.mould_ids[well] == mould] for mould in np.unique(history.mould_ids)}
+        runs += [(history.values[own[:RUN_SHOTS], : len(FEATURES)], mould, press) for mould, own in own_of.items()]
+        in_a_row = {mould: own[SCORED_FROM : SCORED_FROM + SCORED_SHOTS] for mould, own in own_of.items()}
+        chosen = np.unique(np.concatenate([well[::EVERY], *in_a_row.values()]))
+        standings = history.standings(chosen)
+        for mould, states in _states(history, chosen, standings, np.isin(chosen, well[::EVERY])).items():
             parts.setdefault(mould, []).append(states)
-        for mould in np.unique(history.mould_ids):
-            own = np.flatnonzero((history.mould_ids == mould) & is_well)[:RUN_SHOTS]
-            runs.append((history.values[own, : len(FEATURES)], str(mould), press))
+        to_score += _runs(history, chosen, standings, in_a_row)
         progress("what is usual", number + 1, len(histories.presses))
     training = drift.summarise(
         np.concatenate([rows for rows, _, _ in runs]),
@@ -51,13 +71,20 @@ def healthy(histories: Histories, progress: Progress) -> Healthy:
         np.concatenate([np.full(len(rows), press) for rows, _, press in runs]).tolist(),
         [spec.name for spec in FEATURES],
     )
-    return Healthy({mould: States.joined(found) for mould, found in sorted(parts.items())}, training)
+    joined = {mould: States.joined(found) for mould, found in sorted(parts.items())}
+    return Healthy(joined, training, tuple(to_score))
 
 
-def _states(history: PressHistory, is_well: Mask) -> dict[str, States]:
-    chosen = np.flatnonzero(is_well)[::EVERY]
-    standings = history.standings(chosen)
-    told = np.flatnonzero(standings.in_force)
+def _runs(history: PressHistory, chosen: IntArray, standings: Standings, in_a_row: Mapping[str, IntArray]) -> list[Run]:
+    return [
+        Run(history.press_id, mould, history.values[chosen[own], : len(FEATURES)], standings.inputs[own])
+        for mould, shots in in_a_row.items()
+        for own in [np.flatnonzero(np.isin(chosen, shots) & standings.in_force)]
+    ]
+
+
+def _states(history: PressHistory, chosen: IntArray, standings: Standings, is_asked: Mask) -> dict[str, States]:
+    told = np.flatnonzero(standings.in_force & is_asked)
     rows, moulds = standings.inputs[told][:, _COLUMNS], history.mould_ids[chosen][told]
     ended_ms = history.ended_ms[chosen][told]
     return {

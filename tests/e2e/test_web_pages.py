@@ -156,6 +156,59 @@ def test_each_page_speaks_the_language_fits_the_width_and_breaks_no_policy(
         page.screenshot(path=folder / f"{name}-{language}-{scheme}-{width}.png", full_page=True)
 
 
+@pytest.mark.parametrize(("language", "scheme", "width"), [("zh-CN", "light", 1600), ("en", "light", 390)])
+def test_what_models_say_is_shown_with_why_and_since_when_and_an_alarm_is_judged(
+    served, open_page, root, language, scheme, width
+):
+    """One plant for all: the outlook, baseline and drift of presses, the page of drift, gateways, and a verdict."""
+    served.plant.run(shots=30, wear=0.95)
+    page = open_page(language=language, scheme=scheme, width=width)
+    is_english = language == "en"
+    folder = root / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def look(name: str, path: str) -> None:
+        page.goto(served.url + path)
+        assert not scrolls_sideways(page), path
+        page.screenshot(path=folder / f"{name}-{language}-{scheme}-{width}.png", full_page=True)
+
+    look("outlook", f"/plants/{PLANT}/presses/IMM-03")
+    outlook, baseline = page.locator("#press-outlook"), page.locator("#press-baseline")
+    worst = outlook.locator("tbody tr").first
+    expect(worst).to_contain_text("Screw" if is_english else "螺杆")
+    expect(worst.locator("td.number")).to_have_text(
+        [re.compile(r"^4"), re.compile("^11"), re.compile("^34"), "40\u202f%"]
+    )
+    expect(outlook.locator("details tbody tr")).to_have_count(9)
+    expect(outlook.locator(".figure")).to_have_text("61\u202fh")
+    expect(outlook).to_contain_text("between 22 and 131 h" if is_english else "22 至 131 小时")
+    expect(outlook).to_contain_text("1.7")
+    expect(baseline).to_contain_text("In force" if is_english else "已生效")
+
+    look("baseline", f"/plants/{PLANT}/presses/IMM-02")
+    expect(baseline).to_contain_text("84 of 200" if is_english else "84 / 200")
+    expect(baseline).to_contain_text("after maintenance" if is_english else "维修后")
+    expect(baseline.locator(".moved li").first).to_contain_text("3.4")
+
+    look("abstains", f"/plants/{PLANT}/presses/IMM-01")
+    expect(outlook).to_contain_text("Not reliably predictable" if is_english else "当前无法可靠预测")
+
+    look("drift", "/models/drift")
+    expect(page.locator("tbody tr th")).to_contain_text(["IMM-02", "IMM-03", "IMM-04", "IMM-01"])
+    expect(page.locator("tbody tr").first).to_contain_text("Oil temperature" if is_english else "油温")
+    expect(page.locator("tbody tr").nth(1)).to_contain_text("88")
+
+    look("gateways", "/gateways")
+    expect(page.locator("tbody tr .tone-watch")).to_have_text(re.compile("3"))
+
+    page.goto(f"{served.url}/alarms")
+    question = page.locator("td details summary").first
+    question.click()
+    page.get_by_role("button", name="Repaired" if is_english else "已维修").first.click()
+    expect(question).to_contain_text("right, and repaired" if is_english else "维修")
+    page.screenshot(path=folder / f"judged-{language}-{scheme}-{width}.png", full_page=True)
+
+
 def test_a_new_shot_is_on_the_tile_without_a_reload(served, open_page):
     served.plant.run(shots=2, wear=0.0)
     page = open_page()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import anyio.lowlevel
 import numpy as np
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,22 +25,29 @@ from cloud.core.live import Live
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.fleet.domain import FleetRules, SeenShot
 from cloud.fleet.service import FleetService
+from cloud.gateways.domain import GatewayRules
+from cloud.gateways.parts import GatewayParts
 from cloud.migrations.upgrade import upgrade
 from cloud.production.board import ProductionBoard
 from cloud.production.jobs import ProductionConsumer
 from cloud.production.windows import Schedule
+from cloud.rollouts.parts import RolloutParts
+from cloud.rollouts.tables import OrderRow
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, IncomingShot
-from cloud.web import routes
+from cloud.web import gateways_page, models_page, routes
 from cloud.web.facts import PageFacts
 from cloud.webhooks.service import Endpoint, WebhookService
-from contract.shot import FloatArray, Reason, ScoredShot, Scores, Shot
+from contract.shot import FloatArray, ScoredShot, Scores, Shot
 from kit.clock import SystemClock
+from tests.e2e import web_models
 
 PLANT = "suzhou"
 GATEWAY = "gateway-1"
 PRESSES = ("IMM-01", "IMM-02", "IMM-03", "IMM-04")
+UNSETTLED_PRESS = "IMM-01"
 WORN_PRESS = "IMM-02"
+FORESEEN_PRESS = "IMM-03"
 REPLAYED_PRESS = "IMM-04"
 SAMPLE_INTERVAL_S = 0.004
 CYCLE_S = 18.0
@@ -59,7 +67,10 @@ class SignedIn:
 
 
 class Plant:
-    """Four presses at one gateway; the second wears, the fourth sends parameters and quality classes only."""
+    """Four presses at one gateway; the second wears, the fourth sends parameters and quality classes only.
+
+    The third is scored by a bundle that looks ahead; of the last shot of the first the failure head says nothing.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -99,6 +110,28 @@ class Plant:
         self._board = ProductionBoard(database, self._live, self._clock, schedule)
         facts = PageFacts(database, self._store, alarms, self._live, self._clock, self._board)
         self._pages = routes.include(app, facts, live=self._live, clock=self._clock)
+        parts = RolloutParts(
+            database,
+            events,
+            self._live,
+            self._clock,
+            lambda *_: False,
+            lambda *_: False,
+            folder=self._folder / "bundles",
+            require_signature=False,
+            trusted_keys=None,
+        )
+        models_page.include(app, self._pages.shell, parts, self._store)
+        gateways = GatewayParts(
+            database,
+            lambda *_: anyio.lowlevel.checkpoint(),
+            self._live,
+            self._clock,
+            folder=self._folder / "gateways",
+            host_id="host",
+            rules=GatewayRules(),
+        )
+        gateways_page.include(app, self._pages.shell, database, gateways.identities, self._clock)
         return app
 
     def run(self, *, shots: int, wear: float) -> None:
@@ -108,9 +141,9 @@ class Plant:
         for at in range(shots):
             ended_ms = now_ms - round((shots - 1 - at) * CYCLE_S * 1000)
             for press_id in PRESSES:
-                self._write(
-                    self._shot(press_id, ended_ms, wear if press_id == WORN_PRESS else 0.0, CYCLE_S + at % 5 * 0.02)
-                )
+                shot = self._shot(press_id, ended_ms, wear if press_id == WORN_PRESS else 0.0, CYCLE_S + at % 5 * 0.02)
+                is_silent = press_id == UNSETTLED_PRESS and at == shots - 1
+                self._write(web_models.without_failures(shot) if is_silent else shot)
         self._call(self._tell(PRESSES, now_ms))
 
     def crowd(self, presses: int, *, shots: int = 25) -> None:
@@ -162,11 +195,18 @@ class Plant:
 
     async def _be_born(self) -> None:
         now_ms = self._clock.utc_ms()
-        health = {"Health/JournalRecords": 12, "Health/LagSeconds": 0.4}
+        health = {
+            "Health/JournalRecords": 12,
+            "Health/LagSeconds": 0.4,
+            "Health/BaselineFailures": 3,
+            "Health/PressesConnected": 4,
+        }
         async with self.database.transaction() as session:
             await self._fleet.node_born(session, PLANT, GATEWAY, epoch="e", metrics=health, now_ms=now_ms)
             for press_id in PRESSES:
                 await self._fleet.device_born(session, PLANT, GATEWAY, press_id, now_ms=now_ms)
+            if await session.get(OrderRow, (PLANT, GATEWAY)) is None:
+                session.add(web_models.order_of(PLANT, GATEWAY, PRESSES, now_ms))
 
     async def _tell(self, press_ids: tuple[str, ...] | list[str], now_ms: int) -> None:
         seen = [SeenShot(PLANT, GATEWAY, press_id, now_ms, now_ms) for press_id in press_ids]
@@ -213,11 +253,13 @@ class Plant:
         values = {"Novelty/T2": 0.5 + wear, "Novelty/SPE": 0.4 + 0.1 * abs(ripple)}
         if not is_replayed:
             values["FailureProbability/check_ring_wear"] = min(0.99, 0.02 + wear + 0.01 * abs(ripple))
+        if press_id == FORESEEN_PRESS:
+            values = web_models.foreseen(abs(ripple))
         scores = Scores(
             "bundle",
             values,
             ("Target", "Acceptable", "Target", "Waste")[self._record_id // len(PRESSES) % 4] if is_replayed else None,
-            (Reason("CushionStroke", parameters["CushionStroke"], -6.2),) if wear else (),
+            web_models.reasons(parameters) if wear or press_id == FORESEEN_PRESS else (),
         )
         shot = Shot(
             press_id,

@@ -20,6 +20,7 @@ from edge_agent.models.download import DownloadError
 from edge_agent.models.folder import BundleFolder
 from edge_agent.models.lineup import Lineup, following
 from edge_agent.models.loaded import LoadedBundle, load
+from edge_agent.models.press_drift import MOULDS_MAX
 from edge_agent.models.roster import SHADOWS_WAITING_MAX, Roster
 from models.features.extract import extract
 from models.runtime.bundle import manifest_of, sign_bundle, write_bundle
@@ -232,7 +233,7 @@ def test_what_long_healthy_runs_reach_is_no_drift(tmp_path: Path) -> None:
     drifted = {"short": 0, "long": 0}
     for seed in range(100, 110):
         for name, summary in (("short", short), ("long", long)):
-            watch = DriftWatch(summary[MOULD], {"x": 0})
+            watch = DriftWatch(summary[MOULD].features, {"x": 0})
             for row in run(seed)[:300]:
                 watch.take(row)
             drifted[name] += len(watch.drifted(watch.indices()))
@@ -260,8 +261,68 @@ def test_a_channel_that_froze_is_told_as_drift_and_named(tmp_path: Path) -> None
     assert told.missing == ()  # type: ignore[attr-defined]
 
 
+def test_scores_that_move_are_told_as_drift_with_the_shot_that_showed_it(tmp_path: Path) -> None:
+    good = loaded(tmp_path)
+    roster = roster_of(tmp_path, good, default=Assignment(champion=good.bundle_id))
+    for number in range(300):
+        each = shot("p-1", number)
+        moved = each.parameters["CushionStroke"] + (0.5 if number >= 150 else 0.0)
+        scored(roster, Shot("p-1", number, {**each.parameters, "CushionStroke": moved}, mould_id=MOULD))
+        scored(roster, Shot("p-2", number, each.parameters, mould_id=MOULD))
+        if number in (149, 200):
+            assert (figures(roster, "p-1", good).scores_drifted == {}) == (number == 149)  # type: ignore[attr-defined]
+    told, calm = figures(roster, "p-1", good), figures(roster, "p-2", good)
+    assert list(told.scores_drifted) == [told.score_worst] == [KEY]  # type: ignore[attr-defined]
+    assert told.scores_drifted_share == 1.0  # type: ignore[attr-defined]
+    assert told.since_ms[KEY] == 200  # type: ignore[attr-defined]
+    assert (told.watched, told.scores_watched, told.score_shots) == (2, 1, 300)  # type: ignore[attr-defined]
+    assert (calm.scores_drifted, calm.drifted, calm.since_ms) == ({}, {}, {})  # type: ignore[attr-defined]
+
+
+def test_a_press_that_goes_to_and_fro_between_moulds_is_watched_on_each(tmp_path: Path) -> None:
+    both = rollout_bundles.training()[MOULD]
+    made = rollout_bundles.head()
+    summaries = dict.fromkeys((MOULD, *(f"M-{n}" for n in range(MOULDS_MAX))), both)
+    write_bundle(
+        tmp_path / "b.zip", manifest_of((made.head,), seed=1, training=summaries), {made.head.file: made.model}
+    )
+    bundle = load(tmp_path / "b.zip", None, slow_ms=10_000)
+    roster = roster_of(tmp_path, bundle, default=Assignment(champion=bundle.bundle_id))
+    for number in range(600):  # 20 shots of each in turn
+        each = shot("p-1", number)
+        frozen = {"CycleTime": 20.0} if number > 200 else {}
+        mould = (MOULD, "M-0")[number // 20 % 2]
+        scored(roster, Shot("p-1", number, {**each.parameters, **frozen}, mould_id=mould))
+    told = figures(roster, "p-1", bundle)
+    assert (told.mould_id, list(told.drifted)) == ("M-0", ["CycleTime"])  # type: ignore[attr-defined]
+    for number, mould in enumerate(("M-1", "M-2", MOULD), 600):
+        scored(roster, Shot("p-1", number, {}, mould_id=mould))
+    assert figures(roster, "p-1", bundle).watched_shots == 301  # type: ignore[attr-defined]
+    for number, mould in enumerate(("M-3", "M-0"), 700):
+        scored(roster, Shot("p-1", number, {}, mould_id=mould))
+    assert figures(roster, "p-1", bundle).watched_shots == 1, "the one longest away went"  # type: ignore[attr-defined]
+
+
+def test_after_maintenance_nothing_is_told_to_have_drifted_from_before(tmp_path: Path) -> None:
+    good = loaded(tmp_path)
+    roster = roster_of(tmp_path, good, default=Assignment(champion=good.bundle_id))
+    for number in range(300):
+        scored(roster, Shot("p-1", number, {"CushionStroke": 5.0, "CycleTime": 20.0}, mould_id=MOULD))
+    assert figures(roster, "p-1", good).drifted  # type: ignore[attr-defined]
+    before = roster.reports()["p-1"].baseline
+    roster.relearn("p-1")
+    after = roster.reports()["p-1"].baseline
+    told = figures(roster, "p-1", good)
+    assert (told.drifted, told.watched_shots, told.shots) == ({}, 0, 300)  # type: ignore[attr-defined]
+    assert before is not None
+    assert after is not None
+    assert (before.stage, before.shots, before.shots_needed) == ("ripening", 60, 5_000)
+    assert (before.learnt_ms, before.is_again) == (239, False)
+    assert (after.stage, after.then, after.shots, after.shots_needed) == ("settling", "learning", 0, 40)
+    assert after.is_again
+
+
 def test_scores_that_wander_over_their_threshold_and_scores_that_stay_away_are_counted(tmp_path: Path) -> None:
-    """How scores are spread is not watched otherwise: no summary of them is in a bundle."""
     good = loaded(tmp_path)
     roster = roster_of(tmp_path, good, default=Assignment(champion=good.bundle_id))
     for number in range(100):
@@ -506,8 +567,7 @@ async def test_a_repair_is_told_to_the_baselines_once(tmp_path: Path, monkeypatc
 
 
 def test_drift_watch_keeps_to_its_memory(tmp_path: Path) -> None:
-    watch = loaded(tmp_path).drift_watch(MOULD)
-    assert watch is not None
+    watch, _, _ = loaded(tmp_path).drift_watches(MOULD)
     vector = np.zeros(1_000, np.float32)
     before = watch._window.nbytes
     for _ in range(1_000):
@@ -519,4 +579,5 @@ def test_drift_watch_keeps_to_its_memory(tmp_path: Path) -> None:
 def test_a_bundle_without_a_summary_tells_no_drift(tmp_path: Path) -> None:
     made = rollout_bundles.head()
     write_bundle(tmp_path / "b.zip", manifest_of((made.head,), seed=1), {made.head.file: made.model})
-    assert load(tmp_path / "b.zip", None).drift_watch(MOULD) is None
+    features, scores, keys = load(tmp_path / "b.zip", None).drift_watches(MOULD)
+    assert (features.features, scores.features, keys) == (0, 0, ())

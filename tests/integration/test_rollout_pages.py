@@ -8,7 +8,8 @@ import pytest
 from cloud.core.access import Role
 from cloud.fleet.domain import SeenShot
 from cloud.telemetry.store import IncomingShot
-from contract.model_orders import Figures
+from contract.model_orders import Figures, PressReport, Report
+from contract.vocabulary import FAILURE_MODES
 from tests.access import session_headers
 from tests.integration.test_cloud_api import scored
 from tests.integration.test_rollout_api import GATEWAY, World, world
@@ -78,15 +79,48 @@ async def test_what_drifts_freezes_and_stays_away_on_a_press_is_named_on_the_tri
         drift_worst="CycleTime",
         drift_psi=4.13,
         missing=("CushionStroke", "OilTemperature"),
+        scores_watched=10,
+        scores_drifted_share=0.3,
+        score_worst="FailureProbability/check_ring_wear@72h",
+        score_psi=0.81,
     )
     await world.report(order, "f" * 12, {bundle_id: figures})
     await world.keep()
     shown = await page(world, f"/models/trials/{begun['rollout_id']}", headers)
     row = " ".join(re.sub("<[^>]*>", " ", shown.split('<th scope="row"')[1].split("</tr>")[0]).split())
     row = row.replace("\xa0", " ").replace("\u202f", " ")
-    assert row.endswith("12 % 25 % Cycle time 4.1 Cushion, Oil temperature"), "strange, drifted with the worst, missing"
+    assert row.endswith("12 % 25 % Cycle time 4.1 30 % Check-ring wear, within 72 h 0.81 Cushion, Oil temperature"), (
+        "strange, drifted with the worst, scores, missing"
+    )
     presses = (await world.get("/gateways"))[0]["presses"]
     assert Figures.model_validate(presses["m1"]["figures"][bundle_id]) == figures, "the same by the API"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_drift_of_the_standing_champion_is_shown_by_press_worst_first(world: World, language: str) -> None:
+    headers, _ = await engineer(world)
+    waiting = await page(world, "/models/drift", headers, language)
+    assert "<table" not in waiting
+    assert {"en": "waits for a gateway", "zh-CN": "等待网关上报"}[language] in waiting
+    told = {"watched": 2, "mould_id": "M"}
+    key = f"FailureProbability/{FAILURE_MODES[0]}"
+    of_presses = {
+        "m1": Figures(shots=9, watched_shots=9, **told),
+        "m2": Figures(shots=500, watched_shots=500, scores_drifted={key: 0.9}, scores_watched=1, **told),
+        "m3": Figures(shots=500, watched_shots=500, drifted={"CycleTime": 3.2}, missing=("OilTemperature",), **told),
+    }
+    champion = "f" * 12
+    presses = {
+        press: PressReport(champion=champion, figures={champion: figures}) for press, figures in of_presses.items()
+    }
+    await world.tell(Report(presses=presses).model_dump_json())
+    shown = await page(world, "/models/drift", headers, language)
+    assert re.findall(r'presses/(m\d)"', shown) == ["m3", "m2", "m1"]
+    assert "150" in shown, "what m1 waits for"
+    assert shown.count("tone-watch") == 2
+    assert {"en": "missing: 2", "zh-CN": "：2"}[language] in await page(world, "/models", headers, language)
+    by_api = (await world.get("/gateways"))[0]["presses"]["m3"]["figures"][champion]
+    assert (by_api["drifted"], by_api["missing"]) == ({"CycleTime": 3.2}, ["OilTemperature"])
 
 
 async def test_an_engineer_uploads_tries_advances_and_stops(world: World) -> None:
@@ -145,6 +179,8 @@ async def test_an_alarm_is_judged_from_its_row(world: World) -> None:
     found = re.findall(r'formaction="(/alarms/[0-9a-f-]+/label\?verdict=\w+)"', await page(world, "/alarms", headers))
     assert [path.partition("=")[2] for path in found] == ["true", "false", "maintenance_done"]
     assert (await world.client.post(found[1], data=form, headers=headers)).status_code == 303
+    for language, word in {"en": "Judged: <b>false alarm", "zh-CN": "判断： <b>误报"}.items():
+        assert word in await page(world, "/alarms", headers, language)
     assert await world.get("/labels/counts") == {"true": 0, "false": 1, "maintenance_done": 0}
     assert "<b>1</b>" in await page(world, "/models", headers)
 

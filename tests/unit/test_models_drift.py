@@ -12,10 +12,13 @@ from models.runtime.drift import (
     JUDGED_FROM_SHOTS,
     PSI_MOVED,
     REFERENCE_SHOTS,
+    SHARE_MIN,
     DriftWatch,
     FeatureSummary,
     TrainingSummary,
+    score_vector,
     summarise,
+    with_scores,
 )
 
 NAMES = ("pressure", "time", "temperature")
@@ -27,7 +30,7 @@ def rows(shots: int, seed: int = 0) -> np.ndarray:
 
 
 def watched(shots: np.ndarray) -> DriftWatch:
-    watch = DriftWatch(summarise(rows(2_000, 1), ["M"] * 2_000, ["p"] * 2_000, NAMES)["M"], COLUMNS)
+    watch = DriftWatch(summarise(rows(2_000, 1), ["M"] * 2_000, ["p"] * 2_000, NAMES)["M"].features, COLUMNS)
     for row in shots:
         watch.take(row)
     return watch
@@ -72,8 +75,8 @@ def test_figures_are_numbers_whatever_came(values: list[float]) -> None:
 
 
 def test_a_summary_without_features_watches_nothing() -> None:
-    for summary, columns in ((TrainingSummary(rows=20, features={}), COLUMNS), (_summary(), {})):
-        watch = DriftWatch(summary, columns)
+    for features, columns in (({}, COLUMNS), (_summary().features, {})):
+        watch = DriftWatch(features, columns)
         for row in rows(200):
             watch.take(row)
         assert (watch.features, watch.indices(), watch.strange(), watch.missing()) == (0, {}, [], [])
@@ -83,6 +86,49 @@ def test_a_summary_without_features_watches_nothing() -> None:
 def test_a_summary_whose_shares_are_none_is_refused(share: float) -> None:
     with pytest.raises(ValidationError, match="shares"):
         FeatureSummary.model_validate({**_summary().features["time"].model_dump(), "shares": [share] * 10})
+
+
+def test_a_channel_that_comes_later_has_no_level_to_drift_from() -> None:
+    shots = rows(400)
+    shots[:REFERENCE_SHOTS, 2] = np.nan
+    watch = watched(shots)
+    assert "temperature" not in watch.indices()
+    assert (watch.drifted(watch.indices()), watch.missing()) == ([], [])
+
+
+@given(st.lists(st.floats(490, 510, width=32), min_size=JUDGED_FROM_SHOTS, max_size=JUDGED_FROM_SHOTS))
+@settings(max_examples=30, deadline=None)
+def test_the_index_is_that_of_its_definition(values: list[float]) -> None:
+    summary = summarise(rows(2_000, 1), ["M"] * 2_000, ["p"] * 2_000, NAMES)["M"].features["pressure"]
+    first, later = rows(REFERENCE_SHOTS)[:, 0], np.array(values, np.float32)
+    watch = DriftWatch({"pressure": summary}, {"pressure": 0})
+    for value in (*first, *later):
+        watch.take(np.array([value]))
+    centred = later.astype(np.float64) - np.median(first.astype(np.float64))
+    found = np.bincount(np.searchsorted(summary.edges, centred, side="left"), minlength=10) / len(centred)
+    p, q = np.maximum(found, SHARE_MIN), np.maximum(summary.shares, SHARE_MIN)
+    assert watch.indices()["pressure"] == pytest.approx(float(((p - q) * np.log(p / q)).sum()), abs=1e-6)
+
+
+def scores(shots: int, level: float, seed: int = 0) -> list[dict[str, float]]:
+    drawn = np.random.default_rng(seed).lognormal(np.log(level), 0.3, shots)
+    return [{"Novelty/T2": value, "FailureThreshold/m": 0.5} for value in drawn.tolist()]
+
+
+def test_scores_are_told_to_drift_from_the_press_s_own_level_whatever_that_is() -> None:
+    summaries = with_scores({"M": _summary()}, scores(1_000, 0.01, 1), ["M"] * 1_000, ["p"] * 1_000)["M"].scores
+    assert list(summaries) == ["Novelty/T2"], "a threshold is no score"
+    for level, after, drifted in ((0.04, 0.04, []), (0.04, 0.2, ["Novelty/T2"]), (0.4, 0.1, ["Novelty/T2"])):
+        watch = DriftWatch(summaries, {"Novelty/T2": 0})
+        for each in (*scores(REFERENCE_SHOTS, level), *scores(200, after, 2)):
+            watch.take(score_vector(["Novelty/T2"], each))
+        assert watch.drifted(watch.indices()) == drifted, (level, after)
+
+
+def test_of_scores_over_short_runs_nothing_is_told() -> None:
+    presses = [str(number) for number in range(50) for _ in range(20)]
+    assert with_scores({"M": _summary()}, scores(1_000, 0.01), ["M"] * 1_000, presses)["M"].scores == {}
+    assert with_scores({"M": _summary()}, [{}] * 30, ["M"] * 30, ["p"] * 30)["M"].scores == {}
 
 
 def _summary() -> TrainingSummary:

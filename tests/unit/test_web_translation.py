@@ -19,8 +19,9 @@ from cloud.web.translation import (
     choose_language,
     load_catalogues,
 )
-from cloud.web.wording import feature_name, mode_advice, mode_name, quality_name, quantity_name, spaced
+from cloud.web.wording import feature_name, mode_advice, mode_name, quality_name, quantity_name, score_name, spaced
 from contract.vocabulary import FAILURE_MODES, PARAMETERS, SIGNALS
+from models.features.schema import VALUES
 
 CATALOGUES = load_catalogues()
 LITERAL = re.compile(r"""\b(?:t|t\.count|words\.html)\(\s*['"]([\w.]+)['"]\s*[,)]""")
@@ -118,10 +119,25 @@ def test_names_from_data_read_as_words_where_the_catalogue_has_none():
     assert mode_name(t, "vent_blocked") == "Vent blocked"
     assert mode_advice(t, "vent_blocked") is None
     assert quantity_name(t, "CushionStroke") == "Cushion"
-    assert feature_name(t, "InjectionPressure/slope") == "Injection pressure, slope"
+    assert feature_name(t, "InjectionPressure.HoldSlope") == "Injection pressure, slope of hold"
     assert quality_name(t, "Waste") == "Waste"
     assert quality_name(CATALOGUES["zh-CN"], "Waste") == "废品"
     assert spaced("VPChangeOverPosition") == "VP change over position"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_value_of_a_shot_that_is_watched_has_a_name(language):
+    t = CATALOGUES[language]
+    parts = {part for spec in VALUES for part in spec.name.split(".")}
+    assert sorted(part for part in parts if not (t.find(f"quantity.{part}") or t.find(f"statistic.{part}"))) == []
+
+
+def test_scores_are_named_with_their_horizon_or_class():
+    t = CATALOGUES["en"]
+    assert score_name(t, "FailureProbability/check_ring_wear@72h") == "Check-ring wear, within 72 h"
+    assert score_name(t, "RemainingLife/low") == "Remaining life, lower end"
+    assert score_name(t, "QualityProbability/waste") == "Quality: Waste"
+    assert score_name(t, "Sound/odd") == "Sound odd"
 
 
 @given(st.text())
@@ -129,3 +145,4 @@ def test_any_name_from_data_can_be_shown(name):
     for t in CATALOGUES.values():
         assert isinstance(feature_name(t, name), str)
         assert isinstance(mode_name(t, name), str)
+        assert isinstance(score_name(t, name), str)

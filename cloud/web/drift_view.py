@@ -1,0 +1,95 @@
+"""What the page of drift shows: of each press, what its standing champion sees move or stay away, worst first. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from cloud.rollouts.shapes import GatewayModelsOut
+from contract.model_orders import Figures, PressReport
+from models.runtime.drift import SHOTS_TO_JUDGE
+
+State = Literal["moved", "waiting", "unknown", "no_model", "normal"]
+STATES: Final[tuple[State, ...]] = ("moved", "waiting", "unknown", "no_model", "normal")
+"""What wants a look comes first. `unknown`: the bundle does not tell what it was trained on with the mould."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A feature, channel or score: its index, None where it is missing, and since when."""
+
+    name: str
+    psi: float | None
+    since_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PressDrift:
+    """One press under the bundle that scores it."""
+
+    plant_id: str
+    press_id: str
+    champion: str
+    mould_id: str
+    state: State
+    shots: int
+    features: tuple[Moved, ...]
+    missing: tuple[Moved, ...]
+    scores: tuple[Moved, ...]
+    watches_scores: bool
+
+    @property
+    def shots_needed(self) -> int:
+        """From so many shots on something is told."""
+        return SHOTS_TO_JUDGE
+
+
+def drift_rows(gateways: Iterable[GatewayModelsOut]) -> list[PressDrift]:
+    """Every press of the gateways' reports."""
+    found = [
+        press_drift(gateway.plant_id, press_id, PressReport.model_validate(told))
+        for gateway in gateways
+        for press_id, told in gateway.presses.items()
+    ]
+    return sorted(found, key=_rank)
+
+
+def press_drift(plant_id: str, press_id: str, report: PressReport) -> PressDrift:
+    """One press by its gateway's report."""
+    figures = report.figures.get(report.champion, Figures())
+    since = figures.since_ms
+    features, scores = (
+        tuple(Moved(name, psi, since.get(name)) for name, psi in _worst_first(moved.items()))
+        for moved in (figures.drifted, figures.scores_drifted)
+    )
+    missing = tuple(Moved(name, None, since.get(name)) for name in figures.missing)
+    return PressDrift(
+        plant_id,
+        press_id,
+        report.champion,
+        figures.mould_id,
+        _state(report, figures, is_moved=bool(features or missing or scores)),
+        figures.watched_shots,
+        features,
+        missing,
+        scores,
+        watches_scores=figures.scores_watched > 0,
+    )
+
+
+def _state(report: PressReport, figures: Figures, *, is_moved: bool) -> State:
+    if is_moved:
+        return "moved"
+    if not report.champion:
+        return "no_model"
+    if not figures.watched:
+        return "unknown" if figures.mould_id or figures.shots else "waiting"
+    return "waiting" if figures.watched_shots < SHOTS_TO_JUDGE else "normal"
+
+
+def _worst_first(items: Iterable[tuple[str, float]]) -> Sequence[tuple[str, float]]:
+    return sorted(items, key=lambda item: (-item[1], item[0]))
+
+
+def _rank(press: PressDrift) -> tuple[int, float, str, str]:
+    worst = max((each.psi or 0.0 for each in (*press.features, *press.scores)), default=0.0)
+    return STATES.index(press.state), -worst, press.plant_id, press.press_id

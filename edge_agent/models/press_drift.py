@@ -1,0 +1,87 @@
+"""What drifts on one press under one bundle: features and scores of each mould, what is missing, and since when."""
+
+from collections import OrderedDict
+from typing import Any, Final
+
+from contract.shot import FloatArray, Scores
+from edge_agent.models.loaded import LoadedBundle
+from models.runtime.drift import score_vector
+
+MOULDS_MAX: Final = 4
+"""A press that goes to and fro between so many moulds is watched on each; then the one longest away goes."""
+DRIFTED_TOLD_MAX: Final = 5
+MISSING_TOLD_MAX: Final = 20
+
+
+class PressDrift:
+    """Not for several threads at once. At most 30 kB a mould with 96 features and 45 scores, twice that at first."""
+
+    def __init__(self, bundle: LoadedBundle) -> None:
+        self._bundle = bundle
+        self._moulds: OrderedDict[str, _MouldDrift] = OrderedDict()
+
+    def take(self, vector: FloatArray, mould_id: str, scores: Scores, ended_ms: int) -> None:
+        """One shot."""
+        own = self._moulds.get(mould_id)
+        if own is None:
+            own = self._moulds[mould_id] = _MouldDrift(self._bundle, mould_id)
+        if next(reversed(self._moulds)) != mould_id:
+            self._moulds.move_to_end(mould_id)
+        if len(self._moulds) > MOULDS_MAX:
+            self._moulds.popitem(last=False)
+        own.take(vector, scores, ended_ms)
+
+    def begin_anew(self) -> None:
+        """After maintenance: what the press was like before is no measure of drift."""
+        self._moulds.clear()
+
+    def figures(self) -> dict[str, Any]:
+        """The fields of `Figures` that tell of drift, of the mould of the newest shot."""
+        if not self._moulds:
+            return {}
+        mould_id, own = next(reversed(self._moulds.items()))
+        return {"mould_id": mould_id, **own.figures()}
+
+
+class _MouldDrift:
+    def __init__(self, bundle: LoadedBundle, mould_id: str) -> None:
+        self._features, self._scores, self._keys = bundle.drift_watches(mould_id)
+        self._has_spoken = frozenset(self._keys)
+        self._ended_ms = 0
+        self._since_ms: dict[str, int] = {}
+
+    def take(self, vector: FloatArray, scores: Scores, ended_ms: int) -> None:
+        self._ended_ms = ended_ms
+        self._features.take(vector)
+        if not self._has_spoken.isdisjoint(scores.values):
+            self._scores.take(score_vector(self._keys, scores.values))
+
+    def figures(self) -> dict[str, Any]:
+        indices, moved = self._features.indices(), self._scores.indices()
+        drifted, scores_drifted = self._features.drifted(indices), self._scores.drifted(moved)
+        missing = self._features.missing()[:MISSING_TOLD_MAX]
+        told, scores_told = drifted[:DRIFTED_TOLD_MAX], scores_drifted[:DRIFTED_TOLD_MAX]
+        since_ms = {name: self._since_ms.get(name, self._ended_ms) for name in (*drifted, *missing, *scores_drifted)}
+        self._since_ms = since_ms
+        worst, score_worst = (max(each, key=lambda name: each[name], default="") for each in (indices, moved))
+        return {
+            "watched": self._features.features,
+            "watched_shots": self._features.shots,
+            "drifted_share": _share(drifted, len(indices)),
+            "strange_share": _share(self._features.strange(), self._features.features),
+            "drift_worst": worst,
+            "drift_psi": round(indices.get(worst, 0.0), 4),
+            "drifted": {name: round(indices[name], 4) for name in told},
+            "missing": tuple(missing),
+            "scores_watched": self._scores.features,
+            "score_shots": self._scores.shots,
+            "scores_drifted_share": _share(scores_drifted, len(moved)),
+            "score_worst": score_worst,
+            "score_psi": round(moved.get(score_worst, 0.0), 4),
+            "scores_drifted": {name: round(moved[name], 4) for name in scores_told},
+            "since_ms": {name: since_ms[name] for name in (*told, *missing, *scores_told)},
+        }
+
+
+def _share(names: list[str], among: int) -> float:
+    return round(len(names) / max(among, 1), 4)
