@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -10,8 +10,10 @@ import anyio
 import anyio.to_thread
 import structlog
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import iter_route_contexts
+from starlette.routing import BaseRoute
 
-from cloud import audit_api, gaps_api, readiness, shots_api
+from cloud import audit_api, gaps_api, metrics, readiness, shots_api
 from cloud.alarms import api as alarms_api
 from cloud.alarms.gateway_watch import GatewayWatch
 from cloud.alarms.jobs import AlarmConsumer
@@ -24,6 +26,7 @@ from cloud.core.headers import SecurityHeaders
 from cloud.core.limits import RequestLimits, RequestRates
 from cloud.core.live import Live
 from cloud.core.request_ids import RequestIds
+from cloud.core.request_metrics import RequestMetrics
 from cloud.core.supervision import Supervisor
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.fleet import api as fleet_api
@@ -50,7 +53,7 @@ from cloud.production.jobs import ProductionConsumer
 from cloud.rollouts import api as rollouts_api
 from cloud.rollouts import history_api, labels_api
 from cloud.rollouts.parts import RolloutParts
-from cloud.settings import CloudSettings
+from cloud.settings import DATABASE_FILE, CloudSettings
 from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, TelemetryStore
@@ -63,6 +66,7 @@ from cloud.web.gateways_page import include as include_gateways_page
 from cloud.web.models_page import include as include_models_page
 from cloud.web.oidc_pages import include as include_oidc_pages
 from cloud.web.people_pages import include as include_people_pages
+from cloud.web.routes import Pages
 from cloud.web.routes import include as include_pages
 from cloud.webhooks import api as webhooks_api
 from cloud.webhooks.jobs import WebhookSender
@@ -153,6 +157,8 @@ class Cloud:
         registry = self.rollouts.registry(self.fleet)
         gate = Gate(self._is_barred)
         self.ingest = Ingest(self.link, HostSession(settings.host.id), self.store, registry, gate, clock)
+        self.pages: Pages | None = None
+        self.metrics = self._metrics()
         self.presence = Presence(self._state_link, settings.host.id, self.ingest.listening, clock)
 
     @asynccontextmanager
@@ -212,7 +218,24 @@ class Cloud:
             **self.gateways.jobs(),
             **self.rollouts.jobs(),
             "audit": self.audit.run,
+            "metrics.loop_lag": self.metrics.lag.run,
         }
+
+    def _metrics(self) -> metrics.Metrics:
+        folder = self.settings.storage.dir
+        return metrics.Metrics(
+            metrics.Parts(
+                database=self.database,
+                store=self.store,
+                clock=self.clock,
+                files={"relational": folder / DATABASE_FILE, "telemetry": folder / TELEMETRY_FILE},
+                ingest_counts=lambda: self.ingest.counts,
+                is_listening=lambda: self.ingest.listening.is_on,
+                messages_dropped=lambda: self.link.dropped,
+                faults=lambda: self.supervisor.faults,
+                live_readers=lambda: self.pages.readers() if self.pages else {},
+            )
+        )
 
     def _is_barred(self, gateway: GatewayKey) -> bool:
         return self.gateways.registry.is_refused(gateway.plant_id, gateway.gateway_id)
@@ -286,12 +309,16 @@ def create_app(
     )
     app.add_middleware(RequestLimits, limits=limits)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(
+        RequestMetrics, waits=cloud.metrics.waits, clock=cloud.clock, routes=lambda: _handlers(app.routes)
+    )
     app.add_middleware(RequestIds)
     app.include_router(readiness.router(cloud.database, cloud.ingest, cloud.presence, cloud.supervisor))
+    app.include_router(metrics.router(cloud.metrics))
     app.include_router(_api(cloud))
     facts = PageFacts(cloud.database, cloud.store, cloud.alarms, cloud.live, cloud.clock, cloud.production)
     app.state.cloud = cloud
-    app.state.pages = include_pages(app, facts, live=cloud.live, clock=cloud.clock)
+    app.state.pages = cloud.pages = include_pages(app, facts, live=cloud.live, clock=cloud.clock)
     refusals.include(app, app.state.pages.shell)
     _include_identity_pages(app, cloud)
     include_gateways_page(app, app.state.pages.shell, cloud.database, cloud.gateways.identities, cloud.clock)
@@ -299,6 +326,12 @@ def create_app(
     include_gaps_page(app, app.state.pages.shell, cloud.gap_ledger)
     include_models_page(app, app.state.pages.shell, cloud.rollouts, cloud.store)
     return app
+
+
+def _handlers(routes: Sequence[BaseRoute]) -> Iterator[tuple[object, str]]:
+    for route in iter_route_contexts(routes):
+        if route.endpoint is not None and route.path is not None:
+            yield route.endpoint, route.path
 
 
 def _include_identity_pages(app: FastAPI, cloud: Cloud) -> None:

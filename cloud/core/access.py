@@ -25,6 +25,7 @@ class Right(StrEnum):
     MANAGE_GATEWAYS = "manage_gateways"
     MANAGE_PEOPLE = "manage_people"
     READ_AUDIT = "read_audit"
+    READ_METRICS = "read_metrics"
     TIERING = "tiering"
     INSIGHT = "insight"
     COMMUNITY = "community"

@@ -1,6 +1,7 @@
 """The ingest: what the broker brings is stored, made known to the fleet, and only then committed to its gateway."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import anyio
 import structlog
@@ -37,6 +38,19 @@ log = structlog.get_logger()
 Record = IncomingShot | IncomingGap
 
 
+@dataclass(slots=True)
+class IngestCounts:
+    """What the worker has done since its start; `store_s` is time spent in writing."""
+
+    batches: int = 0
+    shots: int = 0
+    gaps: int = 0
+    letters: int = 0
+    seq_gaps: int = 0
+    not_stored: int = 0
+    store_s: float = 0.0
+
+
 class Ingest:
     """One worker: it follows all plants, in the order of arrival.
 
@@ -67,6 +81,7 @@ class Ingest:
         self._dropped = 0
         self._flapping = Flapping()
         self._pause_s = self._subscribed_s = 0.0
+        self.counts = IngestCounts()
         self.is_connected = False
         self.listening = Listening()
         """On while the broker has granted our subscriptions: only then the host may say that it is online."""
@@ -132,7 +147,9 @@ class Ingest:
         self._link.subscribe(self._session.subscriptions())
 
     async def _store_one(self, result: Digest) -> None:
+        began_s = self._clock.monotonic_s()
         is_stored = await to_thread.run_sync(self._is_written, result.records, limiter=self._storer)
+        self._count(result, is_stored=is_stored, took_s=self._clock.monotonic_s() - began_s)
         if len(self._rebirths) < REBIRTHS_WAITING_MAX:
             self._rebirths |= result.rebirths
         if len(self._refusals) < REFUSALS_WAITING_MAX:
@@ -149,6 +166,17 @@ class Ingest:
                 self._commits.stored(record.gateway, record.epoch, now_s)
         for letter in result.letters:
             log.warning("message_set_aside", topic=letter.topic, reason=letter.reason)
+
+    def _count(self, result: Digest, *, is_stored: bool, took_s: float) -> None:
+        shots = sum(isinstance(record, IncomingShot) for record in result.records)
+        counts = self.counts
+        counts.batches += 1
+        counts.shots += shots
+        counts.gaps += len(result.records) - shots
+        counts.letters += len(result.letters)
+        counts.seq_gaps += result.seq_gaps
+        counts.not_stored += not is_stored
+        counts.store_s += took_s
 
     async def _stand(self, gateway: GatewayKey, stands: Standing) -> None:
         """A gateway begins a session: what does it no longer have that we have not, and what could it bring back?"""

@@ -101,6 +101,10 @@ class Pages:
         self._fleet_feeds: Feeds[FleetKey] = Feeds(self._fleet_snapshot, changes, clock)
         self._press_feeds: Feeds[LivePressKey] = Feeds(self._press_snapshot, changes, clock)
 
+    def readers(self) -> dict[str, int]:
+        """How many look at live pages, by kind."""
+        return {"fleet": self._fleet_feeds.readers, "press": self._press_feeds.readers}
+
     def close(self) -> None:
         """End all live streams: an HTTP server that stops gracefully waits for them."""
         self._fleet_feeds.close()
