@@ -120,6 +120,9 @@ class Figures(_Part):
     drifted: dict[str, float] = Field(
         default_factory=dict, max_length=5, description="The features that have moved most, beyond what is usual."
     )
+    drift_excess: float = Field(
+        0.0, description="How many times as far as is usual the feature furthest beyond that has moved."
+    )
     scores_watched: int = Field(0, description="Scores that are watched; 0: the bundle does not tell what they were.")
     score_shots: int = Field(0, description="Shots with this mould of which a head spoke.")
     scores_drifted_share: float = Field(0.0, description="Share of the scores that have moved more than is usual.")

@@ -8,9 +8,13 @@ from cloud.rollouts.shapes import GatewayModelsOut
 from contract.model_orders import Figures, PressReport
 from models.runtime.drift import SHOTS_TO_JUDGE
 
-State = Literal["moved", "waiting", "unknown", "no_model", "normal"]
-STATES: Final[tuple[State, ...]] = ("moved", "waiting", "unknown", "no_model", "normal")
+State = Literal["moved", "few", "waiting", "unknown", "no_model", "normal"]
+STATES: Final[tuple[State, ...]] = ("moved", "few", "waiting", "unknown", "no_model", "normal")
 """What wants a look comes first. `unknown`: the bundle does not tell what it was trained on with the mould."""
+CHANCE_SHARE: Final = 0.05
+"""What is usual leaves out 1 % of healthy windows: a few of a hundred features are beyond it on any press."""
+EXCESS_MAX: Final = 5.0
+"""One feature so many times beyond what is usual wants a look by itself: a channel that froze."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def press_drift(plant_id: str, press_id: str, report: PressReport) -> PressDrift
         press_id,
         report.champion,
         figures.mould_id,
-        _state(report, figures, is_moved=bool(features or missing or scores)),
+        _state(report, figures),
         figures.watched_shots,
         features,
         missing,
@@ -76,9 +80,12 @@ def press_drift(plant_id: str, press_id: str, report: PressReport) -> PressDrift
     )
 
 
-def _state(report: PressReport, figures: Figures, *, is_moved: bool) -> State:
-    if is_moved:
+def _state(report: PressReport, figures: Figures) -> State:
+    share = max(figures.drifted_share, figures.scores_drifted_share)
+    if figures.missing or share > CHANCE_SHARE or figures.drift_excess >= EXCESS_MAX:
         return "moved"
+    if figures.drifted or figures.scores_drifted:
+        return "few"
     if not report.champion:
         return "no_model"
     if not figures.watched:

@@ -71,6 +71,7 @@ class _MouldDrift:
             "strange_share": _share(self._features.strange(), self._features.features),
             "drift_worst": worst,
             "drift_psi": round(indices.get(worst, 0.0), 4),
+            "drift_excess": round(self._features.excess(indices), 2),
             "drifted": {name: round(indices[name], 4) for name in told},
             "missing": tuple(missing),
             "scores_watched": self._scores.features,

@@ -249,6 +249,10 @@ class DriftWatch:
         beyond = [name for name, psi in indices.items() if psi > self._limits[name]]
         return sorted(beyond, key=lambda name: -indices[name])
 
+    def excess(self, indices: Mapping[str, float]) -> float:
+        """How many times as far as is usual the one that is furthest beyond it has moved; 0 without any."""
+        return max((psi / self._limits[name] for name, psi in indices.items()), default=0.0)
+
     def strange(self) -> list[str]:
         """Those of which most of the window lies beyond all that training has seen."""
         if self._seen < JUDGED_FROM_SHOTS:

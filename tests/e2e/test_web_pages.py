@@ -194,9 +194,10 @@ def test_what_models_say_is_shown_with_why_and_since_when_and_an_alarm_is_judged
     expect(outlook).to_contain_text("Not reliably predictable" if is_english else "当前无法可靠预测")
 
     look("drift", "/models/drift")
-    expect(page.locator("tbody tr th")).to_contain_text(["IMM-02", "IMM-03", "IMM-04", "IMM-01"])
+    expect(page.locator("tbody tr th")).to_contain_text(["IMM-02", "IMM-01", "IMM-03", "IMM-04"])
     expect(page.locator("tbody tr").first).to_contain_text("Oil temperature" if is_english else "油温")
-    expect(page.locator("tbody tr").nth(1)).to_contain_text("88")
+    expect(page.locator("tbody tr").nth(2)).to_contain_text("88")
+    expect(page.locator(".tone-watch")).to_have_count(1)
 
     look("gateways", "/gateways")
     expect(page.locator("tbody tr .tone-watch")).to_have_text(re.compile("3"))

@@ -57,12 +57,13 @@ def order_of(plant_id: str, gateway_id: str, presses: Sequence[str], now_ms: int
     watched = {"mould_id": MOULD, "watched": 96, "scores_watched": 45}
     failing = "FailureProbability/check_ring_wear@72h"
     figures = (
-        Figures(shots=900, watched_shots=900, **watched),
+        Figures(shots=900, watched_shots=900, drifted={"OilTemperature": 0.41}, drifted_share=0.01, **watched),
         Figures(
             shots=5_000,
             watched_shots=5_000,
             drifted={"CushionStroke": 3.42, "InjectionPressure.HoldSlope": 0.61},
             drift_worst="CushionStroke",
+            drift_excess=6.1,
             drift_psi=3.42,
             missing=("OilTemperature",),
             scores_drifted={failing: 1.93},

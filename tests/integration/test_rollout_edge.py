@@ -258,6 +258,7 @@ def test_a_channel_that_froze_is_told_as_drift_and_named(tmp_path: Path) -> None
         scored(roster, Shot("p-1", number, frozen, mould_id=MOULD))
     told = figures(roster, "p-1", good)
     assert (told.drift_worst, told.drifted_share, told.strange_share) == ("CushionStroke", 0.5, 0)  # type: ignore[attr-defined]
+    assert told.drift_excess > 10  # type: ignore[attr-defined]
     assert told.missing == ()  # type: ignore[attr-defined]
 
 
@@ -564,6 +565,18 @@ async def test_a_repair_is_told_to_the_baselines_once(tmp_path: Path, monkeypatc
     await world.follow(order_of(2, default=Assignment(), relearn={"p-1": 1_000, "p-2": 5}))
     await world.follow(order_of(3, default=Assignment(), relearn={"p-1": 2_000, "p-2": 5}))
     assert begun == ["p-1", "p-2", "p-1"]
+
+
+async def test_a_repair_that_the_cloud_tells_of_lets_the_press_learn_anew(tmp_path: Path) -> None:
+    world = World(tmp_path, own=loaded(tmp_path))
+    for number in range(250):
+        scored(world.roster, shot("p-1", number), shot("p-2", number))
+    report = await world.follow(order_of(1, default=Assignment(), relearn={"p-1": 1_000}))
+    stages = {press: told.baseline.stage for press, told in report.presses.items() if told.baseline is not None}
+    assert stages == {"p-1": "settling", "p-2": "ripening"}
+    repaired = report.presses["p-1"].baseline
+    assert repaired is not None
+    assert (repaired.then, repaired.is_again, repaired.learnt_ms) == ("learning", True, 239)
 
 
 def test_drift_watch_keeps_to_its_memory(tmp_path: Path) -> None:

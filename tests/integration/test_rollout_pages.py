@@ -106,7 +106,8 @@ async def test_the_drift_of_the_standing_champion_is_shown_by_press_worst_first(
     key = f"FailureProbability/{FAILURE_MODES[0]}"
     of_presses = {
         "m1": Figures(shots=9, watched_shots=9, **told),
-        "m2": Figures(shots=500, watched_shots=500, scores_drifted={key: 0.9}, scores_watched=1, **told),
+        "m4": Figures(shots=500, watched_shots=500, drifted={"CycleTime": 0.5}, drifted_share=0.05, **told),
+        "m2": Figures(shots=500, watched_shots=500, scores_drifted={key: 0.9}, scores_drifted_share=0.1, **told),
         "m3": Figures(shots=500, watched_shots=500, drifted={"CycleTime": 3.2}, missing=("OilTemperature",), **told),
     }
     champion = "f" * 12
@@ -115,9 +116,9 @@ async def test_the_drift_of_the_standing_champion_is_shown_by_press_worst_first(
     }
     await world.tell(Report(presses=presses).model_dump_json())
     shown = await page(world, "/models/drift", headers, language)
-    assert re.findall(r'presses/(m\d)"', shown) == ["m3", "m2", "m1"]
+    assert re.findall(r'presses/(m\d)"', shown) == ["m3", "m2", "m4", "m1"]
     assert "150" in shown, "what m1 waits for"
-    assert shown.count("tone-watch") == 2
+    assert shown.count("tone-watch") == 2, "more than chance brings, and what is missing"
     assert {"en": "missing: 2", "zh-CN": "：2"}[language] in await page(world, "/models", headers, language)
     by_api = (await world.get("/gateways"))[0]["presses"]["m3"]["figures"][champion]
     assert (by_api["drifted"], by_api["missing"]) == ({"CycleTime": 3.2}, ["OilTemperature"])
