@@ -40,6 +40,7 @@ class PressDrift:
     missing: tuple[Moved, ...]
     scores: tuple[Moved, ...]
     watches_scores: bool
+    reported_ms: int | None
 
     @property
     def shots_needed(self) -> int:
@@ -50,15 +51,15 @@ class PressDrift:
 def drift_rows(gateways: Iterable[GatewayModelsOut]) -> list[PressDrift]:
     """Every press of the gateways' reports."""
     found = [
-        press_drift(gateway.plant_id, press_id, PressReport.model_validate(told))
+        press_drift(gateway.plant_id, press_id, PressReport.model_validate(told), gateway.reported_ms)
         for gateway in gateways
         for press_id, told in gateway.presses.items()
     ]
     return sorted(found, key=_rank)
 
 
-def press_drift(plant_id: str, press_id: str, report: PressReport) -> PressDrift:
-    """One press by its gateway's report."""
+def press_drift(plant_id: str, press_id: str, report: PressReport, reported_ms: int | None) -> PressDrift:
+    """One press by its gateway's last report."""
     figures = report.figures.get(report.champion, Figures())
     since = figures.since_ms
     features, scores = (
@@ -77,6 +78,7 @@ def press_drift(plant_id: str, press_id: str, report: PressReport) -> PressDrift
         missing,
         scores,
         watches_scores=figures.scores_watched > 0,
+        reported_ms=reported_ms,
     )
 
 

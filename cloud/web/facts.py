@@ -134,6 +134,7 @@ class PageFacts:
             before=before,
             pinned_id=pinned_id,
             report=report,
+            reported_ms=order.reported_ms if order is not None else None,
         )
 
     async def alarms(self, tenant: TenantId, *, state: str, plant: str, before: str) -> ListPage[Alarm]:

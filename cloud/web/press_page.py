@@ -37,7 +37,8 @@ class PressPageFacts:
     before: int | None = None
     pinned_id: int | None = None
     report: PressReport | None = None
-    """What its gateway says of the models and the baseline of the press."""
+    """What its gateway last said of the models and the baseline of the press."""
+    reported_ms: int | None = None
 
 
 def press_url(plant_id: str, press_id: str) -> str:
@@ -52,7 +53,9 @@ def press_snapshot(shell: Shell, t: Catalogue, facts: PressPageFacts) -> Snapsho
     url = press_url(facts.press.plant_id, facts.press.press_id)
     report = facts.report
     baseline = report.baseline if report is not None else None
-    drift = press_drift(facts.press.plant_id, facts.press.press_id, report) if report is not None else None
+    drift = None
+    if report is not None:
+        drift = press_drift(facts.press.plant_id, facts.press.press_id, report, facts.reported_ms)
     has_older = len(facts.table_rows) > SHOTS_SHOWN
     pieces = {
         "press-readings": shell.fragment(
