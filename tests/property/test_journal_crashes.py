@@ -61,6 +61,10 @@ class FragileDisk(Disk):
         self.files[file] = path
         return file
 
+    def close(self, file: int) -> None:
+        del self.files[file]
+        super().close(file)
+
     def write(self, file: int, data: bytes, offset: int) -> None:
         try:
             self._step("write")
@@ -92,6 +96,8 @@ class FragileDisk(Disk):
 
     def leave(self, target: Path) -> None:
         """What a power cut leaves: per file, and for the names as a whole, by chance the synced or the seen."""
+        for file in list(self.files):
+            self.close(file)
         now = {path.name: path for path in self.folder.iterdir()}
         contents = {path.stat().st_ino: path.read_bytes() for path in now.values()}
         names = self.names if self.chance.random() < 0.5 else {n: p.stat().st_ino for n, p in now.items()}
