@@ -9,6 +9,7 @@ NODE_STAMP := node_modules/.installed
 WEB := cloud/web/static/dist/app.js
 BUNDLE := build/bundle/default.zip
 PYTEST_ARGS ?=
+WORKERS ?= 2
 SEEDS ?= 200
 SEED ?= 1
 SHOTS ?= 50000
@@ -51,7 +52,7 @@ demo: $(STAMP) $(WEB) $(BUNDLE)  ## Run the whole system on embedded defaults; C
 test: $(STAMP) $(WEB) $(BUNDLE)  ## Prove it: checks, unit, property, adapter, integration and end-to-end tests.
 	@$(PY) -m deploy.test_packages
 	@$(MAKE) --no-print-directory check
-	@$(PY) -m pytest $(PYTEST_ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-long: $(STAMP) $(WEB) $(BUNDLE)  ## The deeper runs of what `make test` does in small: 200 kills, 6,000 requests, big files.
 	@$(PY) -m deploy.test_packages

@@ -11,6 +11,22 @@ import structlog
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side (`-n`), a file stays in one process, and the real programs run one test at a time.
+
+    They come first: they wait more than they compute, and the rest fits beside them.
+    """
+    items.sort(key=lambda item: not _starts_programs(item))
+    for item in items:
+        name = "programs" if _starts_programs(item) else item.path.relative_to(ROOT).as_posix()
+        item.add_marker(pytest.mark.xdist_group(name))
+
+
+def _starts_programs(item: pytest.Item) -> bool:
+    return item.path.is_relative_to(ROOT / "tests" / "e2e")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_setup() -> None:
     pytest_socket.socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
