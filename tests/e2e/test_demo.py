@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from deploy.local.processes import Child, ProcessError, free_port
@@ -91,6 +93,19 @@ def test_nobody_gets_in_before_the_printed_link_has_made_the_first_account(demo:
         assert (made.status_code, made.headers["location"]) == (303, "/")
         assert "press-01" in browser.get("/").text
         assert browser.get(link).status_code == 403, "the link works once"
+
+
+def test_every_program_listens_on_loopback_and_the_broker_says_so(demo: tuple[Child, str, Path]) -> None:
+    child, _, home = demo
+    listening: dict[str, set[tuple[str, int]]] = {}
+    for program in psutil.Process(child.process.pid).children(recursive=True):
+        ends = {c.laddr for c in program.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+        listening.setdefault(program.name(), set()).update((end.ip, end.port) for end in ends)
+    said = re.search(r"broker \(NATS.*mqtt://127\.0\.0\.1:(\d+), loopback only", (home / "up.log").read_text("utf-8"))
+    assert said is not None
+    assert ("127.0.0.1", int(said[1])) in listening["nats-server"], "what it says is where it listens"
+    assert len(listening) >= 2
+    assert {ip for ends in listening.values() for ip, _ in ends} <= {"127.0.0.1", "::1"}
 
 
 def test_a_second_demo_on_the_same_port_is_refused_clearly(demo: tuple[Child, str, Path], tmp_path: Path) -> None:
