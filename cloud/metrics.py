@@ -147,7 +147,7 @@ def _ingest(parts: Parts) -> Iterator[Metric]:
 
 
 def _stores(parts: Parts, counts: Counts) -> Iterator[Metric]:
-    stored = sum(parts.store.counts().values())
+    stored = parts.store.total()
     yield _gauge("zhisan_store_shots", "Shots in the telemetry store.", stored)
     sizes = {name: path.stat().st_size for name, path in parts.files.items() if path.exists()}
     yield _gauge("zhisan_store_bytes", "Size of the embedded stores' files.", sizes, "store")

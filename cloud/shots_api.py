@@ -16,7 +16,7 @@ from cloud.core.tenants import Tenant, TenantId
 from cloud.fleet import reading
 from cloud.fleet.api import PressOut
 from cloud.fleet.domain import Press
-from cloud.telemetry.store import PressKey, StoredShot, TelemetryStore
+from cloud.telemetry.store import Plants, PressKey, StoredShot, TelemetryStore
 from contract.shot import FloatArray
 
 READ_THREADS_MAX = 4
@@ -94,11 +94,16 @@ def router(database: Database, store: TelemetryStore) -> APIRouter:
         async with database.reading() as session:
             return await reading.press(session, tenant, plant_id, press_id)
 
+    async def plants_of(tenant: TenantId) -> Plants:
+        async with database.reading() as session:
+            return await reading.plant_ids(session, tenant)
+
     @routes.get("/plants/{plant_id}/presses/{press_id}", responses=responses(404, 422), summary="One press")
     async def press(tenant: Tenant, plant_id: PlantId, press_id: PressId) -> PressDetailOut:
         found = await known_press(tenant, plant_id, press_id)
         key = PressKey(plant_id, press_id)
-        counts, latest = await blocking(store.counts), await blocking(store.latest)
+        plants = await plants_of(tenant)
+        counts, latest = await blocking(store.counts, plants), await blocking(store.latest, plants)
         known = PressOut.model_validate(found).model_dump()
         last_shot = shot_out(latest[key]) if key in latest else None
         return PressDetailOut(**known, shots_total=counts.get(key, 0), last_shot=last_shot)
@@ -114,7 +119,8 @@ def router(database: Database, store: TelemetryStore) -> APIRouter:
         await known_press(tenant, plant_id, press_id)
         parts = decode_cursor(cursor, int)
         before = int(parts[0]) if parts else None
-        rows = await blocking(store.recent, PressKey(plant_id, press_id), limit=limit + 1, before=before)
+        press = PressKey(plant_id, press_id)
+        rows = await blocking(store.recent, await plants_of(tenant), press, limit=limit + 1, before=before)
         return page_of(slice_of(rows, limit), shot_out, lambda row: (row.row_id,))
 
     @routes.get(
@@ -124,7 +130,7 @@ def router(database: Database, store: TelemetryStore) -> APIRouter:
     )
     async def shot(tenant: Tenant, plant_id: PlantId, press_id: PressId, row_id: RowId) -> ShotDetailOut:
         await known_press(tenant, plant_id, press_id)
-        row = await blocking(store.shot, row_id)
+        row = await blocking(store.shot, await plants_of(tenant), row_id)
         if row is None or row.press != PressKey(plant_id, press_id):
             raise NotFoundError("shot", f"{plant_id}/{press_id}/{row_id}")
         return shot_detail_out(row)

@@ -118,7 +118,7 @@ def router(parts: RolloutParts, store: TelemetryStore) -> APIRouter:
                 for press in (await reading.whole_fleet(session, tenant))[1]
                 if press.plant_id in plants
             ]
-        spans = await to_thread.run_sync(lambda: store.spans(FEATURES_HASH, after_ms=after_ms), limiter=threads)
+        spans = await to_thread.run_sync(lambda: store.spans(plants, FEATURES_HASH, after_ms=after_ms), limiter=threads)
         return HistoryOut(
             at_ms=now_ms,
             features_hash=FEATURES_HASH,
@@ -147,10 +147,11 @@ def router(parts: RolloutParts, store: TelemetryStore) -> APIRouter:
     ) -> Response:
         async with parts.database.reading() as session:
             await reading.press(session, tenant, plant_id, press_id)
+            plants = await reading.plant_ids(session, tenant)
         press, after = PressKey(plant_id, press_id), (after_ms, after_row_id)
 
         def page() -> bytes:
-            return parquet(store.features(press, OURS, after=after, until_ms=until_ms, limit=limit))
+            return parquet(store.features(plants, press, OURS, after=after, until_ms=until_ms, limit=limit))
 
         return Response(await to_thread.run_sync(page, limiter=threads), media_type=PARQUET)
 

@@ -15,10 +15,11 @@ from cloud.core.events import EventLog
 from cloud.core.problems import InvalidFieldError
 from cloud.core.tables import NAME_CHARACTERS_MAX
 from cloud.core.tenants import TenantId
+from cloud.fleet import reading
 from cloud.rollouts import repository
 from cloud.rollouts.domain import Verdict
 from cloud.rollouts.tables import LabelRow
-from cloud.telemetry.store import TelemetryStore
+from cloud.telemetry.store import Plants, TelemetryStore
 from kit.ids import uuid7
 from models.features.schema import FEATURES, FEATURES_HASH
 
@@ -26,11 +27,11 @@ ALARM_LABELLED = "alarm.labelled"
 COMMENT_CHARACTERS_MAX = 500
 
 
-def bundle_of_shot(store: TelemetryStore, row_id: int | None) -> str:
+def bundle_of_shot(store: TelemetryStore, plants: Plants, row_id: int | None) -> str:
     """The bundle that scored a stored shot; empty when the shot is gone or was not scored. Blocking."""
     if row_id is None:
         return ""
-    found = store.shot(row_id)
+    found = store.shot(plants, row_id)
     return found.scored.scores.bundle_id if found is not None else ""
 
 
@@ -101,7 +102,8 @@ async def judge(
     """
     async with database.reading() as session:
         alarm = await alarms.alarm(session, tenant_id, alarm_id)
-    bundle_id = await to_thread.run_sync(bundle_of_shot, store, alarm.shot_row_id)
+        plants = await reading.plant_ids(session, tenant_id)
+    bundle_id = await to_thread.run_sync(bundle_of_shot, store, plants, alarm.shot_row_id)
     async with database.transaction() as session:
         return await put_label(
             session,
@@ -119,12 +121,12 @@ async def judge(
 CSV_HEAD = ("alarm_id", "plant_id", "press_id", "mode", "verdict", "raised_ms", "bundle_id", "mould_id")
 
 
-def csv_row(store: TelemetryStore, row: LabelRow) -> list[str]:
+def csv_row(store: TelemetryStore, plants: Plants, row: LabelRow) -> list[str]:
     """A label with the features of the shot that raised its alarm, for `zhisan models train`. Blocking.
 
     The features are empty where the shot is gone, or is of other features than this version's.
     """
-    found = store.shot(row.shot_row_id) if row.shot_row_id is not None else None
+    found = store.shot(plants, row.shot_row_id) if row.shot_row_id is not None else None
     values = [""] * len(FEATURES)
     if found is not None and found.scored.features_hash == FEATURES_HASH:
         values = ["" if not np.isfinite(value) else f"{value:.9g}" for value in found.scored.features.tolist()]

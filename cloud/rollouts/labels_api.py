@@ -14,11 +14,12 @@ from cloud.core.audit import actor_of
 from cloud.core.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode_uuid, page_of, slice_of
 from cloud.core.problems import responses
 from cloud.core.tenants import Tenant, TenantId
+from cloud.fleet import reading
 from cloud.rollouts import labels, repository
 from cloud.rollouts.parts import RolloutParts
 from cloud.rollouts.shapes import LabelCountsOut, LabelIn, LabelOut
 from cloud.rollouts.tables import LabelRow
-from cloud.telemetry.store import TelemetryStore
+from cloud.telemetry.store import Plants, TelemetryStore
 
 EXPORTED_MAX: Final = 10_000
 CSV: Final = "text/csv"
@@ -52,7 +53,8 @@ def router(parts: RolloutParts, store: TelemetryStore) -> APIRouter:
     async def export(tenant: Tenant) -> Response:
         async with database.reading() as session:
             rows = await repository.labels(session, tenant, before=None, limit=EXPORTED_MAX)
-        text = await to_thread.run_sync(_table, store, rows)
+            plants = await reading.plant_ids(session, tenant)
+        text = await to_thread.run_sync(_table, store, plants, rows)
         headers = {"Content-Disposition": 'attachment; filename="labels.csv"'}
         return PlainTextResponse(text, media_type=CSV, headers=headers)
 
@@ -74,9 +76,9 @@ def router(parts: RolloutParts, store: TelemetryStore) -> APIRouter:
     return routes
 
 
-def _table(store: TelemetryStore, rows: Sequence[LabelRow]) -> str:
+def _table(store: TelemetryStore, plants: Plants, rows: Sequence[LabelRow]) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(labels.csv_head())
-    writer.writerows(labels.csv_row(store, row) for row in rows)
+    writer.writerows(labels.csv_row(store, plants, row) for row in rows)
     return out.getvalue()

@@ -192,6 +192,12 @@ def feature_rows(table: pa.Table, width: int) -> FeatureRows:
     return FeatureRows(table["row_id"].to_numpy(), table["ended_ms"].to_numpy(), moulds, features)
 
 
+def no_features(width: int) -> FeatureRows:
+    """The answer where there is nothing."""
+    nothing = np.empty(0, np.int64)
+    return FeatureRows(nothing, nothing, (), np.empty((0, width), np.float32))
+
+
 def stored_shot(row: tuple[Any, ...], layouts: Layouts) -> StoredShot:
     """One row of `SELECT` as a shot without curves."""
     (row_id, plant_id, press_id, gateway_id, ended_ms, received_ms, is_historical, cycle_counter, job_name, mould_id,

@@ -21,6 +21,7 @@ from cloud.telemetry.store import (
     GapFilter,
     GatewayKey,
     IncomingShot,
+    Plants,
     PressKey,
     Span,
     StoredCycle,
@@ -136,9 +137,11 @@ class DuckDBStore:
         with self._lock:
             return self._ranges(gateway, epoch).copy()
 
-    def recent(self, press: PressKey, *, limit: int, before: int | None = None) -> list[StoredShot]:
+    def recent(self, plants: Plants, press: PressKey, *, limit: int, before: int | None = None) -> list[StoredShot]:
         """The newest shots of a press, newest first."""
         assert 0 < limit <= PAGE_ROWS_MAX
+        if press.plant_id not in plants:
+            return []
         sql = f"{rows.SELECT} WHERE press_id = ? AND plant_id = ? AND row_id < ? ORDER BY row_id DESC LIMIT ?"
         return self._shots(sql, [press.press_id, press.plant_id, before or 1 << 62, limit])
 
@@ -154,36 +157,43 @@ class DuckDBStore:
         with self._lock:
             return [rows.stored_cycle(row, self._layouts) for row in found]
 
-    def shot(self, row_id: int) -> StoredShot | None:
+    def shot(self, plants: Plants, row_id: int) -> StoredShot | None:
         """One shot with its curves."""
-        found = self._shots(f"{rows.SELECT} WHERE row_id = ?", [row_id])
+        found = self._shots(f"{rows.SELECT} WHERE row_id = ? AND list_contains(?, plant_id)", [row_id, sorted(plants)])
         if not found:
             return None
         sql = "SELECT sample_interval_s, signal, first_sample, samples FROM curves WHERE row_id = ?"
         return rows.with_curves(found[0], self._all(sql, [row_id]))
 
-    def latest(self) -> dict[PressKey, StoredShot]:
+    def latest(self, plants: Plants) -> dict[PressKey, StoredShot]:
         """The newest shot of each press."""
         with self._lock:
-            return dict(self._latest)
+            return {press: row for press, row in self._latest.items() if press.plant_id in plants}
 
-    def counts(self) -> Mapping[PressKey, int]:
+    def counts(self, plants: Plants) -> Mapping[PressKey, int]:
         """How many shots are stored of each press."""
         with self._lock:
-            return dict(self._counts)
+            return {press: count for press, count in self._counts.items() if press.plant_id in plants}
 
-    def spans(self, features_hash: str, *, after_ms: int) -> dict[PressKey, Span]:
+    def total(self) -> int:
+        """How many shots are stored of all plants: a figure of the program, not of a tenant."""
+        with self._lock:
+            return sum(self._counts.values())
+
+    def spans(self, plants: Plants, features_hash: str, *, after_ms: int) -> dict[PressKey, Span]:
         """How many shots there are with features of this schema."""
         sql = """SELECT plant_id, press_id, count(*), min(ended_ms), max(ended_ms) FROM shots
-                 WHERE features_hash = ? AND ended_ms > ? GROUP BY plant_id, press_id"""
-        found = self._all(sql, [features_hash, after_ms])
+                 WHERE features_hash = ? AND ended_ms > ? AND list_contains(?, plant_id) GROUP BY plant_id, press_id"""
+        found = self._all(sql, [features_hash, after_ms, sorted(plants)])
         return {PressKey(plant, press): Span(*span) for plant, press, *span in found}
 
     def features(
-        self, press: PressKey, wanted: FeatureSet, *, after: tuple[int, int], until_ms: int, limit: int
+        self, plants: Plants, press: PressKey, wanted: FeatureSet, *, after: tuple[int, int], until_ms: int, limit: int
     ) -> FeatureRows:
         """The shots of a press with the wanted features, the earliest first."""
         assert 0 < limit <= FEATURE_ROWS_MAX
+        if press.plant_id not in plants:
+            return rows.no_features(wanted.width)
         query = rows.features_query(press, wanted.features_hash, after, until_ms, limit)
         return rows.feature_rows(self._table(*query), wanted.width)
 

@@ -17,6 +17,7 @@ from cloud.telemetry.store import (
     GapFilter,
     GatewayKey,
     IncomingShot,
+    Plants,
     PressKey,
     Span,
     StoredCycle,
@@ -56,6 +57,9 @@ class MemoryStore:
         self._latest[row.press] = newest(without_curves(row), self._latest.get(row.press))
         return row.row_id
 
+    def _ids(self, plants: Plants, press: PressKey) -> list[int]:
+        return self._by_press.get(press, []) if press.plant_id in plants else []
+
     def _ranges(self, gateway: GatewayKey, epoch: str) -> RangeSet:
         return self._durable.get((gateway, epoch), RangeSet())
 
@@ -64,11 +68,11 @@ class MemoryStore:
         with self._lock:
             return self._ranges(gateway, epoch).copy()
 
-    def recent(self, press: PressKey, *, limit: int, before: int | None = None) -> list[StoredShot]:
+    def recent(self, plants: Plants, press: PressKey, *, limit: int, before: int | None = None) -> list[StoredShot]:
         """The newest shots of a press, newest first."""
         assert 0 < limit <= PAGE_ROWS_MAX
         with self._lock:
-            ids = [i for i in self._by_press.get(press, []) if before is None or i < before]
+            ids = [i for i in self._ids(plants, press) if before is None or i < before]
             return [without_curves(self._rows[i - 1]) for i in reversed(ids[-limit:])]
 
     def after(self, row_id: int, *, limit: int) -> list[StoredShot]:
@@ -83,37 +87,43 @@ class MemoryStore:
         with self._lock:
             return [_cycle(row) for row in self._rows[row_id : row_id + limit]]
 
-    def shot(self, row_id: int) -> StoredShot | None:
+    def shot(self, plants: Plants, row_id: int) -> StoredShot | None:
         """One shot with its curves."""
         with self._lock:
-            return self._rows[row_id - 1] if 0 < row_id <= len(self._rows) else None
+            row = self._rows[row_id - 1] if 0 < row_id <= len(self._rows) else None
+        return row if row is not None and row.press.plant_id in plants else None
 
-    def latest(self) -> dict[PressKey, StoredShot]:
+    def latest(self, plants: Plants) -> dict[PressKey, StoredShot]:
         """The newest shot of each press."""
         with self._lock:
-            return dict(self._latest)
+            return {press: row for press, row in self._latest.items() if press.plant_id in plants}
 
-    def counts(self) -> Mapping[PressKey, int]:
+    def counts(self, plants: Plants) -> Mapping[PressKey, int]:
         """How many shots are stored of each press."""
         with self._lock:
-            return {press: len(ids) for press, ids in self._by_press.items()}
+            return {press: len(ids) for press, ids in self._by_press.items() if press.plant_id in plants}
 
-    def spans(self, features_hash: str, *, after_ms: int) -> dict[PressKey, Span]:
+    def total(self) -> int:
+        """How many shots are stored of all plants: a figure of the program, not of a tenant."""
+        with self._lock:
+            return len(self._rows)
+
+    def spans(self, plants: Plants, features_hash: str, *, after_ms: int) -> dict[PressKey, Span]:
         """How many shots there are with features of this schema."""
         times: dict[PressKey, list[int]] = {}
         with self._lock:
-            for row in self._rows:
+            for row in (row for row in self._rows if row.press.plant_id in plants):
                 if row.scored.features_hash == features_hash and row.scored.shot.ended_ms > after_ms:
                     times.setdefault(row.press, []).append(row.scored.shot.ended_ms)
         return {press: Span(len(ended_ms), min(ended_ms), max(ended_ms)) for press, ended_ms in times.items()}
 
     def features(
-        self, press: PressKey, wanted: FeatureSet, *, after: tuple[int, int], until_ms: int, limit: int
+        self, plants: Plants, press: PressKey, wanted: FeatureSet, *, after: tuple[int, int], until_ms: int, limit: int
     ) -> FeatureRows:
         """The shots of a press with the wanted features, the earliest first."""
         assert 0 < limit <= FEATURE_ROWS_MAX
         with self._lock:
-            rows = [self._rows[row_id - 1] for row_id in self._by_press.get(press, [])]
+            rows = [self._rows[row_id - 1] for row_id in self._ids(plants, press)]
         rows = [row for row in rows if after < _place(row) and row.scored.shot.ended_ms <= until_ms]
         rows = [row for row in rows if row.scored.features_hash == wanted.features_hash]
         rows = sorted(rows, key=_place)[:limit]

@@ -16,6 +16,8 @@ CYCLE_TIME = "CycleTime"
 FEATURE_ROWS_MAX = 20_000
 """Shots of one call of `TelemetryStore.features`: some 7 MB."""
 
+Plants = frozenset[str]
+"""The plants of who asks, from `cloud.fleet.reading.plant_ids`: no reader gets at what is of any other."""
 GapKind = Literal["shot", "curves"]
 """What was given up: a whole record, or the curves of a shot that was stored without them."""
 
@@ -160,7 +162,11 @@ class FeatureRows:
 
 
 class TelemetryStore(Protocol):
-    """Blocking; callers run it in a limited thread. One writer, many readers."""
+    """Blocking; callers run it in a limited thread. One writer, many readers.
+
+    Whoever reads for somebody says whose plants he may see; `after`, `cycles`, `total` and `committed` serve the
+    program itself.
+    """
 
     def write(self, records: Sequence[IncomingShot | IncomingGap]) -> list[int | None]:
         """Store what is new and mark all as durable, in one transaction.
@@ -175,32 +181,35 @@ class TelemetryStore(Protocol):
     def committed(self, gateway: GatewayKey, epoch: str) -> RangeSet:
         """The durable record ids of one gateway's epoch; empty when it was never seen."""
 
-    def recent(self, press: PressKey, *, limit: int, before: int | None = None) -> list[StoredShot]:
+    def recent(self, plants: Plants, press: PressKey, *, limit: int, before: int | None = None) -> list[StoredShot]:
         """The newest shots of a press by row id, newest first, older than row id `before`; `limit` <= PAGE_ROWS_MAX."""
 
     def after(self, row_id: int, *, limit: int) -> list[StoredShot]:
-        """The shots that arrived after `row_id`, oldest first: how consumers catch up."""
+        """The shots that arrived after `row_id`, oldest first, of all plants: how consumers catch up."""
 
     def cycles(self, row_id: int, *, limit: int) -> list[StoredCycle]:
         """The cycles of the shots that arrived after `row_id`, oldest first: `after`, for a quarter of its cost."""
 
-    def shot(self, row_id: int) -> StoredShot | None:
+    def shot(self, plants: Plants, row_id: int) -> StoredShot | None:
         """One shot with its curves."""
 
-    def latest(self) -> dict[PressKey, StoredShot]:
+    def latest(self, plants: Plants) -> dict[PressKey, StoredShot]:
         """The newest shot (by the press's own time) of each press: the same object until there is a newer one.
 
         Presses keep their places in the mapping, new ones come behind.
         """
 
-    def counts(self) -> Mapping[PressKey, int]:
+    def counts(self, plants: Plants) -> Mapping[PressKey, int]:
         """How many shots are stored of each press."""
 
-    def spans(self, features_hash: str, *, after_ms: int) -> dict[PressKey, Span]:
+    def total(self) -> int:
+        """How many shots are stored of all plants: a figure of the program, not of a tenant."""
+
+    def spans(self, plants: Plants, features_hash: str, *, after_ms: int) -> dict[PressKey, Span]:
         """By press, its shots with features of this schema that ended after `after_ms`; none, no entry."""
 
     def features(
-        self, press: PressKey, wanted: FeatureSet, *, after: tuple[int, int], until_ms: int, limit: int
+        self, plants: Plants, press: PressKey, wanted: FeatureSet, *, after: tuple[int, int], until_ms: int, limit: int
     ) -> FeatureRows:
         """The shots of a press with the wanted features, the earliest first by (`ended_ms`, `row_id`).
 

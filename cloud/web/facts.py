@@ -22,7 +22,7 @@ from cloud.production.board import ProductionBoard
 from cloud.production.windows import WindowName
 from cloud.rollouts import repository as rollouts
 from cloud.rollouts.orders import report_in
-from cloud.telemetry.store import PressKey, StoredShot, TelemetryStore
+from cloud.telemetry.store import Plants, PressKey, StoredShot, TelemetryStore
 from cloud.web.fleet_index import FleetIndex, alarm_lines
 from cloud.web.fleet_view import AlarmLine, FleetFacts, PressFacts
 from cloud.web.press_page import ALARMS_SHOWN, PressPageFacts
@@ -98,7 +98,8 @@ class PageFacts:
         async with lock:
             async with self._database.reading() as session:
                 dirty = await index.look(session)
-            latest = await self._blocking(self._store.latest)
+                plants = await reading.plant_ids(session, tenant)
+            latest = await self._blocking(self._store.latest, plants)
             facts = index.facts(latest, report, dirty)
         self._fleet[tenant, window] = version, facts
         return facts
@@ -121,8 +122,8 @@ class PageFacts:
             )
             order = await rollouts.order(session, key.plant_id, press.gateway_id)
         report = report_in(order).presses.get(key.press_id) if order is not None else None
-        rows = await self.recent(key, limit=QUALITY_SHOTS)
-        table_rows = rows if before is None else await self.recent(key, limit=SHOTS_SHOWN + 1, before=before)
+        rows = await self.recent(tenant, key, limit=QUALITY_SHOTS)
+        table_rows = rows if before is None else await self.recent(tenant, key, limit=SHOTS_SHOWN + 1, before=before)
         newest = max(rows, key=lambda row: (row.scored.shot.ended_ms, row.row_id), default=None)
         return PressPageFacts(
             press=_press_facts(press, newest, alarm_lines(alarms.items)),
@@ -186,17 +187,26 @@ class PageFacts:
                 return False
         return True
 
-    async def recent(self, press: PressKey, *, limit: int, before: int | None = None) -> Sequence[StoredShot]:
+    async def recent(
+        self, tenant: TenantId, press: PressKey, *, limit: int, before: int | None = None
+    ) -> Sequence[StoredShot]:
         """The shots of a press that arrived last, newest first."""
-        return await self._blocking(self._store.recent, press, limit=limit, before=before)
+        plants = await self._plants(tenant)
+        return await self._blocking(self._store.recent, plants, press, limit=limit, before=before)
 
-    async def shot(self, press: PressKey, row_id: int | None) -> StoredShot | None:
+    async def shot(self, tenant: TenantId, press: PressKey, row_id: int | None) -> StoredShot | None:
         """One shot of a press with its curves, the last that arrived without `row_id`; None when it has none such."""
         if row_id is None:
-            rows = await self.recent(press, limit=1)
+            rows = await self.recent(tenant, press, limit=1)
             row_id = rows[0].row_id if rows else None
-        row = await self._blocking(self._store.shot, row_id) if row_id is not None else None
+        if row_id is None:
+            return None
+        row = await self._blocking(self._store.shot, await self._plants(tenant), row_id)
         return row if row and row.press == press else None
+
+    async def _plants(self, tenant: TenantId) -> Plants:
+        async with self._database.reading() as session:
+            return await reading.plant_ids(session, tenant)
 
     async def _blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await anyio.to_thread.run_sync(lambda: function(*args, **kwargs), limiter=self._threads)

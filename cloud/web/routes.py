@@ -152,7 +152,7 @@ class Pages:
         """A press's page; `shot` pins the curves to a row, `before` turns the table to older rows."""
         key, t = PressKey(plant_id, press_id), self.shell.catalogue(request)
         facts = await self._facts.press(tenant, key, before=before, pinned_id=shot)
-        pinned = await self._facts.shot(key, shot) if facts and shot is not None else None
+        pinned = await self._facts.shot(tenant, key, shot) if facts and shot is not None else None
         if facts is None or (shot is not None and pinned is None):
             return self._unknown_press(request, t, key)
         snapshot = await anyio.to_thread.run_sync(press_snapshot, self.shell, t, facts)
@@ -191,7 +191,7 @@ class Pages:
         t, press = self.shell.catalogue(request), PressKey(plant_id, press_id)
         if not await self._facts.knows(tenant, press):
             return self._unknown_press(request, t, press)
-        row = await self._facts.shot(press, shot)
+        row = await self._facts.shot(tenant, press, shot)
         chart = await anyio.to_thread.run_sync(curves_chart, t, row)
         return JSONResponse(chart, headers={"Cache-Control": "no-store"})
 
@@ -200,7 +200,7 @@ class Pages:
         t, press = self.shell.catalogue(request), PressKey(plant_id, press_id)
         if not await self._facts.knows(tenant, press):
             return self._unknown_press(request, t, press)
-        rows = await self._facts.recent(press, limit=TREND_SHOTS)
+        rows = await self._facts.recent(tenant, press, limit=TREND_SHOTS)
         chart = trend_chart(t, rows, threshold=self._facts.threshold)
         return JSONResponse(chart, headers={"Cache-Control": "no-store"})
 

@@ -30,6 +30,7 @@ from cloud.telemetry.store import (
 from contract.shot import Reason, ScoredShot, Scores, Shot
 
 GATEWAY = GatewayKey("plant-1", "gw-1")
+ALL = frozenset({"plant-1", "plant-2"})
 EVERYWHERE = GapFilter(frozenset({"plant-1"}))
 Opened = Callable[[], TelemetryStore]
 
@@ -66,7 +67,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TelemetryS
 def test_a_shot_comes_back_as_it_was(store: TelemetryStore) -> None:
     [row_id] = store.write([arrival(7)])
     assert row_id == 1
-    row = store.shot(1)
+    row = store.shot(ALL, 1)
     assert row is not None
     sent, got = arrival(7).scored, row.scored
     assert (got.shot.ended_ms, got.shot.cycle_counter, got.shot.job_name, got.shot.mould_id) == (
@@ -84,14 +85,14 @@ def test_a_shot_comes_back_as_it_was(store: TelemetryStore) -> None:
     assert (row.press, row.gateway_id, row.received_ms, row.is_historical) == (
         PressKey("plant-1", "press-01"), "gw-1", 2_007, False,
     )  # fmt: skip
-    assert store.shot(2) is None
+    assert store.shot(ALL, 2) is None
 
 
 def test_a_record_is_stored_once_however_often_it_arrives(store: TelemetryStore) -> None:
     assert store.write([arrival(1), arrival(2), arrival(1)]) == [1, 2, None]
     assert store.write([arrival(2), arrival(3)]) == [None, 3]
     assert store.write([arrival(1, epoch="e2")]) == [4], "another epoch is another journal"
-    assert store.counts() == {PressKey("plant-1", "press-01"): 4}
+    assert store.counts(ALL) == {PressKey("plant-1", "press-01"): 4}
     assert list(store.committed(GATEWAY, "e1")) == [(1, 3)]
     assert list(store.committed(GATEWAY, "e2")) == [(1, 1)]
     assert list(store.committed(GatewayKey("plant-1", "gw-2"), "e1")) == []
@@ -122,7 +123,7 @@ def test_a_shot_without_its_curves_is_stored_and_its_curves_stand_in_the_ledger(
     assert store.write([*poorer, arrival(3), poorer[0]]) == [1, 2, 3, None]
     press = PressKey("plant-1", "press-01")
     assert store.gaps(EVERYWHERE, limit=5) == [StoredGap(2, "curves", press, "gw-1", "full", 2, 1_000, 2_000)]
-    assert store.counts() == {press: 3}
+    assert store.counts(ALL) == {press: 3}
 
 
 def test_a_range_of_lost_ids_counts_those_that_are_not_stored(store: TelemetryStore) -> None:
@@ -150,20 +151,42 @@ def test_the_ledger_is_read_by_plant_press_and_reason_a_page_at_a_time(store: Te
     assert len(store.gaps(GapFilter(frozenset({"plant-1", "plant-2"})), limit=9)) == 4
 
 
+def test_no_reader_gets_at_a_plant_that_is_not_his(store: TelemetryStore) -> None:
+    """Whatever press or row was asked for: a check that was forgotten further up shows nothing of another tenant."""
+    theirs = replace(arrival(2), gateway=GatewayKey("plant-2", "gw-1"))
+    store.write([arrival(1), theirs, replace(gap(3), gateway=theirs.gateway)])
+    own, foreign = frozenset({"plant-1"}), PressKey("plant-2", "press-01")
+    for plants in (own, frozenset[str]()):
+        assert store.recent(plants, foreign, limit=9) == []
+        assert store.shot(plants, 2) is None
+        assert ids(store.features(plants, foreign, FOUR, after=(0, EVER), until_ms=EVER, limit=9)) == []
+        assert store.gaps(GapFilter(plants), limit=9) == []
+        for found in (store.latest(plants), store.counts(plants), store.spans(plants, "hash", after_ms=0)):
+            assert found.keys() == ({PRESS} if plants else set())
+    assert [row.row_id for row in store.recent(own, PRESS, limit=9)] == [1]
+    assert store.shot(own, 1) is not None
+    both = frozenset({"plant-1", "plant-2"})
+    assert store.total() == 2
+    assert store.counts(both).keys() == store.latest(both).keys() == {PRESS, foreign}
+    assert store.shot(both, 2) is not None
+    assert store.features(both, foreign, FOUR, after=(0, EVER), until_ms=EVER, limit=9).features.shape == (1, 4)
+    assert len(store.gaps(GapFilter(both), limit=9)) == 1
+
+
 def test_readers_page_by_row_id(store: TelemetryStore) -> None:
     store.write([arrival(n, press_id=f"press-{n % 2}") for n in range(1, 8)])
-    newest = store.recent(PressKey("plant-1", "press-1"), limit=2)
+    newest = store.recent(ALL, PressKey("plant-1", "press-1"), limit=2)
     assert [row.row_id for row in newest] == [7, 5]
-    assert [row.row_id for row in store.recent(PressKey("plant-1", "press-1"), limit=9, before=5)] == [3, 1]
+    assert [row.row_id for row in store.recent(ALL, PressKey("plant-1", "press-1"), limit=9, before=5)] == [3, 1]
     assert [row.row_id for row in store.after(4, limit=2)] == [5, 6]
     assert store.after(7, limit=2) == []
-    assert store.recent(PressKey("plant-2", "press-1"), limit=2) == []
+    assert store.recent(ALL, PressKey("plant-2", "press-1"), limit=2) == []
     assert all(not row.scored.shot.curves for row in newest)
 
 
 def test_latest_goes_by_the_time_of_the_press_not_of_arrival(store: TelemetryStore) -> None:
     store.write([arrival(2, ended_ms=9_000), arrival(1, ended_ms=4_000)])
-    assert store.latest()[PressKey("plant-1", "press-01")].scored.shot.ended_ms == 9_000
+    assert store.latest(ALL)[PressKey("plant-1", "press-01")].scored.shot.ended_ms == 9_000
 
 
 FOUR = FeatureSet("hash", 4)
@@ -184,7 +207,7 @@ def of_features(shot: IncomingShot, features_hash: str, width: int) -> IncomingS
 def test_features_come_in_the_order_of_the_press_s_own_time(store: TelemetryStore) -> None:
     late = [arrival(1, ended_ms=5_000), arrival(2, ended_ms=1_000), arrival(3, ended_ms=5_000)]
     store.write([*late, arrival(4, ended_ms=9_000), arrival(5, press_id="press-02", ended_ms=2_000)])
-    found = store.features(PRESS, FOUR, after=(0, EVER), until_ms=EVER, limit=9)
+    found = store.features(ALL, PRESS, FOUR, after=(0, EVER), until_ms=EVER, limit=9)
     assert (ids(found), list(found.ended_ms), set(found.mould_ids)) == (
         [2, 1, 3, 4],
         [1_000, 5_000, 5_000, 9_000],
@@ -192,38 +215,43 @@ def test_features_come_in_the_order_of_the_press_s_own_time(store: TelemetryStor
     )
     assert found.features.dtype == np.float32
     np.testing.assert_array_equal(found.features, [[0, 1, 2, 3]] * 4)
-    assert ids(store.features(PRESS, FOUR, after=(1_000, EVER), until_ms=8_999, limit=9)) == [1, 3]
-    assert ids(store.features(PRESS, FOUR, after=(5_000, 1), until_ms=EVER, limit=9)) == [3, 4], "times may be equal"
+    assert ids(store.features(ALL, PRESS, FOUR, after=(1_000, EVER), until_ms=8_999, limit=9)) == [1, 3]
+    assert ids(store.features(ALL, PRESS, FOUR, after=(5_000, 1), until_ms=EVER, limit=9)) == [3, 4], (
+        "times may be equal"
+    )
 
 
 def test_features_of_another_kind_are_left_out(store: TelemetryStore) -> None:
     strange = [of_features(arrival(2), "other", 4), of_features(arrival(3), "hash", 5), of_features(arrival(4), "x", 0)]
     store.write([arrival(1), *strange, arrival(5)])
-    found = store.features(PRESS, FOUR, after=(0, EVER), until_ms=EVER, limit=9)
+    found = store.features(ALL, PRESS, FOUR, after=(0, EVER), until_ms=EVER, limit=9)
     assert ids(found) == [1, 3, 5]
     np.testing.assert_array_equal(found.features, [[0, 1, 2, 3], [np.nan] * 4, [0, 1, 2, 3]], "five are not four")
-    nothing = store.features(PressKey("plant-2", "press-01"), FOUR, after=(0, EVER), until_ms=EVER, limit=9)
+    nothing = store.features(ALL, PressKey("plant-2", "press-01"), FOUR, after=(0, EVER), until_ms=EVER, limit=9)
     assert nothing.features.shape == (0, 4)
-    assert store.features(PRESS, FeatureSet("x", 4), after=(0, EVER), until_ms=EVER, limit=9).features.shape == (1, 4)
+    assert store.features(ALL, PRESS, FeatureSet("x", 4), after=(0, EVER), until_ms=EVER, limit=9).features.shape == (
+        1,
+        4,
+    )
 
 
 def test_a_missing_feature_stays_missing(store: TelemetryStore) -> None:
     shot = arrival(1)
     store.write([replace(shot, scored=replace(shot.scored, features=np.array([1, np.nan, 3, np.inf], np.float32)))])
-    found = store.features(PRESS, FOUR, after=(0, EVER), until_ms=EVER, limit=1)
+    found = store.features(ALL, PRESS, FOUR, after=(0, EVER), until_ms=EVER, limit=1)
     np.testing.assert_array_equal(found.features, [[1, np.nan, 3, np.inf]])
 
 
 def test_spans_say_what_there_is_of_each_press(store: TelemetryStore) -> None:
     more = [arrival(4, press_id="press-02"), of_features(arrival(5), "other", 4)]
     store.write([*(arrival(n) for n in (3, 1, 2)), *more])
-    assert store.spans("hash", after_ms=0) == {
+    assert store.spans(ALL, "hash", after_ms=0) == {
         PRESS: Span(3, 1_000, 3_000),
         PressKey("plant-1", "press-02"): Span(1, 4_000, 4_000),
     }
-    assert store.spans("hash", after_ms=2_000)[PRESS] == Span(1, 3_000, 3_000)
-    assert store.spans("hash", after_ms=4_000) == {}
-    assert store.spans("none", after_ms=0) == {}
+    assert store.spans(ALL, "hash", after_ms=2_000)[PRESS] == Span(1, 3_000, 3_000)
+    assert store.spans(ALL, "hash", after_ms=4_000) == {}
+    assert store.spans(ALL, "none", after_ms=0) == {}
 
 
 @settings(max_examples=15, deadline=None)
@@ -240,7 +268,7 @@ def test_pages_of_features_join_to_the_whole_however_equal_the_times(
         found: list[tuple[int, int]] = []
         while True:
             after = found[-1] if found else (-1, EVER)
-            page = store.features(PRESS, FOUR, after=after, until_ms=until_ms, limit=limit)
+            page = store.features(ALL, PRESS, FOUR, after=after, until_ms=until_ms, limit=limit)
             found += zip(page.ended_ms.tolist(), page.row_ids.tolist(), strict=True)
             if len(page.row_ids) < limit:
                 break
@@ -266,12 +294,12 @@ def test_duckdb_agrees_with_its_memory_twin_and_accounts_for_every_id(
         real.close()
         real = DuckDBStore(path)
     assert real.committed(GATEWAY, "e1") == twin.committed(GATEWAY, "e1")
-    assert real.counts() == twin.counts()
-    assert {k: v.row_id for k, v in real.latest().items()} == {k: v.row_id for k, v in twin.latest().items()}
+    assert real.counts(ALL) == twin.counts(ALL)
+    assert {k: v.row_id for k, v in real.latest(ALL).items()} == {k: v.row_id for k, v in twin.latest(ALL).items()}
     lines = real.gaps(EVERYWHERE, limit=9)
     assert lines == twin.gaps(EVERYWHERE, limit=9)
     given_up = sum(line.count for line in lines if line.kind == "shot")
-    assert given_up + sum(real.counts().values()) == real.committed(GATEWAY, "e1").count()
+    assert given_up + sum(real.counts(ALL).values()) == real.committed(GATEWAY, "e1").count()
     real.close()
 
 

@@ -41,6 +41,7 @@ from kit.mqtt import BrokerSettings, PahoLink, Will
 EPOCH = UUID(int=5)
 PRESS = PressKey("plant-1", "press-01")
 GATEWAY = GatewayKey("plant-1", "gw-1")
+PLANTS = frozenset({"plant-1"})
 StartBroker = Callable[[], Child]
 
 
@@ -153,8 +154,8 @@ async def test_shots_arrive_as_they_were_and_the_journal_is_emptied(
         async with cloud(settings, store, tmp_path), running(Gateway(settings, journal)) as gateway:
             await gateway.append(1, 300)
             await until(lambda: journal.counts().records == 0)
-            assert store.counts() == {PRESS: 300}
-            row = store.shot(1)
+            assert store.counts(PLANTS) == {PRESS: 300}
+            row = store.shot(PLANTS, 1)
             assert row is not None
             sent, got = scored(row.scored.shot.cycle_counter or 0), row.scored
             assert got.scores == sent.scores
@@ -182,7 +183,7 @@ async def test_a_gateway_that_starts_first_waits_for_the_host(
                 await until(lambda: journal.counts().records == 0)
     finally:
         child.stop()
-    assert store.counts() == {PRESS: 50}
+    assert store.counts(PLANTS) == {PRESS: 50}
 
 
 @pytest.mark.anyio
@@ -203,7 +204,7 @@ async def test_the_broker_is_killed_in_mid_stream_and_nothing_is_lost_or_doubled
             assert gateway.health.commits_refused == 0
     finally:
         child.stop()
-    assert store.counts() == {PRESS: 1_200}
+    assert store.counts(PLANTS) == {PRESS: 1_200}
     assert list(store.committed(GATEWAY, str(EPOCH))) == [(1, 1_200)]
 
 
@@ -223,4 +224,4 @@ async def test_the_cloud_restarts_with_an_empty_or_an_old_state_and_gets_the_res
                 await until(lambda: journal.counts().records == 0)
     finally:
         child.stop()
-    assert store.counts() == {PRESS: 200}
+    assert store.counts(PLANTS) == {PRESS: 200}

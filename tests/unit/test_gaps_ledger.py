@@ -84,7 +84,7 @@ def test_what_a_gateway_gave_up_on_the_wire_stands_in_the_ledger() -> None:
         StoredGap(2, "shot", press, "g", THINNED, 1, NOW_MS + 2, NOW_MS + 2),
         StoredGap(1, "curves", press, "g", FULL, 1, NOW_MS + 1, NOW_MS + 1),
     ]
-    assert store.counts() == {press: 2}
+    assert store.counts(EVERYWHERE.plant_ids) == {press: 2}
 
 
 def test_every_reason_that_this_version_gives_has_plain_words() -> None:
