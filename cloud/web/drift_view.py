@@ -11,8 +11,9 @@ from models.runtime.drift import SHOTS_TO_JUDGE
 State = Literal["moved", "few", "waiting", "unknown", "no_model", "normal"]
 STATES: Final[tuple[State, ...]] = ("moved", "few", "waiting", "unknown", "no_model", "normal")
 """What wants a look comes first. `unknown`: the bundle does not tell what it was trained on with the mould."""
-CHANCE_SHARE: Final = 0.05
-"""What is usual leaves out 1 % of healthy windows: a few of a hundred features are beyond it on any press."""
+CHANCE_SHARE: Final = 0.15
+CHANCE_SCORES: Final = 0.25
+"""So many features and scores are beyond what is usual on healthy presses: it is known from few windows of each."""
 EXCESS_MAX: Final = 5.0
 """One feature so many times beyond what is usual wants a look by itself: a channel that froze."""
 
@@ -83,8 +84,8 @@ def press_drift(plant_id: str, press_id: str, report: PressReport, reported_ms: 
 
 
 def _state(report: PressReport, figures: Figures) -> State:
-    share = max(figures.drifted_share, figures.scores_drifted_share)
-    if figures.missing or share > CHANCE_SHARE or figures.drift_excess >= EXCESS_MAX:
+    is_many = figures.drifted_share > CHANCE_SHARE or figures.scores_drifted_share > CHANCE_SCORES
+    if figures.missing or is_many or figures.drift_excess >= EXCESS_MAX:
         return "moved"
     if figures.drifted or figures.scores_drifted:
         return "few"

@@ -106,8 +106,8 @@ async def test_the_drift_of_the_standing_champion_is_shown_by_press_worst_first(
     key = f"FailureProbability/{FAILURE_MODES[0]}"
     of_presses = {
         "m1": Figures(shots=9, watched_shots=9, **told),
-        "m4": Figures(shots=500, watched_shots=500, drifted={"CycleTime": 0.5}, drifted_share=0.05, **told),
-        "m2": Figures(shots=500, watched_shots=500, scores_drifted={key: 0.9}, scores_drifted_share=0.1, **told),
+        "m4": Figures(shots=500, watched_shots=500, drifted={"CycleTime": 0.5}, drifted_share=0.15, **told),
+        "m2": Figures(shots=500, watched_shots=500, scores_drifted={key: 0.9}, scores_drifted_share=0.3, **told),
         "m3": Figures(shots=500, watched_shots=500, drifted={"CycleTime": 3.2}, missing=("OilTemperature",), **told),
     }
     champion = "f" * 12
