@@ -85,5 +85,5 @@ def live_amid(history: str) -> str:
 
 
 def given_up(folder: Path) -> int:
-    """How many records the stopped cloud's gap ledger accounts for."""
-    return int(query(folder, "SELECT coalesce(sum(last_id - first_id + 1), 0) FROM gaps")[0][0])
+    """How many shots the stopped cloud's gap ledger accounts for."""
+    return int(query(folder, "SELECT coalesce(sum(shots), 0) FROM gaps WHERE kind = 'shot'")[0][0])

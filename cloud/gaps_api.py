@@ -1,4 +1,4 @@
-"""The gap ledger as JSON: what gateways gave up, for the plants of who asks."""
+"""The gap ledger as JSON: what gateways gave up or never had, for the plants of who asks."""
 
 from typing import Annotated
 
@@ -23,16 +23,16 @@ ReasonFilter = Annotated[str, Query(max_length=FILTER_CHARACTERS_MAX, descriptio
 
 
 class GapOut(BaseModel):
-    """What a gateway gave up of a press for one reason, as one line."""
+    """What is missing of a press at a gateway for one reason, as one line."""
 
-    kind: GapKind = Field(description="`shot`: whole records; `curves`: the curves of shots that are stored.")
+    kind: GapKind = Field(description="`shot`: whole shots; `curves`: the curves of shots that are stored.")
     plant_id: str
-    press_id: str = Field(description="Empty where nobody knows whose records they were.")
+    press_id: str = Field(description="Empty where nobody knows whose shots they were.")
     gateway_id: str
     reason: str = Field(
-        description="`thinned`, `full`, `damaged`, `refused`, `unreadable`, `lost_at_host`, or another."
+        description="`thinned`, `full`, `damaged`, `refused`, `missed_cycles`, `unreadable`, `lost_at_host` or other."
     )
-    count: int = Field(description="Of records, or of shots without their curves.")
+    count: int = Field(description="Of shots, or of shots without their curves.")
     from_ended_ms: int = Field(description="The first of them, by the press's clock.")
     to_ended_ms: int = Field(description="The last of them, by the press's clock.")
 

@@ -1,13 +1,14 @@
 """A journal record as Sparkplug metrics and back: scalars by name for every host, vectors and curves as arrays."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from contract import commit
+from contract.gaps import GapLine
 from contract.shot import CURVE_SAMPLES_MAX, PARAMETERS_MAX, FloatArray, Reason, ScoredShot, Scores, Shot
 from contract.sparkplug.codec import Metric
 from contract.sparkplug.datatypes import DataType
@@ -16,7 +17,13 @@ from kit.errors import ZhisanError
 
 JOURNAL_ID: Final = "Journal/Id"
 GAP: Final = "Journal/Gap"
+LAST_ID: Final = "Journal/LastId"
 CURVES_DROPPED: Final = "Journal/CurvesDropped"
+GAP_PRESSES: Final = "Gaps/Presses"
+GAP_REASONS: Final = "Gaps/Reasons"
+GAP_COUNTS: Final = "Gaps/Counts"
+GAP_FROM: Final = "Gaps/From"
+GAP_TO: Final = "Gaps/To"
 ENDED: Final = "Shot/Ended"
 CYCLE_COUNTER: Final = "Shot/CycleCounter"
 JOB_NAME: Final = "Shot/JobName"
@@ -33,6 +40,9 @@ PARAMETER_PREFIX: Final = "Parameters/"
 SCORE_PREFIX: Final = "Scores/"
 CURVE_PREFIX: Final = "Curves/"
 
+GAP_LINES_MAX: Final = 20_000
+GAP_SHOTS_MAX: Final = 10**12
+"""No gap record tells of more shots or ids, in one line or in all: what is more is nonsense, and would not add up."""
 AliasOf = Callable[[str, DataType], int]
 """Gives the alias of a metric name of this press, whose datatype never changes."""
 
@@ -43,12 +53,17 @@ class WireError(ZhisanError):
 
 @dataclass(frozen=True, slots=True)
 class GapRecord:
-    """A record whose content its gateway gave up."""
+    """A record without content: shots that its gateway gave up or never had.
+
+    It stands for all ids from `record_id` to `last_id`; `lines` say whose shots they were, how many, when and why.
+    """
 
     epoch: str
     record_id: int
+    last_id: int
     ended_ms: int
     reason: str
+    lines: tuple[GapLine, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,12 +119,25 @@ def curve_metrics(shot: Shot, alias_of: AliasOf) -> list[Metric]:
     ]
 
 
-def gap_metrics(ended_ms: int, reason: str, alias_of: AliasOf) -> list[Metric]:
-    """What is left of a record that was given up, but its head."""
-    return [
-        _metric(ENDED, ended_ms, DataType.DateTime, ended_ms, alias_of),
-        _metric(GAP, reason, DataType.String, ended_ms, alias_of),
-    ]
+def gap_metrics(
+    ended_ms: int, reason: str, alias_of: AliasOf, *, lines: Sequence[GapLine] = (), last_id: int | None = None
+) -> list[Metric]:
+    """What is left of records that were given up, but the head.
+
+    Without `lines` it is one shot of the press it is sent for; without `last_id` the id is its own alone.
+    """
+    values: list[tuple[str, DataType, Any]] = [(ENDED, DataType.DateTime, ended_ms), (GAP, DataType.String, reason)]
+    if last_id is not None:
+        values.append((LAST_ID, DataType.UInt64, last_id))
+    if lines:
+        values += [
+            (GAP_PRESSES, DataType.StringArray, [line.press_id for line in lines]),
+            (GAP_REASONS, DataType.StringArray, [line.reason for line in lines]),
+            (GAP_COUNTS, DataType.UInt64Array, np.array([line.count for line in lines], np.uint64)),
+            (GAP_FROM, DataType.DateTimeArray, np.array([line.from_ms for line in lines], np.uint64)),
+            (GAP_TO, DataType.DateTimeArray, np.array([line.to_ms for line in lines], np.uint64)),
+        ]
+    return [_metric(name, value, datatype, ended_ms, alias_of) for name, datatype, value in values]
 
 
 def curves_dropped_metrics(ended_ms: int, reason: str, alias_of: AliasOf) -> list[Metric]:
@@ -143,7 +171,7 @@ def record_of(press_id: str, metrics: Iterable[Metric]) -> ShotRecord | GapRecor
         raise WireError(f"{JOURNAL_ID} {record_id} of epoch {epoch!r} is no record")
     ended_ms = _int(values, ENDED)
     if values.get(GAP) is not None:
-        return GapRecord(epoch, record_id, ended_ms, _text(values, GAP))
+        return _gap(press_id, epoch, record_id, ended_ms, values)
     shot = Shot(
         press_id=press_id,
         ended_ms=ended_ms,
@@ -164,6 +192,39 @@ def record_of(press_id: str, metrics: Iterable[Metric]) -> ShotRecord | GapRecor
     curves_dropped = _text(values, CURVES_DROPPED) if values.get(CURVES_DROPPED) is not None else ""
     scored = ScoredShot(shot, features, _text(values, FEATURES_HASH), scores)
     return ShotRecord(epoch, record_id, scored, curves_dropped)
+
+
+def _gap(press_id: str, epoch: str, record_id: int, ended_ms: int, values: Mapping[str, Any]) -> GapRecord:
+    reason = _text(values, GAP)
+    last_id = last_id_of(values, record_id)
+    if values.get(GAP_PRESSES) is None:
+        line = GapLine(press_id, reason, last_id - record_id + 1, ended_ms, ended_ms)
+        return GapRecord(epoch, record_id, last_id, ended_ms, reason, (line,))
+    parts = [values.get(name) for name in (GAP_PRESSES, GAP_REASONS, GAP_COUNTS, GAP_FROM, GAP_TO)]
+    presses, reasons, counts, begins, ends = ([] if part is None else list(part) for part in parts)
+    if not 0 < len(presses) == len(reasons) == len(counts) == len(begins) == len(ends) <= GAP_LINES_MAX:
+        raise WireError(f"{GAP_PRESSES} and its companions differ in length, or have more than {GAP_LINES_MAX} lines")
+    rows = zip(presses, reasons, counts, begins, ends, strict=True)
+    lines = tuple(GapLine(str(press), str(why), int(n), int(begin), int(end)) for press, why, n, begin, end in rows)
+    if any(not line.press_id or not line.reason or line.count < 1 or line.from_ms > line.to_ms for line in lines):
+        raise WireError(f"{GAP_PRESSES} has a line without press, reason or shots, or that ends before it begins")
+    if sum(line.count for line in lines) > GAP_SHOTS_MAX or max(line.to_ms for line in lines) >= 2**63:
+        raise WireError(f"{GAP_COUNTS} come to more than {GAP_SHOTS_MAX}, or {GAP_TO} is beyond all time")
+    return GapRecord(epoch, record_id, last_id, ended_ms, reason, lines)
+
+
+def last_id_of(values: Mapping[str, Any], record_id: int) -> int:
+    """The last id that a record stands for: its own where nothing else is said.
+
+    Raises:
+        WireError: it ends before it begins, or is beyond all bounds.
+    """
+    if values.get(LAST_ID) is None:
+        return record_id
+    last_id = _int(values, LAST_ID)
+    if not 0 <= last_id - record_id < GAP_SHOTS_MAX:
+        raise WireError(f"{LAST_ID} is {last_id}, the record begins at {record_id}")
+    return last_id
 
 
 def _sorted_out(metrics: Iterable[Metric]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:

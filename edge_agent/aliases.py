@@ -15,6 +15,12 @@ EVERY_RECORD = (
     (EPOCH, DataType.UUID),
     (shot_wire.ENDED, DataType.DateTime),
     (shot_wire.GAP, DataType.String),
+    (shot_wire.LAST_ID, DataType.UInt64),
+    (shot_wire.GAP_PRESSES, DataType.StringArray),
+    (shot_wire.GAP_REASONS, DataType.StringArray),
+    (shot_wire.GAP_COUNTS, DataType.UInt64Array),
+    (shot_wire.GAP_FROM, DataType.DateTimeArray),
+    (shot_wire.GAP_TO, DataType.DateTimeArray),
     (shot_wire.CURVES_DROPPED, DataType.String),
 )
 """Given to a press at once: a full journal must be able to give things up without new aliases."""

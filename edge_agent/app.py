@@ -24,7 +24,7 @@ from edge_agent.models import parts as model_parts
 from edge_agent.models.baselines import BaselineStore
 from edge_agent.models.lineup import Lineup
 from edge_agent.models.roster import Roster
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline import Pipeline, gap_body
 from edge_agent.settings import EdgeSettings
 from edge_agent.sources.opcua.press import OpcUaPress
 from edge_agent.sources.replay import ReplayInbox, inbox_of
@@ -138,7 +138,7 @@ def _open_journal(settings: EdgeSettings, new_epoch: UUID) -> tuple[SegmentJourn
     tables: list[AliasTable] = []
 
     def make_gap(record: Record, reason: str) -> bytes:
-        return encode_metrics(shot_wire.gap_metrics(record.ended_ms, reason, tables[0].of(record.press_id)))
+        return gap_body(record, reason, tables[0].of(record.press_id))
 
     def mark_curves(record: Record, reason: str) -> bytes:
         return encode_metrics(shot_wire.curves_dropped_metrics(record.ended_ms, reason, tables[0].of(record.press_id)))

@@ -1,17 +1,20 @@
 """Shot in, durable record out: features, scores, encoding and the journal, a batch at a time."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import anyio
 import structlog
 from anyio import to_thread
 
 from contract import shot_wire
+from contract.gaps import MISSED_CYCLES, REFUSED, GapLine, join
 from contract.shot import ScoredShot, Scores, Shot
+from contract.shot_wire import AliasOf
 from contract.sparkplug.codec import encode_metrics
 from edge_agent.aliases import AliasTable
 from edge_agent.health import Health
-from edge_agent.journal.journal import REFUSED, JournalFullError, NewRecord
+from edge_agent.journal.journal import JournalFullError, NewRecord, Record
 from edge_agent.journal.thread import JournalThread
 from edge_agent.models.roster import Roster
 from edge_agent.sources.source import Delivery
@@ -23,15 +26,34 @@ QUEUE_SHOTS_MAX = 256
 BATCH_SHOTS_MAX = 64
 JOURNAL_RETRY_S = 1.0
 """How long a commit that would make room is waited for before older content is given up, and between later tries."""
-REFUSED_NOTED_MAX = 100_000
-"""Refused shots that wait for their line in the gap ledger; 40 presses need hours without any room to fill this."""
+VAIN_FOR_S = 10.0
+"""For so long after a wait in vain the next is left out: each batch of an outage would wait, and a file for minutes."""
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """Shots of a press that are missing before its next one, and how far its source had come with them."""
+
+    lines: tuple[GapLine, ...]
+    source_id: str
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    """A delivery, and what was lost of its press since the one before."""
+
+    delivery: Delivery
+    lost: _Lost | None
 
 
 class Pipeline:
     """Sources deliver into a bounded queue; one task empties it, so that one fsync serves all that waited.
 
-    At the bound a file waits and a press's shot is refused and counted: the press itself is never blocked.
+    At the bound a file waits and a press's shot is refused and counted: the press itself is never blocked. What a press
+    lost, here or before, goes into the journal in the order of its cycles: before its next shot, in the same append, or
+    when the queue is empty. So a restart, which counts from the last position in the journal, counts nothing twice.
     """
 
     def __init__(
@@ -52,40 +74,46 @@ class Pipeline:
         self._on_appended = on_appended
         self._curve_interval_s = curve_interval_s
         self._curve_samples_max = curve_samples_max
-        self._refused: list[tuple[str, int]] = []  # press and end of shots that found the queue full
-        self._send, self._receive = anyio.create_memory_object_stream[Delivery](QUEUE_SHOTS_MAX)
+        self._vain_until_s = 0.0
+        self._lost: dict[str, _Lost] = {}  # by press, what waits for its next shot: two lines at most
+        self._send, self._receive = anyio.create_memory_object_stream[_Queued](QUEUE_SHOTS_MAX)
         self._work = anyio.CapacityLimiter(1)
 
     async def deliver(self, delivery: Delivery, *, can_wait: bool) -> bool:
         """Take a shot from a source; see `Deliver`."""
+        press_id = delivery.shot.press_id
         if can_wait:
-            await self._send.send(delivery)
+            await self._send.send(_Queued(delivery, _after(None, delivery)))
         else:
+            queued = _Queued(delivery, _after(self._lost.get(press_id), delivery))
             try:
-                self._send.send_nowait(delivery)
+                self._send.send_nowait(queued)
             except anyio.WouldBlock:
-                self._refuse(delivery.shot)
+                self._refuse(queued)
                 return False
+            self._lost.pop(press_id, None)
         self._health.shots_taken += 1
         return True
 
-    def _refuse(self, shot: Shot) -> None:
+    def _refuse(self, queued: _Queued) -> None:
+        delivery, shot = queued.delivery, queued.delivery.shot
         self._health.shots_refused += 1
         log.error("shot_refused", press_id=shot.press_id, waiting=QUEUE_SHOTS_MAX)
-        if len(self._refused) < REFUSED_NOTED_MAX:
-            self._refused.append((shot.press_id, shot.ended_ms))
+        before = () if queued.lost is None else queued.lost.lines
+        line = GapLine(shot.press_id, REFUSED, 1, shot.ended_ms, shot.ended_ms)
+        self._lost[shot.press_id] = _Lost(join((*before, line)), delivery.source_id, delivery.position)
 
     async def run(self) -> None:
-        """Empty the queue until cancelled; behind each batch, the ledger's lines of the shots refused meanwhile."""
+        """Empty the queue until cancelled."""
         async with self._send, self._receive:
             while True:
                 batch = await self._next_batch()
                 await self._append(await to_thread.run_sync(self._records, batch, limiter=self._work))
-                while self._refused:
-                    refused, self._refused = self._refused[:BATCH_SHOTS_MAX], self._refused[BATCH_SHOTS_MAX:]
-                    await self._append([self._gap(press_id, ended_ms) for press_id, ended_ms in refused])
+                if self._lost and not self._receive.statistics().current_buffer_used:
+                    lost, self._lost = list(self._lost.values()), {}
+                    await self._append([self._gap(each) for each in lost])
 
-    async def _next_batch(self) -> list[Delivery]:
+    async def _next_batch(self) -> list[_Queued]:
         batch = [await self._receive.receive()]
         while len(batch) < BATCH_SHOTS_MAX:
             try:
@@ -97,7 +125,7 @@ class Pipeline:
     async def _append(self, records: Sequence[NewRecord]) -> None:
         """Make the records durable, however long the disk takes to have room for them."""
         aliases = self._aliases.take_unsaved()
-        may_give_up = False
+        may_give_up = has_waited = False
         while True:
             try:
                 if aliases:
@@ -105,19 +133,29 @@ class Pipeline:
                     aliases = []
                 first = await self._journal.append(records, may_give_up=may_give_up)
             except JournalFullError as error:
+                if has_waited and not may_give_up:
+                    self._vain_until_s = anyio.current_time() + VAIN_FOR_S
+                if not may_give_up and anyio.current_time() < self._vain_until_s:
+                    may_give_up = True
+                    continue
                 self._health.journal_errors += may_give_up  # the first time may be a commit that is a moment late
                 log.error("journal_full", error=str(error), waiting_records=len(records), retry_in_s=JOURNAL_RETRY_S)
-                may_give_up = True
                 await anyio.sleep(JOURNAL_RETRY_S)
+                has_waited = True
                 continue
             self._on_appended(first + len(records))
             return
 
-    def _records(self, batch: Sequence[Delivery]) -> list[NewRecord]:
-        shots = [resample(d.shot, self._curve_interval_s, self._curve_samples_max) for d in batch]
+    def _records(self, batch: Sequence[_Queued]) -> list[NewRecord]:
+        shots = [resample(q.delivery.shot, self._curve_interval_s, self._curve_samples_max) for q in batch]
         scored = score(shots, self._roster)
         self._health.shots_scored += sum(bool(one.scores.bundle_id) for one in scored)
-        return [self._record(item, delivery) for item, delivery in zip(scored, batch, strict=True)]
+        records: list[NewRecord] = []
+        for item, queued in zip(scored, batch, strict=True):
+            if queued.lost is not None:
+                records.append(self._gap(queued.lost))
+            records.append(self._record(item, queued.delivery))
+        return records
 
     def _record(self, scored: ScoredShot, delivery: Delivery) -> NewRecord:
         shot = scored.shot
@@ -132,10 +170,30 @@ class Pipeline:
             position=delivery.position,
         )
 
-    def _gap(self, press_id: str, ended_ms: int) -> NewRecord:
+    def _gap(self, lost: _Lost) -> NewRecord:
+        press_id = lost.lines[0].press_id
         self._aliases.add_press(press_id)
-        body = encode_metrics(shot_wire.gap_metrics(ended_ms, REFUSED, self._aliases.of(press_id)))
-        return NewRecord(press_id, ended_ms, body, is_gap=True)
+        ended_ms = min(line.from_ms for line in lost.lines)
+        return NewRecord(press_id, ended_ms, b"", source_id=lost.source_id, position=lost.position, gap=lost.lines)
+
+
+def _after(before: _Lost | None, delivery: Delivery) -> _Lost | None:
+    """What was lost before this delivery, with what its source says that it missed."""
+    missed = delivery.missed
+    if missed is None:
+        return before
+    line = GapLine(delivery.shot.press_id, MISSED_CYCLES, missed.count, missed.from_ms, missed.to_ms)
+    lines = join((*(() if before is None else before.lines), line))
+    return _Lost(lines, delivery.source_id, missed.position)
+
+
+def gap_body(record: Record, reason: str, alias_of: AliasOf) -> bytes:
+    """What a gap record says on the wire, but its head; one shot of one press needs no lines."""
+    is_plain = len(record.gap) == 1 and record.gap[0].count == 1 and record.last_id == record.record_id
+    if is_plain:
+        return encode_metrics(shot_wire.gap_metrics(record.ended_ms, reason, alias_of))
+    lines, last_id = record.gap, record.last_id
+    return encode_metrics(shot_wire.gap_metrics(record.ended_ms, reason, alias_of, lines=lines, last_id=last_id))
 
 
 def score(shots: Sequence[Shot], roster: Roster | None) -> list[ScoredShot]:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud.alarms import repository
 from cloud.alarms.service import AlarmService
 from cloud.alarms.tables import TroubleTrackerRow
-from cloud.alarms.trouble import Step, TroubleTracker, counts_of, step
+from cloud.alarms.trouble import Step, TroubleTracker, counts_of, rise, step
 from cloud.core.database import Database
 from cloud.fleet.reading import GatewayHealth, health_of_all_gateways
 from kit.clock import Clock
@@ -48,9 +48,8 @@ class GatewayWatch:
             place = gateway.plant_id, gateway.gateway_id
             for mode, (after, happened) in _changes(gateway, known, now_ms).items():
                 if happened == "raise":
-                    self._alarms.raise_trouble(
-                        session, gateway.tenant_id, *place, mode, count=after.counted, now_ms=now_ms
-                    )
+                    count = rise(known.get((*place, mode), TroubleTracker()), after.counted)
+                    self._alarms.raise_trouble(session, gateway.tenant_id, *place, mode, count=count, now_ms=now_ms)
                 elif happened == "clear":
                     await self._alarms.clear_trouble(session, *place, mode, now_ms)
                 row = rows.get((*place, mode))

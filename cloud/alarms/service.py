@@ -87,7 +87,7 @@ class AlarmService:
         count: int,
         now_ms: int,
     ) -> Alarm:
-        """A new active alarm of a gateway; `count` is what its counter shows."""
+        """A new active alarm of a gateway; `count` is by how much its counter had risen then."""
         raised = self._active(tenant_id, plant_id, GATEWAY_TROUBLE, mode, now_ms)
         raised.gateway_id, raised.count = gateway_id, count
         session.add(raised)

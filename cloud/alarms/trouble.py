@@ -33,16 +33,22 @@ Step = Literal["raise", "clear"]
 def step(tracker: TroubleTracker, counted: int, now_ms: int) -> tuple[TroubleTracker, Step | None]:
     """The tracker after a look at the counter, and what the look brought about.
 
-    Counters begin at 0 with the gateway's program: one that has fallen began again, and all that it shows is new.
+    What a journal gave up is counted for the life of the journal, the rest from the start of the gateway's program. One
+    that has fallen began again, with another program or journal, and all that it shows is new; so it is of a gateway
+    that this cloud has never heard: what it gave up before is in no alarm yet.
     """
-    before = tracker.counted if counted >= tracker.counted else 0
-    if counted > before:
+    if rise(tracker, counted):
         happened: Step | None = None if tracker.is_raised else "raise"
         return TroubleTracker(is_raised=True, counted=counted, risen_ms=now_ms), happened
     tracker = replace(tracker, counted=counted)
     if tracker.is_raised and now_ms - tracker.risen_ms >= QUIET_MS:
         return replace(tracker, is_raised=False), "clear"
     return tracker, None
+
+
+def rise(tracker: TroubleTracker, counted: int) -> int:
+    """How much trouble a look at the counter shows beyond what is known."""
+    return counted - tracker.counted if counted >= tracker.counted else counted
 
 
 def counts_of(health: Mapping[str, Any]) -> dict[str, int]:

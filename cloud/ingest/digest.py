@@ -3,6 +3,7 @@
 No sockets and no database, so that it can be driven by a simulation; the host session in it is not thread-safe.
 """
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -174,11 +175,13 @@ def _record(result: Digest, event: DeviceData, topic: str, payload: bytes, now_m
         result.letters.append(DeadLetter(topic, str(error), payload[:LETTER_BYTES_MAX], now_ms))
         identity = _identity(event.metrics)
         if identity is not None:
-            result.records.append(IncomingGap(gateway, *identity, now_ms, event.device, now_ms, UNREADABLE))
+            epoch, first, last = identity
+            gap = IncomingGap(gateway, epoch, first, now_ms, event.device, now_ms, UNREADABLE, last)
+            result.records.append(gap)
         return
     if isinstance(record, shot_wire.GapRecord):
-        gap = IncomingGap(gateway, record.epoch, record.record_id, now_ms, event.device, record.ended_ms, record.reason)
-        result.records.append(gap)
+        place = (gateway, record.epoch, record.record_id, now_ms, event.device, record.ended_ms, record.reason)
+        result.records.append(IncomingGap(*place, record.last_id, record.lines))
     elif record is not None:
         is_historical = any(metric.is_historical for metric in event.metrics)
         result.records.append(
@@ -194,11 +197,14 @@ def _record(result: Digest, event: DeviceData, topic: str, payload: bytes, now_m
         )
 
 
-def _identity(metrics: Sequence[Metric]) -> tuple[str, int] | None:
+def _identity(metrics: Sequence[Metric]) -> tuple[str, int, int] | None:
+    """Epoch, first and last id of a record that cannot be read, as far as they can."""
     values = _values(metrics)
     epoch, record_id = values.get(commit.EPOCH), values.get(shot_wire.JOURNAL_ID)
     if isinstance(epoch, str) and epoch and isinstance(record_id, int) and record_id >= commit.FIRST_RECORD_ID:
-        return epoch, record_id
+        with contextlib.suppress(shot_wire.WireError):
+            return epoch, record_id, shot_wire.last_id_of(values, record_id)
+        return epoch, record_id, record_id
     return None
 
 

@@ -12,12 +12,14 @@ from cloud.telemetry.store import (
     CYCLE_TIME,
     FeatureRows,
     GapFilter,
+    GatewayKey,
     IncomingShot,
     PressKey,
     StoredCycle,
     StoredGap,
     StoredShot,
 )
+from contract.gaps import THINNED
 from contract.shot import Reason, ScoredShot, Scores, Shot
 
 SELECT = """SELECT row_id, plant_id, press_id, gateway_id, ended_ms, received_ms, is_historical, cycle_counter,
@@ -28,6 +30,8 @@ CYCLES = """SELECT row_id, plant_id, press_id, ended_ms, mould_id, quality_class
   WHERE row_id > ? ORDER BY row_id LIMIT ?"""
 PIECE_SAMPLES = 1_000
 """4,000 bytes: DuckDB keeps strings of up to 4,096 bytes in their block and spills longer ones."""
+SHOTS_OF_GAP = "coalesce(shots, last_id - first_id + 1)"
+"""Rows of an earlier version have no count: each of their ids was one shot."""
 _SCORE = "Scores/"
 
 
@@ -137,8 +141,23 @@ def gap_table(drops: Sequence[Drop]) -> pa.Table:
             "ended_ms": pa.array([drop.ended_ms for drop in drops], pa.int64()),
             "received_ms": pa.array([drop.received_ms for drop in drops], pa.int64()),
             "reason": pa.array([drop.reason for drop in drops], pa.string()),
+            "shots": pa.array([drop.count for drop in drops], pa.int64()),
+            "from_ended_ms": pa.array([drop.from_ms for drop in drops], pa.int64()),
         }
     )
+
+
+def known_shots(gateway: GatewayKey, epoch: str, first: int, last: int) -> tuple[str, list[Any]]:
+    """The query of what is stored of a gateway's epoch in a range of ids: press, reason, how many shots."""
+    here = "plant_id = ? AND gateway_id = ? AND epoch = ?"
+    sql = f"""SELECT press_id, reason, sum(n)::BIGINT FROM (
+                SELECT press_id, '{THINNED}' AS reason, count(*) AS n FROM shots
+                WHERE {here} AND record_id BETWEEN ? AND ? GROUP BY ALL
+              UNION ALL
+                SELECT press_id, reason, sum({SHOTS_OF_GAP}) AS n FROM gaps
+                WHERE {here} AND kind = 'shot' AND first_id >= ? AND last_id <= ? GROUP BY ALL)
+              GROUP BY ALL"""  # noqa: S608 - columns and a word of ours, values apart
+    return sql, [*(parameters := [gateway.plant_id, gateway.gateway_id, epoch, first, last]), *parameters]
 
 
 def gap_lines(wanted: GapFilter, before: tuple[int, int] | None, limit: int) -> tuple[str, list[Any]]:
@@ -151,8 +170,8 @@ def gap_lines(wanted: GapFilter, before: tuple[int, int] | None, limit: int) -> 
     having = ""
     if before is not None:
         having, parameters = "HAVING (max(ended_ms), max(gap_id)) < (?, ?)", [*parameters, *before]
-    sql = f"""SELECT max(gap_id), kind, plant_id, press_id, gateway_id, reason, sum(last_id - first_id + 1)::BIGINT,
-              min(ended_ms), max(ended_ms) FROM gaps WHERE {where}
+    sql = f"""SELECT max(gap_id), kind, plant_id, press_id, gateway_id, reason, sum({SHOTS_OF_GAP})::BIGINT,
+              min(coalesce(from_ended_ms, ended_ms)), max(ended_ms) FROM gaps WHERE {where}
               GROUP BY plant_id, press_id, gateway_id, epoch, reason, kind {having}
               ORDER BY max(ended_ms) DESC, max(gap_id) DESC LIMIT ?"""  # noqa: S608 - columns of ours, values apart
     return sql, [*parameters, limit]

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from cloud.telemetry import duckdb_rows as rows
 from cloud.telemetry.deduplication import EpochKey, Record, admit
-from cloud.telemetry.gap_ledger import Drop, drops
+from cloud.telemetry.gap_ledger import Drop, Shots, drops
 from cloud.telemetry.memory_store import as_stored, newest, without_curves
 from cloud.telemetry.store import (
     FEATURE_ROWS_MAX,
@@ -49,6 +49,8 @@ CREATE TABLE IF NOT EXISTS layouts(layout_id INTEGER, names VARCHAR[]);
 CREATE TABLE IF NOT EXISTS gaps(
   gap_id BIGINT, kind VARCHAR, plant_id VARCHAR, press_id VARCHAR, gateway_id VARCHAR, epoch VARCHAR,
   first_id UBIGINT, last_id UBIGINT, ended_ms BIGINT, received_ms BIGINT, reason VARCHAR);
+ALTER TABLE gaps ADD COLUMN IF NOT EXISTS shots BIGINT;
+ALTER TABLE gaps ADD COLUMN IF NOT EXISTS from_ended_ms BIGINT;
 CREATE TABLE IF NOT EXISTS durable(
   plant_id VARCHAR, gateway_id VARCHAR, epoch VARCHAR, firsts UBIGINT[], lasts UBIGINT[]);
 """
@@ -83,7 +85,7 @@ class DuckDBStore:
             fresh = [record for record, ids in zip(records, new_ids, strict=True) if ids]
             shots = [record for record in fresh if isinstance(record, IncomingShot)]
             if fresh:
-                self._commit(shots, drops(records, new_ids, self._next_gap_id), after)
+                self._commit(shots, drops(records, new_ids, self._next_gap_id, self._known), after)
             row_ids = iter(range(self._next_row_id - len(shots), self._next_row_id))
             return [
                 next(row_ids) if ids and isinstance(record, IncomingShot) else None
@@ -206,6 +208,10 @@ class DuckDBStore:
         """Fold the write-ahead log into the file and let go of it."""
         with self._lock:
             self._connection.close()
+
+    def _known(self, gateway: GatewayKey, epoch: str, first: int, last: int) -> Shots:
+        found = self._all(*rows.known_shots(gateway, epoch, first, last))
+        return {(press_id, reason): count for press_id, reason, count in found}
 
     def _ranges(self, gateway: GatewayKey, epoch: str) -> RangeSet:
         return self._durable.get((gateway, epoch), RangeSet())

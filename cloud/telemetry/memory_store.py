@@ -1,13 +1,14 @@
 """The telemetry store that forgets when the program ends: for tests, simulations and trials."""
 
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from cloud.telemetry.deduplication import EpochKey, Record, admit
-from cloud.telemetry.gap_ledger import Drop, drops, ledger
+from cloud.telemetry.gap_ledger import Drop, Shots, drops, ledger
 from cloud.telemetry.store import (
     CYCLE_TIME,
     FEATURE_ROWS_MAX,
@@ -24,6 +25,7 @@ from cloud.telemetry.store import (
     StoredGap,
     StoredShot,
 )
+from contract.gaps import THINNED
 from contract.ranges import RangeSet
 
 
@@ -33,6 +35,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rows: list[StoredShot] = []
+        self._names: list[tuple[GatewayKey, str, int]] = []
         self._by_press: dict[PressKey, list[int]] = {}
         self._latest: dict[PressKey, StoredShot] = {}
         self._drops: list[Drop] = []
@@ -42,7 +45,7 @@ class MemoryStore:
         """Store what is new; see the port."""
         with self._lock:
             new_ids, after = admit(records, self._ranges)
-            self._drops += drops(records, new_ids, len(self._drops) + 1)
+            self._drops += drops(records, new_ids, len(self._drops) + 1, self._known)
             row_ids = [
                 self._keep(record) if ids and isinstance(record, IncomingShot) else None
                 for record, ids in zip(records, new_ids, strict=True)
@@ -50,9 +53,26 @@ class MemoryStore:
             self._durable |= after
             return row_ids
 
+    def _known(self, gateway: GatewayKey, epoch: str, first: int, last: int) -> Shots:
+        shots: Counter[tuple[str, str]] = Counter()
+        for (of, of_epoch, record_id), row in zip(self._names, self._rows, strict=True):
+            if (of, of_epoch) == (gateway, epoch) and first <= record_id <= last:
+                shots[row.press.press_id, THINNED] += 1
+        for drop in self._drops:
+            is_here = (drop.press.plant_id, drop.gateway_id, drop.epoch, drop.kind) == (
+                gateway.plant_id,
+                gateway.gateway_id,
+                epoch,
+                "shot",
+            )
+            if is_here and first <= drop.first_id and drop.last_id <= last:
+                shots[drop.press.press_id, drop.reason] += drop.count
+        return shots
+
     def _keep(self, record: IncomingShot) -> int:
         row = as_stored(record, len(self._rows) + 1)
         self._rows.append(row)
+        self._names.append((record.gateway, record.epoch, record.record_id))
         self._by_press.setdefault(row.press, []).append(row.row_id)
         self._latest[row.press] = newest(without_curves(row), self._latest.get(row.press))
         return row.row_id

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from contract.gaps import GapLine
 from contract.ranges import RangeSet
 from contract.shot import FloatArray, ScoredShot
 from kit.errors import ZhisanError
@@ -62,7 +63,8 @@ class IncomingShot:
 class IncomingGap:
     """A record that will not come: its id is spent, its content gone, its reason kept.
 
-    With `last_record_id` it stands for all ids from `record_id` to that one, of presses that nobody knows any more.
+    With `last_record_id` it stands for all ids from `record_id` to that one. `lines` say whose shots they were, how
+    many and why; without them each id is one shot of the press, which is empty where nobody knows it any more.
     """
 
     gateway: GatewayKey
@@ -73,6 +75,7 @@ class IncomingGap:
     ended_ms: int
     reason: str
     last_record_id: int | None = None
+    lines: tuple[GapLine, ...] = ()
 
     @property
     def last_id(self) -> int:
@@ -106,7 +109,7 @@ class StoredCycle:
 
 @dataclass(frozen=True, slots=True)
 class StoredGap:
-    """What a gateway gave up of one press for one reason, as one line; `count` is of records, or of shots' curves.
+    """What is missing of one press of a gateway for one reason, as one line; `count` is of shots, or of shots' curves.
 
     `gap_id` is that of the last drop in the line; with `to_ended_ms` it says where the next page begins. The press is
     empty where nobody knows whose records they were.

@@ -14,7 +14,7 @@ from cloud.web.translation import Catalogue
 
 PAGE = "/gaps"
 LINES_SHOWN = 50
-REASONS = ("thinned", "full", "damaged", "refused", "unreadable", "lost_at_host")
+REASONS = ("thinned", "full", "damaged", "refused", "missed_cycles", "unreadable", "lost_at_host")
 """The reasons that the catalogues know; a gateway of another version may send others."""
 
 

@@ -31,6 +31,11 @@ class Kind(IntEnum):
     BD_SEQ = 7  # the header alone
     EPOCH = 8
     FOOTER = 9  # the index of a sealed segment; its end
+    RUN = 10  # neighbouring gap records as one; the header has the last id
+
+
+RECORDS = frozenset({Kind.RECORD, Kind.RUN})
+"""What is read by id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Header:
     @property
     def ids_end(self) -> int:
         """The lowest id that was not yet given when the append of this frame was done."""
-        return self.record_id + (1 + self.left if self.kind == Kind.RECORD else 0)
+        return self.record_id + (1 + self.left if self.kind in RECORDS else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from contract.gaps import GapLine
 from contract.ranges import RangeSet
 from kit.errors import ZhisanError
-
-THINNED = "thinned"
-DAMAGED = "damaged"
-FULL = "full"
-REFUSED = "refused"
-"""Why content was given up: as gap records and dropped curves say it."""
 
 
 class JournalError(ZhisanError):
@@ -28,7 +23,7 @@ class NewRecord:
     """A scored shot on its way into the journal, as encoded Sparkplug metrics.
 
     `curves` stand apart from `body` so that they can be given up alone; `source_id` and `position` tell how far the
-    shot's source has come and become durable together with it. With `is_gap` it stands for a shot that was lost before.
+    shot's source has come and become durable together with it. With `gap` it stands for shots that were lost before.
     """
 
     press_id: str
@@ -37,19 +32,33 @@ class NewRecord:
     curves: bytes = b""
     source_id: str = ""
     position: str = ""
-    is_gap: bool = False
+    gap: tuple[GapLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A durable record; `is_gap` says that its content was given up and only its id and reason are left."""
+    """A durable record. With `gap` its content was given up, or is of shots that never came; its lines say which.
+
+    Neighbouring gaps are joined: such a record stands for all ids from `record_id` to `last_id`, of several presses.
+    """
 
     record_id: int
     press_id: str
     ended_ms: int
     body: bytes
     curves: bytes
-    is_gap: bool = False
+    gap: tuple[GapLine, ...] = ()
+    last_record_id: int | None = None
+
+    @property
+    def is_gap(self) -> bool:
+        """Whether there is no shot in it."""
+        return bool(self.gap)
+
+    @property
+    def last_id(self) -> int:
+        """The last id that it stands for."""
+        return self.record_id if self.last_record_id is None else self.last_record_id
 
     @property
     def size_bytes(self) -> int:
@@ -106,7 +115,8 @@ class Journal(Protocol):
     def read(self, first: int, last: int, *, limit: int) -> list[Record]:
         """At most `limit` records that are still kept with ids in `first`..`last`, in order.
 
-        Every kept id is there: one whose content was given up or is damaged comes as a gap record.
+        Every kept id is there: one whose content was given up or is damaged comes in a gap record, which may begin
+        before `first`, end behind `last` and reach over ids that were forgotten since: their share is in its lines.
         """
 
     def forget(self, below: int, ranges: RangeSet) -> None:

@@ -27,6 +27,7 @@ class Recovered:
     """What was found. `tail_cut_at`: where the last segment's last whole frame ends, when a frame behind it is torn.
 
     `is_appendable` is False when the last segment has to be left alone: it is sealed, damaged at its end, or none.
+    `leftovers` are files whose content was joined to the one before: the power went before they were deleted.
     """
 
     state: State
@@ -35,13 +36,14 @@ class Recovered:
     tail_cut_at: int | None = None
     is_appendable: bool = False
     is_epoch_lost: bool = False
+    leftovers: list[Path] = field(default_factory=list)
 
 
 def recover(folder: Path, new_epoch: str) -> Recovered:
     """Read the folder; nothing is changed."""
-    found = segments.find(folder)
+    found, leftovers = _without_leftovers(segments.find(folder))
     kept_aside = _first_snapshot(read_what_is_readable(folder / SNAPSHOT_FILE))
-    result = Recovered(State(new_epoch), found)
+    result = Recovered(State(new_epoch), found, leftovers=leftovers)
     if not found and kept_aside is None:
         return result
     base, begins = _base(found, kept_aside)
@@ -75,6 +77,21 @@ def recover(folder: Path, new_epoch: str) -> Recovered:
     _note_voids(result)
     _note_holes(result)
     return result
+
+
+def _without_leftovers(found: list[Segment]) -> tuple[list[Segment], list[Path]]:
+    """The segments, without those whose ids the footer of the one before has as well."""
+    kept: list[Segment] = []
+    leftovers: list[Path] = []
+    last_id = 0
+    for segment in found:
+        if kept and segment.first_id <= last_id:
+            leftovers.append(segment.path)
+            continue
+        probe = Segment(segment.path, segment.number, segment.first_id)
+        last_id = probe.last_id if segments.load_footer(probe) else 0
+        kept.append(segment)
+    return kept, leftovers
 
 
 def _first_snapshot(data: bytes) -> tuple[State, int] | None:
@@ -141,7 +158,7 @@ def _ids_end(segment: Segment, tail: Sequence[Damage], whole_end: int) -> int:
             end = max(end, item.header.ids_end)
         else:
             end += min((item.end - item.offset) // HEADER_BYTES, IDS_SKIPPED_MAX)
-    return min(end, segment.first_id + RECORDS_MAX)
+    return max(segment.last_id + 1, min(end, segment.first_id + RECORDS_MAX))
 
 
 def _note_voids(result: Recovered) -> None:

@@ -8,9 +8,10 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edge_agent.journal.disk import read_what_is_readable
-from edge_agent.journal.frames import HEADER_BYTES, Damage, Frame, Kind, encode, header_at, scan
+from edge_agent.journal.frames import HEADER_BYTES, RECORDS, Damage, Frame, Kind, encode, header_at, scan
 from edge_agent.journal.journal import NewRecord, Record
 from edge_agent.journal.payloads import Stored, decode_json, decode_ranges, decode_record, decode_stored, encode_json
 
@@ -25,7 +26,10 @@ _NAME = re.compile(r"(\d{8})-(\d{20})\.seg")
 
 @dataclass(slots=True)
 class Segment:
-    """The index of a segment: bounded by `RECORDS_MAX` / `INDEX_EVERY` entries, whatever the records weigh."""
+    """The index of a segment: bounded by `RECORDS_MAX` / `INDEX_EVERY` entries, whatever the records weigh.
+
+    `records` are counted by their ids, `frames` as they lie in the file: a gap record may stand for many.
+    """
 
     path: Path
     number: int
@@ -33,6 +37,7 @@ class Segment:
     size: int = 0
     last_id: int = 0
     records: int = 0
+    frames: int = 0
     shots: int = 0
     content_bytes: int = 0
     curve_bytes: int = 0
@@ -42,8 +47,9 @@ class Segment:
     void: list[tuple[int, int]] = field(default_factory=list)
     ids: "array[int]" = field(default_factory=lambda: array("Q"))
     offsets: "array[int]" = field(default_factory=lambda: array("Q"))
-    is_spent: bool = False
-    """Rewriting it would gain nothing."""
+    is_sealed: bool = False
+    spent: set[str] = field(default_factory=set)
+    """The ways of rewriting it that would gain nothing."""
 
     def __post_init__(self) -> None:
         self.last_id = max(self.last_id, self.first_id - 1)
@@ -51,11 +57,12 @@ class Segment:
     def note(self, stored: Stored, offset: int) -> None:
         """Take a record that lies at `offset` into the index."""
         record = stored.record
-        if self.records % INDEX_EVERY == 0:
+        if self.frames % INDEX_EVERY == 0:
             self.ids.append(record.record_id)
             self.offsets.append(offset)
-        self.last_id = record.record_id
-        self.records += 1
+        self.last_id = record.last_id
+        self.frames += 1
+        self.records += record.last_id - record.record_id + 1
         self.shots += not record.is_gap
         self.content_bytes += record.size_bytes
         self.curve_bytes += len(record.curves) if stored.has_curves else 0
@@ -63,8 +70,8 @@ class Segment:
 
     def note_new(self, record_id: int, new: NewRecord, offset: int) -> None:
         """Take a record that was just written at `offset` into the index."""
-        record = Record(record_id, new.press_id, new.ended_ms, new.body, new.curves, new.is_gap)
-        self.note(Stored(record, bool(new.curves), new.source_id, new.position), offset)
+        record = Record(record_id, new.press_id, new.ended_ms, new.body, new.curves, new.gap)
+        self.note(Stored(record, bool(new.curves), {}), offset)
 
     def note_void(self, first: int, last: int) -> None:
         """Take ids whose content is gone into the index."""
@@ -85,8 +92,8 @@ def find(folder: Path) -> list[Segment]:
 
 def footer_of(segment: Segment) -> bytes:
     """The frame that seals a segment: its index, found from the end of the file."""
-    names = ("last_id", "records", "shots", "content_bytes", "curve_bytes", "rounds", "press_id", "ended_ms", "void")
-    content = {name: getattr(segment, name) for name in names}
+    names = ("last_id", "records", "frames", "shots", "content_bytes", "curve_bytes", "rounds", "press_id", "ended_ms")
+    content: dict[str, Any] = {name: getattr(segment, name) for name in (*names, "void")}
     content |= {"ids": list(segment.ids), "offsets": list(segment.offsets)}
     payload = encode_json(content)
     payload += _TAIL.pack(HEADER_BYTES + len(payload) + _TAIL.size, _TAIL_MAGIC)
@@ -112,6 +119,8 @@ def load_footer(segment: Segment) -> bool:
     segment.size = size
     segment.void = [(first, last) for first, last in content.pop("void")]
     segment.ids, segment.offsets = array("Q", content.pop("ids")), array("Q", content.pop("offsets"))
+    segment.is_sealed = True
+    segment.frames = content["records"]  # one each, before they could be joined
     for name, value in content.items():
         setattr(segment, name, value)
     return True
@@ -125,11 +134,12 @@ def load_scan(segment: Segment, ids_end: int | None = None) -> Iterator[Frame | 
     data = read_what_is_readable(segment.path)
     segment.size = len(data)
     for item in scan(data):
-        if isinstance(item, Frame) and item.header.kind == Kind.RECORD:
-            if not segment.last_id < item.header.record_id < (ids_end or 2**64):
+        if isinstance(item, Frame) and item.header.kind in RECORDS:
+            stored = decode_stored(item.header, item.payload)
+            if not segment.last_id < stored.record.record_id <= stored.record.last_id < (ids_end or 2**64):
                 yield Damage(item.offset, item.offset + HEADER_BYTES + item.header.length)
                 continue
-            segment.note(decode_stored(item.header.record_id, item.payload), item.offset)
+            segment.note(stored, item.offset)
         elif isinstance(item, Frame) and item.header.kind == Kind.VOID:
             for first, last in decode_ranges(item.payload):
                 segment.note_void(first, last)
@@ -137,7 +147,7 @@ def load_scan(segment: Segment, ids_end: int | None = None) -> Iterator[Frame | 
 
 
 def read(segment: Segment, first: int, last: int, *, limit: int) -> list[Record]:
-    """At most `limit` records with ids in `first`..`last` that are whole; the others are simply not there."""
+    """At most `limit` records that are whole and have ids in `first`..`last`; the others are simply not there."""
     found = _read_indexed(segment, first, last, limit)
     return _read_scanning(segment, first, last, limit) if found is None else found
 
@@ -156,13 +166,16 @@ def _read_indexed(segment: Segment, first: int, last: int, limit: int) -> list[R
                     return None
                 if header.kind == Kind.RECORD and header.record_id > last:
                     break  # a footer is no end: when the next segment could not be begun, records went on behind it
-                if header.kind != Kind.RECORD or header.record_id < first:
+                if header.kind not in RECORDS or header.record_id < first:
                     file.seek(header.length, 1)
                     continue
                 payload = file.read(header.length)
                 if zlib.crc32(payload) != header.payload_crc:
                     return None
-                found.append(decode_record(header.record_id, payload))
+                record = decode_record(header, payload)
+                if record.record_id > last:
+                    break
+                found.append(record)
     except OSError:
         return None
     return found
@@ -173,6 +186,8 @@ def _read_scanning(segment: Segment, first: int, last: int, limit: int) -> list[
     for item in load_scan(Segment(segment.path, segment.number, segment.first_id), segment.last_id + 1):
         if len(found) == limit:
             break
-        if isinstance(item, Frame) and item.header.kind == Kind.RECORD and first <= item.header.record_id <= last:
-            found.append(decode_record(item.header.record_id, item.payload))
+        if isinstance(item, Frame) and item.header.kind in RECORDS and first <= item.header.record_id:
+            record = decode_record(item.header, item.payload)
+            if record.record_id <= last:
+                found.append(record)
     return found

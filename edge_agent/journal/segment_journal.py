@@ -2,12 +2,14 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
 import structlog
 
+from contract.gaps import DAMAGED
 from contract.ranges import RangeSet
 from edge_agent.journal import segment as segments
 from edge_agent.journal import state as states
@@ -15,7 +17,6 @@ from edge_agent.journal.disk import TEMPORARY_SUFFIX, Disk, put_whole
 from edge_agent.journal.frames import Kind, encode
 from edge_agent.journal.giving_up import MakeMetrics, gap_of
 from edge_agent.journal.journal import (
-    DAMAGED,
     Alias,
     JournalCounts,
     JournalError,
@@ -42,8 +43,9 @@ class SegmentJournal:
     """`Journal` in the folder `folder`, bounded to `size_bytes_max` on disk.
 
     At the bound or on a full disk it gives up, in this order and counted: the content of forgotten records, the curves
-    of the oldest records, every second of the oldest records. `make_gap` and `mark_curves` encode what stands for them;
-    they are called inside the journal and must not call it. What is damaged is told and given up, nothing else.
+    of the oldest records, every second of the oldest records, again and again. `make_gap` and `mark_curves` encode what
+    stands for them; they are called inside the journal and must not call it. What is damaged is told and given up,
+    nothing else.
 
     Raises:
         JournalError: the folder cannot be written, or another program has it.
@@ -77,7 +79,7 @@ class SegmentJournal:
                 self._disk.unlink(path)
             found = recover(folder, str(new_epoch))
             self._state, self._segments, self._reports = found.state, found.segments, found.reports
-            self._space = Space(folder, self._disk, size_bytes_max, self._state, self._segments, make_gap, mark_curves)
+            self._space = Space(folder, self._disk, size_bytes_max, self._state, self._segments, mark_curves)
             self._given_up_noted = self._given_up
             self._begin(found)
         except BlockingIOError as error:
@@ -89,6 +91,8 @@ class SegmentJournal:
     def _begin(self, found: Recovered) -> None:
         for report in found.reports:
             log.error("journal_damaged", folder=str(self._folder), report=report)
+        for path in found.leftovers:
+            self._disk.unlink(path)
         if found.is_appendable:
             last = self._segments[-1]
             self._file = self._disk.open(last.path)
@@ -142,6 +146,8 @@ class SegmentJournal:
         """The kept records of `first`..`last`, gap records for what is damaged; see the port."""
         found: list[Record] = []
         for begin, end in kept_runs(self._state.forgotten, max(first, 1), min(last, self._state.next_id - 1)):
+            if found:
+                begin = max(begin, found[-1].last_id + 1)
             while begin <= end and len(found) < limit:
                 part, begin = self._read_run(begin, end, limit - len(found))
                 found += part
@@ -153,20 +159,29 @@ class SegmentJournal:
         """At most `limit` records of kept ids, from one segment, and the id to go on with."""
         index, ids_end = self._segment_of(begin)
         end = min(end, ids_end - 1, begin + limit - 1)
-        whole: dict[int, Record] = {}
+        whole: list[Record] = []
         if index >= 0 and begin >= self._state.readable_from:
-            whole = {r.record_id: r for r in segments.read(self._segments[index], begin, end, limit=limit)}
-        if len(whole) == end - begin + 1:
-            return list(whole.values()), end + 1
-        lost = [record_id for record_id in range(begin, end + 1) if record_id not in whole]
-        near = next(iter(whole.values()), None) or self._sample(index)
-        for record_id in lost:
-            near = whole.get(record_id - 1, near)
-            whole[record_id] = gap_of(
-                Record(record_id, near.press_id, near.ended_ms, b"", b""), DAMAGED, self._make_gap
-            )
-        self._note_damaged(lost)
-        return [whole[record_id] for record_id in range(begin, end + 1)], end + 1
+            whole = segments.read(self._segments[index], begin, end, limit=limit)
+        found: list[Record] = []
+        near, at = whole[0] if whole else None, begin
+        for record in whole:
+            found += self._lost(at, record.record_id - 1, near or record)
+            found.append(self._with_body(record) if record.is_gap else record)
+            near, at = record, record.last_id + 1
+        if at <= end:
+            found += self._lost(at, end, near or self._sample(index))
+        return found, max(at, end + 1)
+
+    def _lost(self, first: int, last: int, near: Record) -> list[Record]:
+        """Gap records for ids that should be there and are not."""
+        lost = list(range(first, last + 1))
+        if lost:
+            self._note_damaged(lost)
+        gone = (Record(record_id, near.press_id, near.ended_ms, b"", b"") for record_id in lost)
+        return [self._with_body(gap_of(record, DAMAGED)) for record in gone]
+
+    def _with_body(self, record: Record) -> Record:
+        return replace(record, body=self._make_gap(record, record.gap[0].reason))
 
     def _segment_of(self, record_id: int) -> tuple[int, int]:
         """The place of the segment that has, or had, the id (-1: none), and the lowest id behind it."""
@@ -373,6 +388,7 @@ class SegmentJournal:
             self._disk.truncate(self._file, active.size)
         else:
             active.size += len(footer)
+            active.is_sealed = True
 
     def _keep_snapshot_aside(self) -> None:
         """The second copy of what the head of the last segment says; a full disk leaves the older one."""

@@ -3,13 +3,14 @@
 import errno
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from contract.ranges import RangeSet
 from edge_agent.journal.disk import Disk, put_whole, read_what_is_readable
-from edge_agent.journal.giving_up import Loss, MakeMetrics, choose, rewrite
+from edge_agent.journal.giving_up import Loss, MakeMetrics, Rewritten, choose, rewrite
 from edge_agent.journal.segment import Segment
 from edge_agent.journal.state import State
 
@@ -42,14 +43,12 @@ class Space:
         size_bytes_max: int,
         state: State,
         segments: list[Segment],
-        make_gap: MakeMetrics,
         mark_curves: MakeMetrics,
     ) -> None:
         self._folder = folder
         self._disk = disk
         self._state = state
         self._segments = segments
-        self._make_gap = make_gap
         self._mark_curves = mark_curves
         self._segment_bytes = segment_bytes_of(size_bytes_max)
         self._reserve_bytes = RESERVED_SEGMENTS * self._segment_bytes
@@ -146,26 +145,45 @@ class Space:
         """Write one segment again with less in it. The last one counts as soon as it is worth a file of its own."""
         last = self._segments[-1]
         open_to_it = self._segments[: -1 if last.size < self._segment_bytes // 2 else None]
-        chosen = choose(open_to_it, forgotten) or choose(self._segments, forgotten)
-        if chosen is None or (chosen[1] is not Loss.NOTHING and not may_give_up):
+        chosen = self._choose(open_to_it, forgotten) or self._choose(self._segments, forgotten)
+        if chosen is None or not (may_give_up or chosen[1].is_harmless):
             return False
-        segment, loss = chosen
-        if segment is last:
+        pieces, loss = chosen
+        if pieces[-1] is last:
             self._capacity += self._reserve_bytes
             try:
                 roll()
             finally:
                 self._capacity -= self._reserve_bytes
-        data = read_what_is_readable(segment.path)
-        smaller = rewrite(data, segment, loss, forgotten, self._make_gap, self._mark_curves)
-        if smaller.segment.size >= segment.size:
-            segment.is_spent = True
+        size_before = sum(piece.size for piece in pieces)
+        smaller = self._smaller(pieces, loss, forgotten)
+        if smaller.segment.size >= size_before:
+            for piece in pieces:
+                piece.spent.add(loss.value)
             return True
-        put_whole(self._disk, segment.path, smaller.data)
-        self._segments[self._segments.index(segment)] = smaller.segment
+        self._take(pieces, smaller)
+        what = log.debug if loss.is_harmless else log.warning
+        what("journal_gave_up", what=loss.value, file=pieces[0].path.name, freed_bytes=size_before - len(smaller.data))
+        return True
+
+    def _choose(self, segments: list[Segment], forgotten: RangeSet) -> tuple[list[Segment], Loss] | None:
+        return choose(segments, forgotten, joined_bytes_max=self._segment_bytes)
+
+    def _smaller(self, pieces: list[Segment], loss: Loss, forgotten: RangeSet) -> Rewritten:
+        """The pieces as one with less in it; thinned until it is smaller, as a gap may weigh more than a small shot."""
+        contents = [(read_what_is_readable(piece.path), piece) for piece in pieces]
+        smaller = rewrite(contents, loss, forgotten, self._mark_curves)
+        while loss is Loss.EVERY_SECOND and smaller.segment.size >= pieces[0].size and smaller.segment.shots > 1:
+            again = rewrite([(smaller.data, smaller.segment)], loss, forgotten, self._mark_curves)
+            smaller = replace(again, records_thinned=smaller.records_thinned + again.records_thinned)
+        return smaller
+
+    def _take(self, pieces: list[Segment], smaller: Rewritten) -> None:
+        """Put the new file in the place of the pieces; one that a power cut leaves behind is known by its ids."""
+        put_whole(self._disk, pieces[0].path, smaller.data)
+        place = self._segments.index(pieces[0])
+        self._segments[place : place + len(pieces)] = [smaller.segment]
+        for piece in pieces[1:]:
+            self._disk.unlink(piece.path)
         self._state.curves_dropped += smaller.curves_dropped
         self._state.records_thinned += smaller.records_thinned
-        log.warning(
-            "journal_gave_up", what=loss.value, file=segment.path.name, freed_bytes=segment.size - smaller.segment.size
-        )
-        return True

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract.ranges import RangeSet
-from edge_agent.journal.frames import Frame, Kind, encode
+from edge_agent.journal.frames import RECORDS, Frame, Kind, encode
 from edge_agent.journal.journal import Alias
 from edge_agent.journal.kept import below
 from edge_agent.journal.payloads import (
@@ -69,12 +69,10 @@ class State:
         header, payload = frame.header, frame.payload
         if header.kind not in (Kind.VOID, Kind.FOOTER):  # made from what is there, not from what happens
             self.bd_seq = header.bd_seq
-        self.next_id = max(self.next_id, header.record_id + (header.kind == Kind.RECORD))
+        self.next_id = max(self.next_id, header.record_id + (header.kind in RECORDS))
         match header.kind:
-            case Kind.RECORD:
-                stored = decode_stored(header.record_id, payload)
-                if stored.source_id:
-                    self.positions[stored.source_id] = stored.position
+            case Kind.RECORD | Kind.RUN:
+                self.positions |= decode_stored(header, payload).positions
             case Kind.FORGET:
                 for first, last in decode_ranges(payload):  # ids that a later snapshot knows were perhaps not given yet
                     self.forget(first, min(last, header.record_id - 1))

@@ -12,12 +12,23 @@ class SourceError(ZhisanError):
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """Cycles of a press that nobody recorded, all before the one that is delivered; where the source stood then."""
+
+    count: int
+    from_ms: int
+    to_ms: int
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
-    """A shot and where its source stood when it was read; both become durable together."""
+    """A shot and where its source stood when it was read; both become durable together, behind what was missed."""
 
     shot: Shot
     source_id: str
     position: str
+    missed: Missed | None = None
 
 
 class Deliver(Protocol):
@@ -27,7 +38,7 @@ class Deliver(Protocol):
         """Hand over a shot; True when it was taken.
 
         A source that can wait (a file) is held back while the pipeline is full; one that cannot (a press) loses the
-        shot then, which is counted.
+        shot then, which is counted and gets its line in the gap ledger.
         """
 
 

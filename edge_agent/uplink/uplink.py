@@ -287,12 +287,12 @@ class Uplink:
             return  # the world changed while the disk was read: the window's answer is no longer the right one
         handled = 0
         for record in records:
-            if self._window.wants(fetch, record.record_id):
+            if self._window.wants(fetch, (record.record_id, record.last_id)):
                 if not self._window.has_room(fetch.lane):
                     break
                 self._send_record(record, fetch)
             handled += 1
-        self._window.fetched(fetch, [record.record_id for record in records], handled)
+        self._window.fetched(fetch, [(record.record_id, record.last_id) for record in records], handled)
         await anyio.lowlevel.checkpoint()
 
     def _send_record(self, record: Record, fetch: Fetch) -> None:
@@ -305,7 +305,7 @@ class Uplink:
             body = mark_historical(body)
         if self._publish(self._session.device_data(record.press_id, body, now_ms)):
             now_s = self._sent_s[record.press_id] = self._clock.monotonic_s()
-            is_again = self._window.sent(record.record_id, record.size_bytes, now_s)
+            is_again = self._window.sent((record.record_id, record.last_id), record.size_bytes, now_s)
             self._health.records_sent += 1
             self._health.records_sent_again += is_again
 

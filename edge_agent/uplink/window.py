@@ -1,6 +1,7 @@
 """Which record goes out next: live ones first, history behind, what was not committed again. Pure."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,8 @@ FETCH_MAX = 100
 RESEND_SPAN_MAX = 400
 
 Lane = Literal["live", "resend", "history"]
+Span = tuple[int, int]
+"""The first and last id that a record stands for: gap records are joined, also while some of them are in flight."""
 
 
 class ForeignCommitError(CommitError):
@@ -42,6 +45,7 @@ class Fetch:
 class _InFlight:
     sent_s: float
     size_bytes: int
+    last_id: int
 
 
 class Window:
@@ -146,36 +150,53 @@ class Window:
             self._resending_since_s = None
             self._patience_s = min(2 * self._patience_s, max(RESEND_AFTER_S_MAX, self._resend_after_s))
 
-    def fetched(self, fetch: Fetch, found: list[int], handled: int) -> None:
+    def fetched(self, fetch: Fetch, found: Sequence[Span], handled: int) -> None:
         """The journal has given `found`, of which the first `handled` were dealt with: go on behind them.
 
         What the journal no longer has is no longer in flight.
         """
         is_all = handled == len(found)
-        behind = found[-1] + 1 if len(found) == fetch.limit else fetch.last + 1
-        end = behind if is_all else found[handled]
+        behind = found[-1][1] + 1 if len(found) == fetch.limit else fetch.last + 1
+        end = behind if is_all else max(fetch.first, found[handled][0])
         if fetch.lane == "live":
             self._live_next = end
         elif fetch.lane == "history":
             self._history_next = end
         else:
-            for record_id in fetch.only.difference(found):
-                self._drop(record_id)
+            there = RangeSet(found)
+            for record_id in fetch.only:
+                if record_id not in there:
+                    self._drop(record_id)
 
-    def wants(self, fetch: Fetch, record_id: int) -> bool:
+    def wants(self, fetch: Fetch, span: Span) -> bool:
         """Whether a record that was read is still to be sent."""
-        if fetch.only and record_id not in fetch.only:
+        first, last = span
+        if fetch.only and not any(record_id in fetch.only for record_id in self._in_flight_of(span)):
             return False
-        if fetch.lane == "history" and record_id in self._in_flight:
-            return False
-        return record_id >= self._durable_below and record_id not in self._durable
+        if fetch.lane == "history":
+            flight = self._in_flight.get(first)
+            if flight is not None and flight.last_id >= last:
+                return False
+        return not self._is_durable(first, last)
 
-    def sent(self, record_id: int, size_bytes: int, now_s: float) -> bool:
-        """The record was handed to the network; True when it had been before, by this program."""
-        self._drop(record_id)
-        self._in_flight[record_id] = _InFlight(now_s, size_bytes)
+    def sent(self, span: Span, size_bytes: int, now_s: float) -> bool:
+        """The record was handed to the network; True when all of it had been before, by this program."""
+        first, last = span
+        for record_id in self._in_flight_of(span):
+            self._drop(record_id)
+        self._in_flight[first] = _InFlight(now_s, size_bytes, last)
         self._in_flight_bytes += size_bytes
-        return not self._sent.add(record_id)
+        return not self._sent.add(first, last)
+
+    def _in_flight_of(self, span: Span) -> list[int]:
+        """What is in flight of these ids."""
+        first, last = span
+        if first == last:
+            return [first] if first in self._in_flight else []
+        return [record_id for record_id in self._in_flight if first <= record_id <= last]
+
+    def _is_durable(self, first: int, last: int) -> bool:
+        return self._durable.contiguous_from(max(first, self._durable_below)) > last
 
     def committed(self, commit: Commit) -> bool:
         """Take the host's word; True when it brought something new, which may then be forgotten.
@@ -194,7 +215,7 @@ class Window:
             self._durable.add(0, commit.below - 1)
         for first, last in commit.ranges:
             is_new |= self._durable.add(first, last)
-        settled = [i for i in self._in_flight if i < self._durable_below or i in self._durable]
+        settled = [first for first, flight in self._in_flight.items() if self._is_durable(first, flight.last_id)]
         for record_id in settled:
             self._drop(record_id)
         if is_new or settled or not self._in_flight:
@@ -215,8 +236,8 @@ class Window:
         for record_id, flight in list(self._in_flight.items()):
             if now_s - flight.sent_s < after_s:
                 break
-            delivered.add(record_id)
-            self._durable.add(record_id)
+            delivered.add(record_id, flight.last_id)
+            self._durable.add(record_id, flight.last_id)
             self._drop(record_id)
         return delivered
 

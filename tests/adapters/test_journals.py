@@ -3,7 +3,8 @@
 import errno
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contract.gaps import DAMAGED, GapLine
 from contract.ranges import RangeSet
 from edge_agent.journal.disk import Disk
 from edge_agent.journal.journal import Alias, Journal, JournalError, JournalFullError, NewRecord, Record
@@ -46,6 +48,11 @@ def segment_journal(folder: Path, *, size_mb: int = 64, **options: Any) -> Segme
 def new(number: int, *, size: int = 20, curves: int = 0, source: str = "") -> NewRecord:
     body = b"%06d" % number + bytes(max(0, size - 6))
     return NewRecord("press-01", 1_000 + number, body, bytes(curves), source, str(number) if source else "")
+
+
+def spans(records: Iterable[Record]) -> list[tuple[int, int]]:
+    """The ids that the records stand for, as ranges."""
+    return list(RangeSet((record.record_id, record.last_id) for record in records))
 
 
 def ids(journal: Journal) -> list[int]:
@@ -199,11 +206,12 @@ def test_a_full_journal_gives_up_curves_first_then_every_second_of_the_oldest_an
     counts = journal.counts()
     assert counts.records_thinned > 0
     kept = journal.read(1, 6_000, limit=6_000)
-    assert len(kept) == counts.records == 6_000, "a given-up record leaves its id: the commit can pass it"
+    assert all(a.last_id + 1 == b.record_id for a, b in pairwise(kept)), "given-up records leave their ids"
+    assert (kept[0].record_id, kept[-1].last_id, counts.records) == (1, 6_000, 6_000), "the commit can pass them"
     gaps = [r for r in kept if r.is_gap]
-    assert len(gaps) == counts.records_thinned
+    assert sum(line.count for r in gaps for line in r.gap) == counts.records_thinned
     assert all(r.body == b"gap %d thinned" % r.record_id for r in gaps)
-    assert max(r.record_id for r in gaps) < 6_000, "the newest stay"
+    assert max(r.last_id for r in gaps) < 6_000, "the newest stay"
     assert sum(path.stat().st_size for path in folder.iterdir()) <= 2**20
     journal.close()
     journal = segment_journal(folder, size_mb=1)
@@ -275,20 +283,24 @@ def test_a_full_disk_makes_it_give_up_in_order_and_refuse_only_then(tmp_path: Pa
     assert journal.counts().curves_dropped > 0
     assert journal.counts().records_thinned == 0
     disk.bytes_max = sum(path.stat().st_size for path in tmp_path.iterdir()) + 100  # others take all the rest
+    for number in range(41, 1_500, 20):
+        journal.append([new(n, size=1_000) for n in range(number, number + 20)])
+    assert journal.counts().records_thinned > 0
+    disk.bytes_max = 0
+    (tmp_path / "reserve").unlink()
     with pytest.raises(JournalFullError):
-        for number in range(41, 9_000, 20):
-            journal.append([new(n, size=1_000) for n in range(number, number + 20)])
-    before, counts = journal.read(1, 9_999, limit=9_999), journal.counts()
-    assert [r.record_id for r in before] == list(range(1, journal.bounds()[1])), "no trace of the refused one"
-    assert counts.records_thinned > 0
+        journal.append([new(1_501)])
+    before, next_id = journal.read(1, 9_999, limit=9_999), journal.bounds()[1]
+    assert spans(before) == [(1, next_id - 1)], "no trace of the refused one"
     journal.next_bd_seq()
-    journal.forget(11, RangeSet())
-    assert journal.read(1, 9_999, limit=9_999) == before[10:], "forgetting and reading go on"
+    low = before[3].record_id
+    journal.forget(low, RangeSet())
+    assert journal.read(1, 9_999, limit=9_999) == before[3:], "forgetting and reading go on"
     journal.close()
-    journal = segment_journal(tmp_path, size_mb=1, disk=disk)
-    assert journal.read(11, 9_999, limit=9_999) == before[10:]
     disk.bytes_max = 2**20
-    assert journal.append([new(1, size=1_000)]) == before[-1].record_id + 1, "recovery is automatic"
+    journal = segment_journal(tmp_path, size_mb=1, disk=disk)
+    assert journal.read(low, 9_999, limit=9_999) == before[3:]
+    assert journal.append([new(1, size=1_000)]) == next_id, "recovery is automatic"
     journal.close()
 
 
@@ -366,6 +378,10 @@ def test_a_lost_epoch_is_replaced_and_every_record_becomes_a_gap(tmp_path: Path)
     journal.close()
 
 
+def damaged(ended_ms: int) -> tuple[GapLine, ...]:
+    return (GapLine("press-01", DAMAGED, 1, ended_ms, ended_ms),)
+
+
 def test_a_gap_record_needs_a_record(tmp_path: Path) -> None:
     """What a gap is made from has a press and a time, also when the record itself cannot be read."""
     journal = segment_journal(tmp_path)
@@ -374,8 +390,8 @@ def test_a_gap_record_needs_a_record(tmp_path: Path) -> None:
     path = next(tmp_path.glob("*.seg"))
     path.write_bytes(path.read_bytes().replace(b"000002", b"00000X"))
     journal = segment_journal(tmp_path)
-    assert journal.read(2, 2, limit=1) == [Record(2, "press-01", 1_003, b"gap 2 damaged", b"", is_gap=True)]
-    assert journal.read(1, 3, limit=9)[1] == Record(2, "press-01", 1_001, b"gap 2 damaged", b"", is_gap=True)
+    assert journal.read(2, 2, limit=1) == [Record(2, "press-01", 1_003, b"gap 2 damaged", b"", damaged(1_003))]
+    assert journal.read(1, 3, limit=9)[1] == Record(2, "press-01", 1_001, b"gap 2 damaged", b"", damaged(1_001))
     assert journal.counts().records_damaged == 1
     journal.close()
 

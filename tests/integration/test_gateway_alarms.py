@@ -77,6 +77,7 @@ async def test_a_full_journal_is_one_alarm_until_it_has_been_quiet_for_ten_minut
     assert {alarm.state for alarm in await world.alarms()} == {"cleared_unacknowledged"}
     await world.tell("plant-1", CurvesDropped=91.0)
     assert len(await world.alarms()) == 3, "new trouble is a new alarm"
+    assert (await world.alarms())[0].count == 1, "of what is new, not of all that the journal ever gave up"
     async with database.reading() as session:
         kinds = [row.kind for row in await session.scalars(select(EventRow).order_by(EventRow.event_id))]
     assert [kind for kind in kinds if kind.startswith("alarm.")] == [
@@ -101,3 +102,27 @@ async def test_what_was_counted_before_the_cloud_restarted_raises_nothing_again(
     later = World(database)
     await later.watch.look()
     assert len(await later.alarms()) == 1
+
+
+async def test_a_restarted_gateway_whose_journal_counts_on_raises_nothing_again(database: Database) -> None:
+    world = World(database)
+    await world.tell("plant-1", RecordsThinned=50.0, ShotsRefused=3.0)
+    world.clock.advance(QUIET_MS / 1000)
+    await world.watch.look()
+    await world.tell("plant-1", RecordsThinned=50.0, ShotsRefused=0.0)
+    assert {alarm.state for alarm in await world.alarms()} == {"cleared_unacknowledged"}
+    await world.tell("plant-1", RecordsThinned=62.0, ShotsRefused=2.0)
+    raised = {alarm.mode: alarm.count for alarm in await world.alarms() if alarm.state == "active_unacknowledged"}
+    assert raised == {"journal_records_thinned": 12, "shots_refused": 2}
+
+
+async def test_a_gateway_that_is_new_to_the_cloud_tells_once_of_what_it_gave_up_before(database: Database) -> None:
+    world = World(database)
+    await world.tell("plant-1", RecordsThinned=50.0, CurvesDropped=0.0)
+    await world.tell("plant-1", RecordsThinned=50.0, CurvesDropped=0.0)
+    (alarm,) = await world.alarms()
+    assert (alarm.mode, alarm.count) == ("journal_records_thinned", 50)
+    world.clock.advance(QUIET_MS / 1000)
+    await world.watch.look()
+    (alarm,) = await world.alarms()
+    assert alarm.state == "cleared_unacknowledged", "and no more, when it is long ago"

@@ -20,7 +20,7 @@ from edge_agent import check
 from edge_agent.health import Health
 from edge_agent.settings import EdgeSettings, OpcUaSource
 from edge_agent.sources.opcua.press import OpcUaPress, _utc_ms
-from edge_agent.sources.source import Delivery
+from edge_agent.sources.source import Delivery, Missed
 from kit.clock import Clock, ManualClock, SystemClock
 from kit.mqtt import BrokerSettings
 from simulators.plant.certificates import make_certificate
@@ -102,6 +102,10 @@ async def test_a_press_that_restarts_with_other_namespace_indexes_is_found_again
     assert collector.counters()[first] >= 50
     assert collector.deliveries[-1].shot.curves, "curves were found anew too"
     assert collector.health.missed_cycles >= 50 - first - 1, "cycles that no one recorded are counted"
+    [missed] = [delivery.missed for delivery in collector.deliveries if delivery.missed is not None]
+    assert missed.count == collector.health.missed_cycles
+    assert missed.from_ms == collector.deliveries[first - 1].shot.ended_ms
+    assert missed.to_ms == collector.deliveries[first].shot.ended_ms
 
 
 async def test_a_cycle_that_was_taken_before_a_restart_of_the_gateway_is_not_taken_again() -> None:
@@ -118,6 +122,10 @@ async def test_a_cycle_that_was_taken_before_a_restart_of_the_gateway_is_not_tak
         )
         assert not again._is_new(counter, ended_ms)
         assert again._is_new(counter + 1, ended_ms + 1)
+        assert again._missed_before(counter + 1, ended_ms + 1, ended_ms + 1) is None
+        assert again._missed_before(counter + 4, ended_ms + 90, ended_ms + 40) == Missed(
+            3, ended_ms + 50, ended_ms + 90, f"{counter + 3}:{ended_ms}"
+        ), "in the time of the gateway's clock, where the press's is not believed"
         assert press.source_id == again.source_id
 
 
@@ -212,3 +220,20 @@ async def test_check_names_what_a_server_of_another_kind_lacks() -> None:
         finding = await check._press(OpcUaSource(press="other", url=f"opc.tcp://127.0.0.1:{port}/other"))
     assert finding.level == "error"
     assert "http://opcfoundation.org/UA/PlasticsRubber/IMM2MES/ is missing" in finding.text
+
+
+@pytest.mark.parametrize("counter", [None, 7])
+async def test_cycles_whose_events_find_no_room_are_missed_cycles_with_or_without_a_number(counter: int | None) -> None:
+    collector, clock = Collector(), ManualClock(utc_ms=5_000)
+    settings = OpcUaSource(press="press-01", url="opc.tcp://127.0.0.1:1")
+    press = OpcUaPress(settings, collector, collector.health, clock, position=None, randomness=random.Random(1))
+    press._drop()
+    clock.advance(2.0)
+    press._drop()
+    missed = press._missed_before(counter, 8_000, 8_000)
+    assert missed == Missed(2, 5_000, 7_000, ":"), "before any number is known they are all that is known"
+    press._last_counter, press._last_ended_ms = counter, 8_000
+    press._drop()
+    after = press._missed_before(None if counter is None else counter + 2, 9_000, 9_000)
+    assert after is not None
+    assert (after.count, collector.health.missed_cycles) == (1, 3), "not once by its event and once by its number"

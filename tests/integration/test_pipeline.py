@@ -1,6 +1,7 @@
 """The pipeline without room in the journal: a file waits, a press's shot is refused and counted, none taken is lost."""
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import anyio
 import numpy as np
 import pytest
 
+from contract.gaps import MISSED_CYCLES, REFUSED, GapLine
 from contract.ranges import RangeSet
 from contract.shot import Shot
 from edge_agent import pipeline as pipeline_module
@@ -18,7 +20,7 @@ from edge_agent.journal.memory_journal import MemoryJournal
 from edge_agent.journal.segment_journal import SegmentJournal
 from edge_agent.journal.thread import JournalThread
 from edge_agent.pipeline import QUEUE_SHOTS_MAX, Pipeline
-from edge_agent.sources.source import Delivery
+from edge_agent.sources.source import Delivery, Missed
 
 pytestmark = pytest.mark.anyio
 
@@ -140,11 +142,37 @@ async def test_refused_shots_have_their_line_in_the_ledger_as_soon_as_there_is_r
     assert line.health.shots_refused == 3
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(line.pipeline.run)
-        await until(lambda: line.journal.bounds()[1] == QUEUE_SHOTS_MAX + 4)
+        await until(lambda: line.journal.bounds()[1] == QUEUE_SHOTS_MAX + 2)
         tasks.cancel_scope.cancel()
-    gaps = [record for record in line.journal.read(1, 1_000, limit=1_000) if record.is_gap]
-    assert [gap.ended_ms - QUEUE_SHOTS_MAX for gap in gaps] == [1, 2, 3]
-    assert all(b"refused" in gap.body for gap in gaps)
+    [*shots, gap] = line.journal.read(1, 1_000, limit=1_000)
+    assert not any(record.is_gap for record in shots), "behind the shots that it waited for"
+    assert gap.gap == (GapLine("p", REFUSED, 3, QUEUE_SHOTS_MAX + 1, QUEUE_SHOTS_MAX + 3),)
+    assert line.journal.positions() == {"opcua:p": str(QUEUE_SHOTS_MAX + 3)}, "a restart does not count them once more"
+
+
+async def test_what_a_press_lost_stands_in_the_journal_in_the_order_of_its_cycles() -> None:
+    """A kill anywhere leaves a position from which the press's own counter tells the rest, and nothing twice."""
+    line, full = Line(records_max=1_000), QUEUE_SHOTS_MAX
+    for number in range(1, full + 1):
+        await line.pipeline.deliver(delivery(number), can_wait=False)
+    missed = Missed(10, full + 1, full + 11, f"{full + 10}")
+    await line.pipeline.deliver(replace(delivery(full + 11), missed=missed), can_wait=False)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(line.pipeline.run)
+        await until(lambda: line.health.shots_refused == 1 and line.journal.bounds()[1] > 64)
+        await line.pipeline.deliver(delivery(full + 12), can_wait=False)
+        again = Missed(5, full + 13, full + 18, f"{full + 17}")
+        await line.pipeline.deliver(replace(delivery(full + 18), missed=again), can_wait=False)
+        await until(lambda: line.journal.positions() == {"opcua:p": str(full + 18)})
+        tasks.cancel_scope.cancel()
+    told = [(record.gap, record.ended_ms) for record in line.journal.read(full + 1, 1_000, limit=1_000)]
+    lost = (GapLine("p", MISSED_CYCLES, 10, full + 1, full + 11), GapLine("p", REFUSED, 1, full + 11, full + 11))
+    assert told == [
+        (lost, full + 1),
+        ((), full + 12),
+        ((GapLine("p", MISSED_CYCLES, 5, full + 13, full + 18),), full + 13),
+        ((), full + 18),
+    ]
 
 
 @pytest.mark.parametrize("commit", ["in time", "never"])

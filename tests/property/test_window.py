@@ -37,13 +37,13 @@ class Gateway:
         sent = []
         handled = 0
         for record_id in found:
-            if self.window.wants(fetch, record_id):
+            if self.window.wants(fetch, (record_id, record_id)):
                 if not self.window.has_room(fetch.lane):
                     break
-                self.window.sent(record_id, SIZE, self.now_s)
+                self.window.sent((record_id, record_id), SIZE, self.now_s)
                 sent.append((fetch.lane, record_id))
             handled += 1
-        self.window.fetched(fetch, found, handled)
+        self.window.fetched(fetch, [(i, i) for i in found], handled)
         return sent
 
     def commit(self, stored: set[int]) -> None:
@@ -135,9 +135,9 @@ def test_a_whole_window_that_was_lost_goes_out_again_in_one_round_and_only_then_
 def test_what_a_new_session_sends_again_is_told_apart_from_what_goes_out_first() -> None:
     window = Window(EPOCH, 1)
     window.begin(1, 3)
-    assert [window.sent(1, SIZE, 0.0), window.sent(2, SIZE, 0.0)] == [False, False]
+    assert [window.sent((1, 1), SIZE, 0.0), window.sent((2, 2), SIZE, 0.0)] == [False, False]
     window.begin(1, 4)
-    assert [window.sent(i, SIZE, 1.0) for i in (1, 2, 3)] == [True, True, False]
+    assert [window.sent((i, i), SIZE, 1.0) for i in (1, 2, 3)] == [True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_commit_of_ids_that_were_never_sent_from_here_tells_that_the_journal_i
     window.begin(8, 11)
     assert window.committed(Commit(EPOCH, 11)), "what was there before this program started may be anybody's"
     window.appended(14)
-    window.sent(11, SIZE, 0.0)
+    window.sent((11, 11), SIZE, 0.0)
     assert window.committed(Commit(EPOCH, 12))
     with pytest.raises(ForeignCommitError):
         window.committed(Commit(EPOCH, 13))

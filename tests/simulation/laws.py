@@ -2,12 +2,14 @@
 
 import copy
 import threading
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Self
 from uuid import UUID
 
 from cloud.telemetry.memory_store import MemoryStore
-from cloud.telemetry.store import GatewayKey, IncomingGap, IncomingShot, TelemetryError
+from cloud.telemetry.store import GapFilter, GatewayKey, IncomingGap, IncomingShot, TelemetryError
+from contract.gaps import THINNED
 from contract.ranges import RangeSet
 from edge_agent.journal.journal import JournalFullError, NewRecord, Record
 from edge_agent.journal.memory_journal import MemoryJournal
@@ -34,6 +36,8 @@ class Truth:
         """On a gateway's disk that was taken away: no program can know of it."""
         self.lost_at_host: set[Shot] = set()
         """On a host's disk that was put back to an older state, when its gateway may have forgotten it."""
+        self.given_up: set[Shot] = set()
+        """Thinned in a full journal: when the host has no such shot, its ledger counts it."""
         self.rewound: set[str] = set()
         """Epochs whose journal was put back to an older state, so that ids are given twice."""
         self.newest: dict[str, int] = {}
@@ -49,7 +53,7 @@ class Truth:
     def appended(self, epoch: str, first: int, records: Sequence[NewRecord]) -> None:
         """A journal has taken records: of each press the next cycles, in order, under ids that rise."""
         for record_id, record in enumerate(records, first):
-            if record.is_gap:  # stands for a shot that was never accepted
+            if record.gap:  # stands for a shot that was never accepted
                 continue
             shot, name = (record.press_id, int(record.position)), (epoch, record_id)
             if name in self.records and epoch not in self.rewound:
@@ -108,7 +112,8 @@ class JudgedJournal(MemoryJournal):
         """See the port; nothing may go that the host does not have."""
         before = self.kept()
         super().forget(below, ranges)
-        self._judge(sorted({record.record_id for record in before} - {record.record_id for record in self.kept()}))
+        after = {record.record_id for record in self.kept()}
+        self._judge(record.record_id for record in before if not record.is_gap and record.record_id not in after)
 
     def begin_epoch(self, epoch: UUID, keep_from: int) -> None:
         """See the port."""
@@ -119,6 +124,13 @@ class JudgedJournal(MemoryJournal):
             self.truth.records[self.epoch, record.record_id] = shot
             self.truth.accepted[shot] = self.epoch, record.record_id
 
+    def _thin(self) -> bool:
+        shots = {record.record_id for record in self._records.values() if not record.is_gap}
+        is_thinner = super()._thin()
+        left = {record.record_id for record in self._records.values() if not record.is_gap}
+        self.truth.given_up |= {self.truth.records[self.epoch, record_id] for record_id in shots - left}
+        return is_thinner
+
     def kept(self) -> list[Record]:
         """All records that wait for the host."""
         return self.read(1, ALL, limit=ALL)
@@ -127,7 +139,7 @@ class JudgedJournal(MemoryJournal):
         """A copy of the disk as it is now."""
         twin = copy.copy(self)
         for name, value in vars(self).items():
-            if isinstance(value, dict | list):
+            if isinstance(value, dict | list | RangeSet):
                 setattr(twin, name, value.copy())
         return twin
 
@@ -159,7 +171,7 @@ class JudgedStore(MemoryStore):
         """A copy of the disk as it is now: a backup."""
         twin = copy.copy(self)
         twin._lock = threading.Lock()
-        twin._rows, twin._drops = list(self._rows), list(self._drops)
+        twin._rows, twin._names, twin._drops = list(self._rows), list(self._names), list(self._drops)
         twin._by_press = {press: list(ids) for press, ids in self._by_press.items()}
         twin._latest, twin._durable = dict(self._latest), dict(self._durable)
         return twin
@@ -186,6 +198,18 @@ def judge_the_end(truth: Truth, store: MemoryStore, gateway: GatewayKey, waiting
             continue
         if shot in truth.lost_at_host and record_id in store.committed(gateway, epoch):
             continue  # written off: the ledger names it
+        if shot in truth.given_up:
+            continue  # the ledger counts it
         missing.append((shot, epoch[-6:], record_id))
     if missing:
         truth.broken(f"{len(missing)} shots are nowhere: {missing[:5]}")
+    _judge_the_ledger(truth, store, gateway)
+
+
+def _judge_the_ledger(truth: Truth, store: MemoryStore, gateway: GatewayKey) -> None:
+    """What was thinned and did not come to the host before is counted, each shot once and under its press."""
+    given_up = Counter(press_id for press_id, number in truth.given_up if (press_id, number) not in truth.stored)
+    lines = store.gaps(GapFilter(frozenset({gateway.plant_id}), reason=THINNED), limit=100)
+    told = Counter({line.press.press_id: line.count for line in lines})
+    if told != given_up:
+        truth.broken(f"thinned and not stored are {dict(given_up)}, the ledger says {dict(told)}")

@@ -1,15 +1,16 @@
 """Seeds of the deterministic simulation: no law is broken; and a simulation of a broken system says so."""
 
 import os
+import random
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
 from tests.simulation import planted
-from tests.simulation.faults import STRIKES, Fault
+from tests.simulation.faults import RARE, STRIKES, Fault, plan
 from tests.simulation.run import Outcome, run_seed
-from tests.simulation.world import Gateway, Host
+from tests.simulation.world import Gateway, Host, TinyGateway
 
 SEEDS = int(os.environ.get("ZHISAN_SIM_SEEDS", "200"))
 REGRESSIONS = (100, 270, 869)
@@ -47,6 +48,26 @@ def test_without_faults_each_shot_travels_once_and_is_there_at_once() -> None:
         assert not outcome.violation
         assert outcome.stored == outcome.accepted > 20
         assert outcome.settled_s < 2
+
+
+def test_a_tiny_journal_in_long_outages_gives_up_what_the_ledger_counts() -> None:
+    """Among other faults; presses go on, the newest shot is always taken, and it settles.
+
+    As the first outage begins, the word about what has arrived is on its way: gaps reach over shots that are stored.
+    """
+    given_up = 0
+    for seed in range(12):
+        drawn = plan(random.Random(seed), until_s=60.0)
+        common = [fault for fault in drawn if fault.kind not in RARE]
+        outages = [
+            Fault("delay", 1.0, 8.0, 1.0),
+            Fault("partition", 6.0, 22.0, 0.1),
+            Fault("host_crash", 34.0, 90.0, 0.5),
+        ]
+        outcome = run_seed(seed, faults=[*common, *outages], gateway=TinyGateway)
+        assert not outcome.violation, f"seed {seed}: {outcome.violation}"
+        given_up += outcome.accepted - outcome.stored
+    assert given_up > 300
 
 
 def test_a_seed_is_the_whole_story() -> None:

@@ -21,8 +21,10 @@ from contract.sparkplug.edge_node import EdgeNodeSession
 from contract.sparkplug.host import HostSession
 from edge_agent.aliases import AliasTable
 from edge_agent.health import Health
+from edge_agent.journal.giving_up import MakeMetrics
+from edge_agent.journal.journal import Record
 from edge_agent.journal.thread import JournalThread
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline import Pipeline, gap_body
 from edge_agent.sources.source import Delivery
 from edge_agent.uplink.uplink import Confirmation, Uplink
 from edge_agent.uplink.window import Window
@@ -36,6 +38,7 @@ from tests.simulation.virtual_loop import VirtualLoop
 PLANT, HOST = "plant", "zhisan"
 RECORDS_MAX, BYTES_MAX = 60, 45_000
 RECORD_BYTES_MAX = 2_000
+TINY_RECORDS_MAX = 66
 HEALTH_EVERY_S = 10.0
 
 
@@ -123,11 +126,12 @@ class Gateway(Node):
         self.journal = world.new_journal(self.machine)
         self.window: Window | None = None
         self.health = Health()
+        self.aliases = AliasTable(())
 
     async def program(self) -> None:
         """One life of the program."""
         thread, machine, world = JournalThread(self.journal), self.machine, self.world
-        aliases = AliasTable(self.journal.aliases())
+        aliases = self.aliases = AliasTable(self.journal.aliases())
         self.health = Health(presses={source.press_id: True for source in self.sources})
         session = EdgeNodeSession(PLANT, "gw", primary_host_id=HOST)
 
@@ -168,6 +172,17 @@ class Gateway(Node):
             for source in self.sources:
                 aliases.add_press(source.press_id)
                 tasks.start_soon(source.run, pipeline.deliver, positions.get(source.source_id), name=source.source_id)
+
+
+class TinyGateway(Gateway):
+    """One whose journal is full in moments and gives up what is oldest; a commit in time is not waited for."""
+
+    def __init__(self, world: "World", name: str, sources: list[Source]) -> None:
+        super().__init__(world, name, sources)
+        self.journal = world.new_journal(self.machine, records_max=TINY_RECORDS_MAX, make_gap=self._gap)
+
+    def _gap(self, record: Record, reason: str) -> bytes:
+        return gap_body(record, reason, self.aliases.of(record.press_id))
 
 
 class Host(Node):
@@ -264,9 +279,11 @@ class World:
         """A UUID that the seed alone decides."""
         return uuid7(round(self.loop.now_s * 1000), self.rng.getrandbits(74))
 
-    def new_journal(self, machine: Machine) -> JudgedJournal:
+    def new_journal(
+        self, machine: Machine, *, records_max: int = 1_000_000, make_gap: MakeMetrics | None = None
+    ) -> JudgedJournal:
         """An empty disk for a gateway."""
-        journal = JudgedJournal(epoch=self.new_id(), grace_records=30)
+        journal = JudgedJournal(epoch=self.new_id(), grace_records=30, records_max=records_max, make_gap=make_gap)
         journal.truth, journal.machine = self.truth, machine
         return journal
 

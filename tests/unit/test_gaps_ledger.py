@@ -18,12 +18,15 @@ from cloud.telemetry.store import GapFilter, GatewayKey, IncomingGap, PressKey, 
 from cloud.web.gaps_page import REASONS
 from cloud.web.translation import load_catalogues
 from contract import shot_wire
+from contract.gaps import DAMAGED, FULL, MISSED_CYCLES, REFUSED, THINNED, GapLine
 from contract.ranges import RangeSet
 from contract.shot import ScoredShot, Scores, Shot
 from contract.sparkplug.codec import encode_metrics
 from contract.sparkplug.host import HostSession
-from edge_agent.journal.journal import DAMAGED, FULL, THINNED
-from tests.property.test_ingest_poison import NOW_MS, Sender
+from edge_agent.aliases import AliasTable
+from edge_agent.journal.journal import Record
+from edge_agent.pipeline import gap_body
+from tests.property.test_ingest_poison import EPOCH, NOW_MS, Sender
 
 EVERYWHERE = GapFilter(frozenset({"p", "q"}))
 GAPS = st.builds(
@@ -87,7 +90,54 @@ def test_what_a_gateway_gave_up_on_the_wire_stands_in_the_ledger() -> None:
     assert store.counts(EVERYWHERE.plant_ids) == {press: 2}
 
 
+def run_of(first: int, last: int, *lines: GapLine) -> bytes:
+    """A gap record as the gateway's journal gives it, on the wire."""
+    record = Record(first, "m", NOW_MS, b"", b"", lines, last)
+    aliases = AliasTable(())
+    aliases.add_press("m")
+    return gap_body(record, lines[0].reason, aliases.of("m"))
+
+
+def test_joined_gaps_and_missed_cycles_come_through_the_ingest_with_the_number_of_shots() -> None:
+    sender, host, store = Sender(), HostSession("zhisan"), MemoryStore()
+    missed = GapLine("m", MISSED_CYCLES, 12, NOW_MS + 1, NOW_MS + 9)
+    thinned = GapLine("m", THINNED, 3, NOW_MS + 2, NOW_MS + 6), GapLine("m2", THINNED, 4, NOW_MS, NOW_MS + 8)
+    births, arrived = sender.births(), sender.data(3)
+    sent = [sender.data(1, run_of(1, 1, missed)), sender.data(2, run_of(2, 8, *thinned))]
+    store.write(digest(host, Gate(), [*births, arrived], NOW_MS, 0.0).records)
+    store.write(digest(host, Gate(), [*sent, *sent], NOW_MS, 0.0).records)
+    found = {(line.press.press_id, line.reason): line for line in store.gaps(EVERYWHERE, limit=9)}
+    assert {key: line.count for key, line in found.items()} == {
+        ("m", MISSED_CYCLES): 12,
+        ("m", THINNED): 2,  # one of the three had arrived before it was given up
+        ("m2", THINNED): 4,
+    }
+    assert [(line.from_ended_ms - NOW_MS, line.to_ended_ms - NOW_MS) for line in found.values()] == [
+        *((line.from_ms - NOW_MS, line.to_ms - NOW_MS) for line in (missed, thinned[1], thinned[0])),
+    ]
+    assert list(store.committed(GatewayKey("p", "g"), EPOCH)) == [(1, 8)], "the commit passes all of them"
+
+
+def test_a_run_that_grew_since_it_came_is_counted_by_what_is_new_of_it() -> None:
+    sender, host, store = Sender(), HostSession("zhisan"), MemoryStore()
+    first = run_of(1, 5, GapLine("m", THINNED, 5, NOW_MS, NOW_MS))
+    grown = run_of(1, 9, GapLine("m", THINNED, 6, NOW_MS, NOW_MS), GapLine("m", REFUSED, 30, NOW_MS, NOW_MS))
+    messages = [*sender.births(), sender.data(1, first), sender.data(7), sender.data(1, grown)]
+    store.write(digest(host, Gate(), messages, NOW_MS, 0.0).records)
+    counts = {line.reason: line.count for line in store.gaps(EVERYWHERE, limit=9)}
+    assert counts == {THINNED: 5, REFUSED: 30}
+
+
+def test_a_gap_record_that_makes_no_sense_is_set_aside_and_its_ids_are_spent() -> None:
+    sender, host, store = Sender(), HostSession("zhisan"), MemoryStore()
+    wrong = GapLine("m", THINNED, 10**13, NOW_MS, NOW_MS)
+    result = digest(host, Gate(), [*sender.births(), sender.data(1, run_of(1, 4, wrong))], NOW_MS, 0.0)
+    store.write(result.records)
+    assert "Gaps/Counts" in result.letters[0].reason
+    assert [(line.reason, line.count) for line in store.gaps(EVERYWHERE, limit=9)] == [(UNREADABLE, 4)]
+
+
 def test_every_reason_that_this_version_gives_has_plain_words() -> None:
-    assert {THINNED, FULL, DAMAGED, UNREADABLE, LOST_AT_HOST} <= set(REASONS)
+    assert {THINNED, FULL, DAMAGED, REFUSED, MISSED_CYCLES, UNREADABLE, LOST_AT_HOST} <= set(REASONS)
     for catalogue in load_catalogues().values():
         assert all(catalogue.find(f"gaps.reasons.{reason}") for reason in REASONS)

@@ -1,6 +1,7 @@
 """One press over OPC UA: connect, subscribe to its cycle event, turn each into a shot; again after every loss."""
 
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from edge_agent.settings import OpcUaSource
 from edge_agent.shots import assemble, curve, trusted_time_ms
 from edge_agent.sources.opcua.certificates import CertificateError, application_uri, read_certificate
 from edge_agent.sources.opcua.discovery import Curves, DiscoveryError, PressNodes, discover
-from edge_agent.sources.source import Deliver, Delivery, PressWatch
+from edge_agent.sources.source import Deliver, Delivery, Missed, PressWatch
 from kit.clock import Clock
 
 PUBLISHING_INTERVAL_MS = 100
@@ -50,6 +51,7 @@ class OpcUaPress:
         self._watch = watch
         self._clock = clock
         self._last_counter, self._last_ended_ms = _parse_position(position)
+        self._dropped: Missed | None = None  # cycles whose events found no room, with or without a number
         self._randomness = randomness
         self.source_id = f"opcua:{settings.press}"
 
@@ -76,9 +78,8 @@ class OpcUaPress:
         send, receive = anyio.create_memory_object_stream[Event](EVENTS_MAX)
         async with send, receive, client:
             nodes = await discover(client, self._settings.url)
-            subscription = await client.create_subscription(
-                PUBLISHING_INTERVAL_MS, _Handler(send, self._settings.press)
-            )
+            handler = _Handler(send, self._settings.press, self._drop)
+            subscription = await client.create_subscription(PUBLISHING_INTERVAL_MS, handler)
             await subscription.subscribe_events(nodes.root, evfilter=nodes.event_filter)
             self._watch.press_connected(self._settings.press)
             log.info(
@@ -107,6 +108,8 @@ class OpcUaPress:
             log.warning("press_clock_off", press_id=self._settings.press, off_s=(reported_ms - now_ms) // 1000)
         if not self._is_new(counter, reported_ms or ended_ms):
             return
+        missed = self._missed_before(counter, ended_ms, reported_ms or ended_ms)
+        self._last_counter, self._last_ended_ms = counter, reported_ms or ended_ms
         interval_s, curves = await self._read_curves(client, nodes.curves, counter)
         shot = assemble(
             self._settings.press,
@@ -120,16 +123,39 @@ class OpcUaPress:
             mould_id=str(await nodes.mould_id.read_value() or "") if nodes.mould_id is not None else "",
         )
         position = f"{'' if counter is None else counter}:{reported_ms or ended_ms}"
-        await self._deliver(Delivery(shot, self.source_id, position), can_wait=False)
+        await self._deliver(Delivery(shot, self.source_id, position, missed), can_wait=False)
 
-    def _is_new(self, counter: int | None, ended_ms: int) -> bool:
-        """Whether this cycle was not taken yet; counts those between that no one saw."""
-        if counter is not None and (counter, ended_ms) == (self._last_counter, self._last_ended_ms):
-            return False
-        if counter is not None and self._last_counter is not None and counter > self._last_counter + 1:
-            self._watch.cycles_missed(self._settings.press, counter - self._last_counter - 1)
-        self._last_counter, self._last_ended_ms = counter, ended_ms
-        return True
+    def _is_new(self, counter: int | None, reported_ms: int) -> bool:
+        """Whether this cycle was not taken yet: a press may tell of its last one again to who subscribes."""
+        return counter is None or (counter, reported_ms) != (self._last_counter, self._last_ended_ms)
+
+    def _missed_before(self, counter: int | None, ended_ms: int, reported_ms: int) -> Missed | None:
+        """The cycles that no one recorded, by the press's own counter; without one, those whose events were dropped.
+
+        Their times are put right by as much as this cycle's, where the press's clock is not believed.
+        """
+        dropped, self._dropped = self._dropped, None
+        last, last_ms = self._last_counter, self._last_ended_ms
+        if counter is not None and last is not None:
+            count = counter - last - 1
+            from_ms = ended_ms if last_ms is None else min(ended_ms, last_ms + ended_ms - reported_ms)
+            position = f"{counter - 1}:{'' if last_ms is None else last_ms}"
+            missed = Missed(count, max(0, from_ms), ended_ms, position) if count > 0 else None
+        else:
+            missed = dropped
+        if missed is not None:
+            self._watch.cycles_missed(self._settings.press, missed.count)
+        return missed
+
+    def _drop(self) -> None:
+        now_ms, before = self._clock.utc_ms(), self._dropped
+        position = f":{'' if self._last_ended_ms is None else self._last_ended_ms}"
+        self._dropped = Missed(
+            1 if before is None else before.count + 1,
+            now_ms if before is None else min(before.from_ms, now_ms),
+            now_ms if before is None else max(before.to_ms, now_ms),
+            position,
+        )
 
     async def _read_curves(
         self, client: Client, curves: Curves | None, counter: int | None
@@ -151,14 +177,16 @@ class OpcUaPress:
 class _Handler:
     """asyncua's callbacks: each must return at once, so events wait in a bounded stream."""
 
-    def __init__(self, send: MemoryObjectSendStream[Event], press_id: str) -> None:
+    def __init__(self, send: MemoryObjectSendStream[Event], press_id: str, on_dropped: Callable[[], None]) -> None:
         self._send = send
         self._press_id = press_id
+        self._on_dropped = on_dropped
 
     def event_notification(self, event: Event) -> None:
         try:
             self._send.send_nowait(event)
         except anyio.WouldBlock:
+            self._on_dropped()
             log.warning("cycle_event_dropped", press_id=self._press_id, waiting=EVENTS_MAX)
         except anyio.BrokenResourceError:
             log.debug("cycle_event_after_end", press_id=self._press_id)
