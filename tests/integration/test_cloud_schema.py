@@ -7,12 +7,15 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
 import schemathesis
 import uvicorn
+from anyio import to_thread
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis.schemas import APIOperation
@@ -29,10 +32,12 @@ from cloud.core.access import RIGHTS, SCOPE_KEY, Principal, Role
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.settings import CloudSettings
 from deploy.local.processes import free_port
+from tests.postgres import PostgresServer
 
 EVERYBODY = Principal("api_key", "schema", "schema", DEFAULT_TENANT, RIGHTS[Role.PLATFORM_ADMIN])
 UNREADY = "/readyz"
 """There is no broker here."""
+pytestmark = pytest.mark.anyio
 CONFORMING = [status_code_conformance, content_type_conformance, response_schema_conformance]
 CASES, CASES_SLOW = 5, 150
 """Of each operation; more would find more in one of them, but not one more."""
@@ -61,10 +66,11 @@ class SignedIn:
         await self._app({**scope, SCOPE_KEY: EVERYBODY} if is_admin else scope, receive, send)
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+@contextmanager
+def serving(folder: Path, postgresql: str = "") -> Iterator[Served]:
+    """The application until the block ends."""
     raw = {
-        "storage": {"dir": str(tmp_path_factory.mktemp("cloud"))},
+        "storage": {"dir": str(folder), "postgresql": postgresql},
         "telemetry": {"store": "memory"},
         "broker": {"port": free_port()},
         "limits": dict.fromkeys(("requests_burst", "stranger_requests_burst"), 1000000),
@@ -82,6 +88,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield served
         server.should_exit = True
         thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("cloud")) as served:
+        yield served
 
 
 def ask_all(url: str, cases_each: int) -> dict[str, Counter[int]]:
@@ -125,6 +137,15 @@ def test_whatever_an_administrator_asks_of_any_operation_is_answered_as_describe
     statuses = sum(ask_all(served.admin_url, cases_each).values(), Counter[int]())
     assert {200, 422} <= statuses.keys()
     assert not {401, 403} & statuses.keys()
+
+
+@pytest.mark.slow
+async def test_postgresql_breaks_by_no_request_either(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    """It refuses texts that SQLite takes, the character 0 among them."""
+    address = await postgres_server.emptied()
+    with serving(tmp_path, address) as served:
+        statuses = sum((await to_thread.run_sync(ask_all, served.admin_url, 4 * CASES)).values(), Counter[int]())
+    assert {200, 422} <= statuses.keys()
 
 
 @EACH
