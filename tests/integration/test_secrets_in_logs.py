@@ -1,4 +1,8 @@
-"""Cloud, gateway and broker as programs, used and refused with every secret there is: no log, no file repeats one."""
+"""Cloud, gateway and broker as programs, used and refused with every secret there is: no log, no file repeats one.
+
+Used as well as refused: an account with its passwords and sessions, an API key, a claim, a sign-in by a provider and a
+call to a webhook's endpoint all succeed in the run whose logs, of level DEBUG, are searched.
+"""
 
 import base64
 import json
@@ -8,17 +12,20 @@ import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
 
 from deploy.local.processes import Child, free_port, wait_for_port
+from deploy.local.receiver import Receiver
+from tests.integration import secrets_in_use
+from tests.integration.oidc_world import real_provider
 
 WAIT_S_MAX = 25.0
 ZHISAN = [sys.executable, "-m", "deploy.cli"]
-WEBHOOK_VARIABLE = "TEST_WEBHOOK_SECRET"
+WEBHOOK_VARIABLE, CLIENT_VARIABLE = "TEST_WEBHOOK_SECRET", "TEST_CLIENT_SECRET"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +40,16 @@ class Secrets:
     session: str
     link: str
     password: str
+    new_password: str
+    client_secret: str
+    learnt: dict[str, str] = field(default_factory=dict)
+    """What the programs made and told once: tokens, keys, sessions, codes."""
 
     def forms(self) -> dict[str, str]:
         """Each secret as it is, and as base64, by its name."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "learnt"} | self.learnt
+        assert all(len(text) > 15 for text in plain.values()), "what is shorter may stand there by chance"
+        plain["client_login"] = f"zhisan:{self.client_secret}"
         plain["webhook_raw"] = self.webhook.removeprefix("whsec_")
         encoded = {f"{name} (base64)": base64.b64encode(text.encode()).decode() for name, text in plain.items()}
         return {**plain, **encoded}
@@ -53,7 +66,7 @@ class Plant:
 
 def new_secrets() -> Secrets:
     webhook = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    return Secrets(webhook, *(secrets.token_urlsafe(24) for _ in range(7)))
+    return Secrets(webhook, *(secrets.token_urlsafe(24) for _ in range(9)))
 
 
 def start_broker(folder: Path, port: int, password: str) -> Child:
@@ -71,16 +84,25 @@ def start_broker(folder: Path, port: int, password: str) -> Child:
     return child
 
 
-def start_cloud(folder: Path, port: int, mqtt_port: int, found: Secrets) -> Child:
+def start_cloud(folder: Path, port: int, mqtt_port: int, found: Secrets, *, issuer: str, hook: str) -> Child:
     config = folder / "cloud.toml"
     config.write_text(
         f'[storage]\ndir = "{folder}/cloud"\n[web]\nport = {port}\n[telemetry]\nstore = "memory"\n'
         f'[broker]\nport = {mqtt_port}\nusername = "zhisan"\n[log]\nlevel = "DEBUG"\nstyle = "json"\n'
-        f'[[webhooks.endpoints]]\nname = "ops"\nurl = "http://127.0.0.1:9/hook"\n'
+        f'[gateways]\nbroker_host = "broker.example"\n'
+        f'[oidc]\npublic_url = "http://127.0.0.1:{port}"\n'
+        f'[[oidc.providers]]\nname = "plant"\nlabel_zh = "厂"\nlabel_en = "Plant"\nissuer = "{issuer}"\n'
+        f'client_id = "zhisan"\nclient_secret_variable = "{CLIENT_VARIABLE}"\n'
+        f'allowed_domains = ["plant.example"]\ncreate_users = true\n'
+        f'[[webhooks.endpoints]]\nname = "ops"\nurl = "{hook}"\nallow_private_addresses = true\n'
         f'secret_variable = "{WEBHOOK_VARIABLE}"\n',
         encoding="utf-8",
     )
-    environ = {"ZHISAN_CLOUD__BROKER__PASSWORD": found.cloud_broker, WEBHOOK_VARIABLE: found.webhook}
+    environ = {
+        "ZHISAN_CLOUD__BROKER__PASSWORD": found.cloud_broker,
+        WEBHOOK_VARIABLE: found.webhook,
+        CLIENT_VARIABLE: found.client_secret,
+    }
     command = [*ZHISAN, "cloud", "run", "--config", config]
     return Child.start("cloud", command, folder / "cloud.log", environ=environ)
 
@@ -118,13 +140,18 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     folder, port, mqtt_port, found = tmp_path_factory.mktemp("secrets"), free_port(), free_port(), new_secrets()
     with ExitStack() as stack:
         stack.callback(start_broker(folder, mqtt_port, found.cloud_broker).stop)
-        stack.callback(start_cloud(folder, port, mqtt_port, found).stop)
+        issuer, calls = stack.enter_context(real_provider(secrets_in_use.PERSON)), list[str]()
+        hook = stack.enter_context(Receiver(found.webhook, lambda call_id, _body: calls.append(call_id))).url
+        stack.callback(start_cloud(folder, port, mqtt_port, found, issuer=issuer, hook=hook).stop)
         gateway = start_gateway(folder, mqtt_port, found)
         stack.callback(gateway.stop)
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: answers(f"{url}/readyz", 200), "the cloud is let in by the broker")
         wait_until(lambda: "broker" in gateway.log.read_text(encoding="utf-8"), "the gateway tells of the broker")
         ask_with_secrets(url, found)
+        found.learnt.update(secrets_in_use.account(url, folder / "cloud", found.password, found.new_password))
+        found.learnt.update(secrets_in_use.sign_on(url))
+        secrets_in_use.call_webhook(mqtt_port, found.cloud_broker, lambda: bool(calls), WAIT_S_MAX)
         yield Plant(url, folder, found)
 
 
@@ -150,6 +177,8 @@ def test_the_logs_tell_what_happened_and_repeat_no_secret(plant: Plant) -> None:
     events = [json.loads(line)["event"] for line in logs["cloud"].splitlines() if line.startswith("{")]
     assert {"cloud_started", "access_refused", "request_refused"} <= set(events)
     assert len(logs["gateway"].splitlines()) > 1
+    assert len(plant.secrets.forms()) > 40
+    print(f"{len(plant.secrets.forms())} forms of secrets sought in {sum(map(len, logs.values()))} characters of logs")
     found = [(name, kind) for name, log in logs.items() for kind, text in plant.secrets.forms().items() if text in log]
     assert found == []
 
