@@ -28,6 +28,16 @@ SELECT = """SELECT row_id, plant_id, press_id, gateway_id, ended_ms, received_ms
 
 CYCLES = """SELECT row_id, plant_id, press_id, ended_ms, mould_id, quality_class, layout_id, scalars FROM shots
   WHERE row_id > ? ORDER BY row_id LIMIT ?"""
+CHANGES = """SELECT row_id, ended_ms, job_name, mould_id, job_before, mould_before FROM (
+    SELECT row_id, ended_ms, job_name, mould_id, lag(job_name) OVER shots_in_order AS job_before,
+      lag(mould_id) OVER shots_in_order AS mould_before FROM shots WHERE press_id = ? AND plant_id = ?
+    WINDOW shots_in_order AS (ORDER BY ended_ms, row_id))
+  WHERE job_before IS NOT NULL AND (job_name, mould_id) <> (job_before, mould_before) AND ended_ms BETWEEN ? AND ?
+  ORDER BY ended_ms DESC, row_id DESC LIMIT ?"""
+AMONG = "row_id BETWEEN ? AND ? AND list_contains(?, row_id)"
+"""The bounds let whole row groups be passed over."""
+SHOTS_AMONG = f"{SELECT} WHERE {AMONG} AND press_id = ? AND plant_id = ? ORDER BY row_id"
+CURVES_AMONG = f"SELECT row_id, sample_interval_s, signal, first_sample, samples FROM curves WHERE {AMONG}"  # noqa: S608
 PIECE_SAMPLES = 1_000
 """4,000 bytes: DuckDB keeps strings of up to 4,096 bytes in their block and spills longer ones."""
 SHOTS_OF_GAP = "coalesce(shots, last_id - first_id + 1)"
@@ -199,6 +209,16 @@ def features_query(
     ended_ms, row_id = after
     place = [ended_ms, ended_ms, row_id, until_ms, limit]
     return sql, [press.press_id, press.plant_id, features_hash, *place]
+
+
+def between_query(press: PressKey, from_ms: int, before: tuple[int, int], limit: int) -> tuple[str, list[Any]]:
+    """The query of a page of shots in a time, newest first; ids first, as in `features_query`."""
+    ended_ms, row_id = before
+    sql = f"""{SELECT} WHERE row_id IN (
+               SELECT row_id FROM shots WHERE press_id = ? AND plant_id = ? AND ended_ms >= ? AND ended_ms <= ?
+               AND (ended_ms < ? OR row_id < ?) ORDER BY ended_ms DESC, row_id DESC LIMIT ?)
+             ORDER BY ended_ms DESC, row_id DESC"""  # noqa: S608 - columns of ours, values apart
+    return sql, [press.press_id, press.plant_id, from_ms, ended_ms, ended_ms, row_id, limit]
 
 
 def feature_rows(table: pa.Table, width: int) -> FeatureRows:

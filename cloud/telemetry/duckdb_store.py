@@ -14,6 +14,7 @@ from cloud.telemetry.deduplication import EpochKey, Record, admit
 from cloud.telemetry.gap_ledger import Drop, Shots, drops
 from cloud.telemetry.memory_store import as_stored, newest, without_curves
 from cloud.telemetry.store import (
+    CURVE_SHOTS_MAX,
     FEATURE_ROWS_MAX,
     PAGE_ROWS_MAX,
     FeatureRows,
@@ -24,6 +25,7 @@ from cloud.telemetry.store import (
     Plants,
     PressKey,
     Span,
+    StoredChange,
     StoredCycle,
     StoredGap,
     StoredShot,
@@ -166,6 +168,37 @@ class DuckDBStore:
             return None
         sql = "SELECT sample_interval_s, signal, first_sample, samples FROM curves WHERE row_id = ?"
         return rows.with_curves(found[0], self._all(sql, [row_id]))
+
+    def shots(self, plants: Plants, press: PressKey, row_ids: Sequence[int]) -> list[StoredShot]:
+        """Those of these shots that are the press's, with their curves."""
+        assert len(row_ids) <= CURVE_SHOTS_MAX
+        if press.plant_id not in plants or not row_ids:
+            return []
+        wanted = [min(row_ids), max(row_ids), sorted(set(row_ids))]
+        found = self._shots(rows.SHOTS_AMONG, [*wanted, press.press_id, press.plant_id])
+        pieces: dict[int, list[tuple[Any, ...]]] = {}
+        for row_id, *piece in self._all(rows.CURVES_AMONG, wanted):
+            pieces.setdefault(row_id, []).append(tuple(piece))
+        return [rows.with_curves(row, pieces.get(row.row_id, ())) for row in found]
+
+    def between(
+        self, plants: Plants, press: PressKey, *, from_ms: int, before: tuple[int, int], limit: int
+    ) -> list[StoredShot]:
+        """The shots of a press in a time, the newest first."""
+        assert 0 < limit <= PAGE_ROWS_MAX
+        if press.plant_id not in plants:
+            return []
+        return self._shots(*rows.between_query(press, from_ms, before, limit))
+
+    def changes(
+        self, plants: Plants, press: PressKey, *, from_ms: int, until_ms: int, limit: int
+    ) -> list[StoredChange]:
+        """Where a press's job or mould changed, the newest first."""
+        assert 0 < limit <= PAGE_ROWS_MAX
+        if press.plant_id not in plants:
+            return []
+        found = self._all(rows.CHANGES, [press.press_id, press.plant_id, from_ms, until_ms, limit])
+        return [StoredChange(*row) for row in found]
 
     def latest(self, plants: Plants) -> dict[PressKey, StoredShot]:
         """The newest shot of each press."""

@@ -1,5 +1,6 @@
 """The telemetry store that forgets when the program ends: for tests, simulations and trials."""
 
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ import numpy as np
 from cloud.telemetry.deduplication import EpochKey, Record, admit
 from cloud.telemetry.gap_ledger import Drop, Shots, drops, ledger
 from cloud.telemetry.store import (
+    CURVE_SHOTS_MAX,
     CYCLE_TIME,
     FEATURE_ROWS_MAX,
     PAGE_ROWS_MAX,
@@ -21,6 +23,7 @@ from cloud.telemetry.store import (
     Plants,
     PressKey,
     Span,
+    StoredChange,
     StoredCycle,
     StoredGap,
     StoredShot,
@@ -113,6 +116,33 @@ class MemoryStore:
             row = self._rows[row_id - 1] if 0 < row_id <= len(self._rows) else None
         return row if row is not None and row.press.plant_id in plants else None
 
+    def shots(self, plants: Plants, press: PressKey, row_ids: Sequence[int]) -> list[StoredShot]:
+        """Those of these shots that are the press's, with their curves."""
+        assert len(row_ids) <= CURVE_SHOTS_MAX
+        with self._lock:
+            return [self._rows[row_id - 1] for row_id in sorted({*row_ids} & {*self._ids(plants, press)})]
+
+    def between(
+        self, plants: Plants, press: PressKey, *, from_ms: int, before: tuple[int, int], limit: int
+    ) -> list[StoredShot]:
+        """The shots of a press in a time, the newest first."""
+        assert 0 < limit <= PAGE_ROWS_MAX
+        rows = [row for row in self._in_order(plants, press) if (from_ms, 0) <= _place(row) < before]
+        return [without_curves(row) for row in reversed(rows[-limit:])]
+
+    def changes(
+        self, plants: Plants, press: PressKey, *, from_ms: int, until_ms: int, limit: int
+    ) -> list[StoredChange]:
+        """Where a press's job or mould changed, the newest first."""
+        assert 0 < limit <= PAGE_ROWS_MAX
+        rows = self._in_order(plants, press)
+        found = [_change(row, last) for last, row in itertools.pairwise(rows) if _setting(row) != _setting(last)]
+        return [change for change in reversed(found) if from_ms <= change.ended_ms <= until_ms][:limit]
+
+    def _in_order(self, plants: Plants, press: PressKey) -> list[StoredShot]:
+        with self._lock:
+            return sorted((self._rows[row_id - 1] for row_id in self._ids(plants, press)), key=_place)
+
     def latest(self, plants: Plants) -> dict[PressKey, StoredShot]:
         """The newest shot of each press."""
         with self._lock:
@@ -195,6 +225,14 @@ def _cycle(row: StoredShot) -> StoredCycle:
     shot, scores = row.scored.shot, row.scored.scores
     cycle_s = shot.parameters.get(CYCLE_TIME)
     return StoredCycle(row.row_id, row.press, shot.ended_ms, shot.mould_id, cycle_s, scores.quality_class)
+
+
+def _setting(row: StoredShot) -> tuple[str, str]:
+    return row.scored.shot.job_name, row.scored.shot.mould_id
+
+
+def _change(row: StoredShot, last: StoredShot) -> StoredChange:
+    return StoredChange(row.row_id, row.scored.shot.ended_ms, *_setting(row), *_setting(last))
 
 
 def _place(row: StoredShot) -> tuple[int, int]:

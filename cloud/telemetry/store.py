@@ -16,6 +16,8 @@ PAGE_ROWS_MAX = 1_000
 CYCLE_TIME = "CycleTime"
 FEATURE_ROWS_MAX = 20_000
 """Shots of one call of `TelemetryStore.features`: some 7 MB."""
+CURVE_SHOTS_MAX = 64
+"""Shots of one call of `TelemetryStore.shots`: some 8 MB of curves of 5,000 samples."""
 
 Plants = frozenset[str]
 """The plants of who asks, from `cloud.fleet.reading.plant_ids`: no reader gets at what is of any other."""
@@ -164,6 +166,18 @@ class FeatureRows:
     features: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class StoredChange:
+    """The first shot of a press with another job or mould than the shot before it had, by the press's own time."""
+
+    row_id: int
+    ended_ms: int
+    job_name: str
+    mould_id: str
+    job_before: str
+    mould_before: str
+
+
 class TelemetryStore(Protocol):
     """Blocking; callers run it in a limited thread. One writer, many readers.
 
@@ -195,6 +209,28 @@ class TelemetryStore(Protocol):
 
     def shot(self, plants: Plants, row_id: int) -> StoredShot | None:
         """One shot with its curves."""
+
+    def shots(self, plants: Plants, press: PressKey, row_ids: Sequence[int]) -> list[StoredShot]:
+        """Those of these shots that are the press's, with their curves, by row id; at most CURVE_SHOTS_MAX are asked.
+
+        A row id that is not the press's gives nothing.
+        """
+
+    def between(
+        self, plants: Plants, press: PressKey, *, from_ms: int, before: tuple[int, int], limit: int
+    ) -> list[StoredShot]:
+        """The shots of a press that ended from `from_ms` on, the newest first by (`ended_ms`, `row_id`).
+
+        Those that stand before the place `before`, at most `limit` <= PAGE_ROWS_MAX.
+        """
+
+    def changes(
+        self, plants: Plants, press: PressKey, *, from_ms: int, until_ms: int, limit: int
+    ) -> list[StoredChange]:
+        """Where a press's job or mould changed between two times, these included, the newest first.
+
+        Its very first shot is no change; `limit` <= PAGE_ROWS_MAX.
+        """
 
     def latest(self, plants: Plants) -> dict[PressKey, StoredShot]:
         """The newest shot (by the press's own time) of each press: the same object until there is a newer one.

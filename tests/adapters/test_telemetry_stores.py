@@ -22,6 +22,7 @@ from cloud.telemetry.store import (
     IncomingShot,
     PressKey,
     Span,
+    StoredChange,
     StoredCycle,
     StoredGap,
     TelemetryError,
@@ -109,6 +110,53 @@ def test_cycles_are_what_shots_say_of_production(store: TelemetryStore) -> None:
         StoredCycle(2, press, 2_000, "mould", None, "target"),
     ]
     assert [cycle.row_id for cycle in store.cycles(2, limit=9)] == [3]
+
+
+def test_shots_of_one_press_come_with_their_curves_and_no_others(store: TelemetryStore) -> None:
+    store.write([arrival(1), arrival(2, press_id="press-02"), arrival(3)])
+    press = PressKey("plant-1", "press-01")
+    found = store.shots(ALL, press, [3, 1, 2, 3, 99])
+    assert [row.row_id for row in found] == [1, 3]
+    for row in found:
+        alone = store.shot(ALL, row.row_id)
+        assert alone is not None
+        assert row.scored.shot.sample_interval_s == 0.005
+        for name, curve in alone.scored.shot.curves.items():
+            np.testing.assert_array_equal(row.scored.shot.curves[name], curve)
+    assert store.shots(frozenset({"plant-2"}), press, [1]) == []
+    assert store.shots(ALL, press, []) == []
+
+
+def test_shots_between_two_times_are_read_in_pages_by_the_press_s_own_time(store: TelemetryStore) -> None:
+    times = [5_000, 1_000, 4_000, 4_000, 9_000, 2_000]
+    store.write([arrival(at, ended_ms=ended_ms) for at, ended_ms in enumerate(times, 1)])
+    press, before, seen = PressKey("plant-1", "press-01"), (5_000, 1 << 62), []
+    while page := store.between(ALL, press, from_ms=2_000, before=before, limit=2):
+        before = page[-1].scored.shot.ended_ms, page[-1].row_id
+        seen += [(row.scored.shot.ended_ms, row.row_id) for row in page]
+    assert seen == [(5_000, 1), (4_000, 4), (4_000, 3), (2_000, 6)]
+    assert store.between(frozenset(), press, from_ms=0, before=(9_999, 1 << 62), limit=9) == []
+    assert store.between(ALL, PressKey("plant-1", "other"), from_ms=0, before=(9_999, 1 << 62), limit=9) == []
+
+
+def test_a_change_of_job_or_mould_stands_at_the_first_shot_after_it(store: TelemetryStore) -> None:
+    settings_of = [("a", "m1"), ("a", "m1"), ("b", "m1"), ("b", "m2"), ("", "m2")]
+    records = []
+    for at, (job_name, mould_id) in enumerate(settings_of, 1):
+        record = arrival(at)
+        shot = replace(record.scored.shot, job_name=job_name, mould_id=mould_id)
+        records.append(replace(record, scored=replace(record.scored, shot=shot)))
+    store.write([*reversed(records), arrival(9, press_id="press-02")])
+    press = PressKey("plant-1", "press-01")
+    found = store.changes(ALL, press, from_ms=0, until_ms=99_000, limit=9)
+    assert found == [
+        StoredChange(1, 5_000, "", "m2", "b", "m2"),
+        StoredChange(2, 4_000, "b", "m2", "b", "m1"),
+        StoredChange(3, 3_000, "b", "m1", "a", "m1"),
+    ]
+    assert store.changes(ALL, press, from_ms=0, until_ms=4_000, limit=1) == found[1:2]
+    assert store.changes(ALL, press, from_ms=4_000, until_ms=4_500, limit=9) == found[1:2]
+    assert store.changes(frozenset({"plant-2"}), press, from_ms=0, until_ms=99_000, limit=9) == []
 
 
 def test_a_gap_is_durable_and_stands_in_the_ledger(store: TelemetryStore) -> None:
