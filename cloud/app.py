@@ -68,9 +68,11 @@ from cloud.web.oidc_pages import include as include_oidc_pages
 from cloud.web.people_pages import include as include_people_pages
 from cloud.web.routes import Pages
 from cloud.web.routes import include as include_pages
+from cloud.web.translation import load_catalogues
+from cloud.web.webhooks_page import include as include_webhooks_page
 from cloud.webhooks import api as webhooks_api
-from cloud.webhooks.jobs import WebhookSender
-from cloud.webhooks.service import WebhookService
+from cloud.webhooks import endpoints_api
+from cloud.webhooks.parts import WebhookParts
 from contract.sparkplug.codec import Metric
 from contract.sparkplug.host import HostSession
 from contract.sparkplug.topics import NodeKey
@@ -119,11 +121,17 @@ class Cloud:
         log_of_events = self.events = events.EventLog(self.live)
         self.fleet = FleetService(log_of_events, self.live, settings.fleet.rules())
         self.alarms = AlarmService(log_of_events, self.live, settings.alarms.rules())
-        self.webhooks = WebhookService(
+        self.webhooks = WebhookParts(
+            self.database,
             self.live,
             clock,
             random.Random(),  # noqa: S311 - spreads retries, guards nothing
+            load_catalogues(),
+            folder=settings.storage.dir,
             first_retry_s=settings.webhooks.first_retry_s,
+            may_call_private=settings.webhooks.allow_private_addresses,
+            relay=settings.webhooks.mail.relay(environ),
+            link=f"{settings.oidc.public_url.rstrip('/')}/alarms" if settings.oidc.public_url else "",
         )
         self.gateways = GatewayParts(
             self.database,
@@ -183,7 +191,7 @@ class Cloud:
     async def _prepare(self) -> None:
         await upgrade(self.database)
         async with self.database.transaction() as session:
-            await self.webhooks.sync_endpoints(session, self.endpoints)
+            await self.webhooks.endpoints.sync_settings(session, self.endpoints)
             audit.record(
                 session,
                 DEFAULT_TENANT,
@@ -201,7 +209,7 @@ class Cloud:
             await self.production_consumer.begin_again()
 
     def _jobs(self) -> dict[str, Job]:
-        dispatcher = events.Dispatcher(self.database, self.live, self.webhooks.subscriber())
+        dispatcher = events.Dispatcher(self.database, self.live, self.webhooks.service.subscriber())
         return {
             "ingest": self.ingest.run,
             "ingest.credentials": self.credentials.run,
@@ -213,7 +221,7 @@ class Cloud:
             "production": self.production_consumer.run,
             "production.board": self.production.run,
             "events.webhooks": dispatcher.run,
-            "webhooks": WebhookSender(self.database, self.webhooks, self.endpoints, self.live, self.clock).run,
+            "webhooks": self.webhooks.sender.run,
             "housekeeping": self._keep_house,
             **self.gateways.jobs(),
             **self.rollouts.jobs(),
@@ -262,7 +270,7 @@ class Cloud:
         while True:
             async with self.database.transaction() as session:
                 await events.prune(session, self.clock.utc_ms())
-                await self.webhooks.prune(session)
+                await self.webhooks.service.prune(session)
                 await identities.prune(session, self.clock.utc_ms())
             await anyio.sleep(HOUSEKEEPING_EVERY_S)
 
@@ -325,6 +333,7 @@ def create_app(
     include_audit_page(app, app.state.pages.shell, cloud.database, cloud.audit)
     include_gaps_page(app, app.state.pages.shell, cloud.gap_ledger)
     include_models_page(app, app.state.pages.shell, cloud.rollouts, cloud.store)
+    include_webhooks_page(app, app.state.pages.shell, cloud.webhooks)
     return app
 
 
@@ -359,7 +368,8 @@ def _api(cloud: Cloud) -> APIRouter:
     api.include_router(shots_api.router(cloud.database, cloud.store))
     api.include_router(gaps_api.router(cloud.gap_ledger))
     api.include_router(alarms_api.router(cloud.database, cloud.alarms, cloud.clock))
-    api.include_router(webhooks_api.router(cloud.database))
+    api.include_router(webhooks_api.router(cloud.webhooks))
+    api.include_router(endpoints_api.router(cloud.webhooks))
     api.include_router(production_api.router(cloud.database, cloud.production, cloud.clock))
     gateways = cloud.gateways
     api.include_router(gateways_api.router(cloud.database, gateways.identities, gateways.keeper, cloud.clock))

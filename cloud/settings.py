@@ -21,8 +21,8 @@ from cloud.gateways.domain import DAY_MS, GatewayRules
 from cloud.identity.domain import HOUR_MS, SessionRules
 from cloud.identity.oidc_settings import OidcSettings
 from cloud.production.windows import Schedule
-from cloud.webhooks.domain import FIRST_RETRY_S
-from cloud.webhooks.service import Endpoint
+from cloud.webhooks.domain import FIRST_RETRY_S, ConfiguredEndpoint
+from cloud.webhooks.mail import MailRelay
 from kit.errors import ZhisanError
 from kit.mqtt import BrokerSettings
 from kit.settings import Settings
@@ -181,7 +181,7 @@ class EndpointSettings(Settings):
             raise ValueError("must not hold a user name or password: calls are signed with the secret")
         return url
 
-    def endpoint(self, environ: Mapping[str, str] = os.environ) -> Endpoint:
+    def endpoint(self, environ: Mapping[str, str] = os.environ) -> ConfiguredEndpoint:
         """The endpoint with its secret.
 
         Raises:
@@ -199,7 +199,49 @@ class EndpointSettings(Settings):
         if not secret.startswith(SECRET_PREFIX) or not SECRET_BYTES_MIN <= size <= SECRET_BYTES_MAX:
             form = f"{SECRET_PREFIX} and {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes in base64"
             raise SecretError(self.name, f"the secret must be {form}")
-        return Endpoint(self.name, self.url, secret, self.allow_private_addresses)
+        return ConfiguredEndpoint(self.name, self.url, secret, self.allow_private_addresses)
+
+
+class MailSettings(Settings):
+    """The SMTP relay that takes e-mail about alarms."""
+
+    host: str = Field("", max_length=253, description="Its name; empty: there is no e-mail.")
+    port: int = Field(587, ge=1, le=65_535, description="Its TCP port.")
+    security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="`starttls`, or `tls` from the first byte (port 465); both check its certificate."
+    )
+    sender: str = Field(
+        "", max_length=320, description="Address that mail comes from, as `Zhisan <alarms@example.com>`."
+    )
+    username: str = Field("", max_length=256, description="Login at the relay; empty: none.")
+    password: SecretStr = Field(SecretStr(""), description="Its password.")
+    password_variable: str = Field(
+        "", description="Environment variable that holds the password; it goes before `password`."
+    )
+    ca_file: Path | None = Field(None, description="Authority of the relay's certificate (PEM); else the system's.")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "MailSettings":
+        if self.host and "@" not in self.sender:
+            raise ValueError("sender is missing: the address that mail comes from")
+        if self.username and self.security == "none":
+            raise ValueError("a password is not sent without encryption: security must be starttls or tls")
+        return self
+
+    def relay(self, environ: Mapping[str, str] = os.environ) -> MailRelay | None:
+        """The relay with its password; None where there is none."""
+        if not self.host:
+            return None
+        password = environ.get(self.password_variable, "") if self.password_variable else ""
+        return MailRelay(
+            host=self.host,
+            port=self.port,
+            security=self.security,
+            sender=self.sender,
+            username=self.username,
+            password=password or self.password.get_secret_value(),
+            ca_file=str(self.ca_file) if self.ca_file is not None else None,
+        )
 
 
 class WebhookSettings(Settings):
@@ -208,8 +250,14 @@ class WebhookSettings(Settings):
     first_retry_s: float = Field(
         FIRST_RETRY_S, ge=0.05, le=600, description="Pause before the second try; the later ones grow with it."
     )
+    allow_private_addresses: bool = Field(
+        False, description="Whether endpoints that people make may be at private and loopback addresses, and by http."
+    )
+    mail: MailSettings = MailSettings()
     endpoints: tuple[EndpointSettings, ...] = Field(
-        (), max_length=ENDPOINTS_MAX, description="Who is called when an alarm is raised, acknowledged or cleared."
+        (),
+        max_length=ENDPOINTS_MAX,
+        description="Endpoints of the installation, beside those that people make on the page.",
     )
 
     @model_validator(mode="after")

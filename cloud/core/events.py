@@ -33,7 +33,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """A reader of events with a cursor of its own.
+    """A reader of events with a cursor of its own; `alarm.*` among its kinds are all whose name begins with `alarm.`.
 
     `handle` does its work with the session that also moves the cursor: both are kept, or neither. It sees an event
     again only when its transaction was lost, so what it does elsewhere than in the session may happen twice.
@@ -42,6 +42,10 @@ class Subscriber:
     name: str
     kinds: frozenset[str]
     handle: Callable[[AsyncSession, Sequence[Event]], Awaitable[None]]
+
+    def wants(self, kind: str) -> bool:
+        """Whether it is brought events of this kind."""
+        return kind in self.kinds or f"{kind.partition('.')[0]}.*" in self.kinds
 
 
 class EventLog:
@@ -83,7 +87,7 @@ class Dispatcher:
             position = await cursors.position_of(session, name)
             events = await _after(session, position)
             if events:
-                wanted = [event for event in events if event.kind in self._subscriber.kinds]
+                wanted = [event for event in events if self._subscriber.wants(event.kind)]
                 if wanted:
                     await self._subscriber.handle(session, wanted)
                 await cursors.advance(session, name, expected=position, to=events[-1].event_id)

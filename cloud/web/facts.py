@@ -1,4 +1,4 @@
-"""Where the pages read from: the fleet, the alarms, the webhooks and the telemetry store, joined for a page."""
+"""Where the pages read from: the fleet, the alarms and the telemetry store, joined for a page."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,9 +27,6 @@ from cloud.web.fleet_index import FleetIndex, alarm_lines
 from cloud.web.fleet_view import AlarmLine, FleetFacts, PressFacts
 from cloud.web.press_page import ALARMS_SHOWN, PressPageFacts
 from cloud.web.press_view import SHOTS_SHOWN
-from cloud.webhooks import service as webhooks
-from cloud.webhooks.domain import Delivery
-from cloud.webhooks.domain import State as DeliveryState
 from kit.clock import Clock
 
 READ_THREADS_MAX = 4
@@ -41,12 +38,6 @@ ALARM_STATES: Mapping[str, tuple[State, ...]] = {
     "active": ACTIVE_STATES,
     "unacknowledged": ("active_unacknowledged", "cleared_unacknowledged"),
     "cleared": ("cleared_unacknowledged", "normal"),
-}
-DELIVERY_STATES: Mapping[str, DeliveryState | None] = {
-    "": None,
-    "pending": "pending",
-    "delivered": "delivered",
-    "failed": "failed",
 }
 
 P = ParamSpec("P")
@@ -169,14 +160,6 @@ class PageFacts:
                 )
         except NotFoundError:
             return None
-
-    async def deliveries(self, tenant: TenantId, *, state: str, before: str) -> ListPage[Delivery]:
-        """A page of webhook deliveries, newest first; a cursor that is none begins at the newest."""
-        async with self._database.reading() as session:
-            found = await webhooks.deliveries(
-                session, tenant, state=DELIVERY_STATES[state], before=uuid_of(before), limit=LIST_ROWS
-            )
-        return ListPage(found.items, str(found.items[-1].delivery_id) if found.has_more else None)
 
     async def knows(self, tenant: TenantId, press: PressKey) -> bool:
         """Whether the tenant has this press: asked before anything of it is shown."""

@@ -1,4 +1,4 @@
-"""The list pages: alarms with their acknowledge button, webhook deliveries."""
+"""The list of alarms with their acknowledge button."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated
@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from cloud.core.access import Principal, Right, requires
 from cloud.core.audit import actor_of
 from cloud.core.tenants import Tenant, TenantId
-from cloud.web.facts import ALARM_STATES, DELIVERY_STATES, PageFacts
+from cloud.web.facts import ALARM_STATES, PageFacts
 from cloud.web.shell import HEADERS, Shell
 
 SHAPES = ("row", "card")
@@ -30,7 +30,7 @@ class Lists:
         """The alarms, newest first, a page at a time."""
         state = state if state in ALARM_STATES else ""
         page = await self._facts.alarms(tenant, state=state, plant=plant, before=before)
-        link = _link("/alarms", {"state": state, "plant": plant, "before": before})
+        link = link_to("/alarms", {"state": state, "plant": plant, "before": before})
         return self._shell.page(
             request,
             "alarms.html",
@@ -61,25 +61,10 @@ class Lists:
         html = self._shell.fragment("alarm_answer.html", t, alarm=alarm, shape=shape, verdicts=verdicts)
         return HTMLResponse(html, headers=dict(HEADERS))
 
-    async def deliveries(self, request: Request, tenant: Tenant, state: str = "", before: str = "") -> Response:
-        """The webhook deliveries, newest first, a page at a time."""
-        state = state if state in DELIVERY_STATES else ""
-        page = await self._facts.deliveries(tenant, state=state, before=before)
-        link = _link("/deliveries", {"state": state, "before": before})
-        return self._shell.page(
-            request,
-            "deliveries.html",
-            page_name="deliveries",
-            deliveries=page.items,
-            states=list(DELIVERY_STATES),
-            state=state,
-            is_older=bool(before),
-            older_url=link(before=page.older) if page.older else None,
-            link=link,
-        )
 
+def link_to(path: str, current: Mapping[str, str]) -> Callable[..., str]:
+    """What makes a link to the page with some of its query changed; empty values are left out."""
 
-def _link(path: str, current: Mapping[str, str]) -> Callable[..., str]:
     def link(**changes: str) -> str:
         query = {name: value for name, value in {**current, **changes}.items() if value}
         return f"{path}?{urlencode(query)}" if query else path

@@ -1,4 +1,4 @@
-"""The pages' URLs: overview, press, alarms, deliveries, their live streams and chart data."""
+"""The pages' URLs: overview, press, alarms, their live streams and chart data."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -86,7 +86,6 @@ def include(app: FastAPI, facts: PageFacts, *, live: Live, clock: Clock) -> "Pag
     lists = Lists(pages.shell, facts)
     router.add_api_route("/alarms", lists.alarms, methods=["GET"])
     router.add_api_route("/alarms/{alarm_id}/acknowledge", lists.acknowledge, methods=["POST"])
-    router.add_api_route("/deliveries", lists.deliveries, methods=["GET"])
     app.include_router(router)
     return pages
 

@@ -421,8 +421,8 @@ def test_an_alarm_s_webhook_call_is_on_the_list(served, open_page):
     served.plant.run(shots=6, wear=0.95)
     page.reload()
     expect(page.get_by_role("rowheader", name="operations")).to_be_visible()
-    expect(page.get_by_text("Alarm raised")).to_be_visible()
-    page.get_by_role("link", name="Failed").click()
+    expect(page.get_by_role("cell", name="Alarm raised")).to_be_visible()
+    page.get_by_role("link", name="Dead letter").click()
     expect(page.get_by_text("No delivery passes this filter.")).to_be_visible()
 
 

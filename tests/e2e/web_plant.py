@@ -37,7 +37,10 @@ from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, IncomingShot
 from cloud.web import gateways_page, models_page, routes
 from cloud.web.facts import PageFacts
-from cloud.webhooks.service import Endpoint, WebhookService
+from cloud.web.translation import load_catalogues
+from cloud.web.webhooks_page import include as include_webhooks
+from cloud.webhooks.domain import ConfiguredEndpoint
+from cloud.webhooks.parts import WebhookParts
 from contract.shot import FloatArray, ScoredShot, Scores, Shot
 from kit.clock import SystemClock
 from tests.e2e import web_models
@@ -88,8 +91,10 @@ class Plant:
         self.database = database
         self._fleet = FleetService(events, self._live, FleetRules())
         alarms = AlarmService(events, self._live, AlarmRules(on_delay_shots=3))
-        webhooks = WebhookService(self._live, self._clock, random.Random(0))
-        self._dispatcher = Dispatcher(database, self._live, webhooks.subscriber())
+        webhooks = WebhookParts(
+            database, self._live, self._clock, random.Random(0), load_catalogues(), folder=self._folder
+        )
+        self._dispatcher = Dispatcher(database, self._live, webhooks.service.subscriber())
         self._consumer = AlarmConsumer(database, self._store, alarms, self._live, self._clock)
 
         @asynccontextmanager
@@ -97,7 +102,8 @@ class Plant:
             self._loop = asyncio.get_running_loop()
             await upgrade(database)
             async with database.transaction() as session:
-                await webhooks.sync_endpoints(session, [Endpoint("operations", "https://example.invalid/", "secret")])
+                endpoint = ConfiguredEndpoint("operations", "https://example.invalid/", "secret")
+                await webhooks.endpoints.sync_settings(session, [endpoint])
             yield
             await database.close()
 
@@ -132,6 +138,7 @@ class Plant:
             rules=GatewayRules(),
         )
         gateways_page.include(app, self._pages.shell, database, gateways.identities, self._clock)
+        include_webhooks(app, self._pages.shell, webhooks)
         return app
 
     def run(self, *, shots: int, wear: float) -> None:

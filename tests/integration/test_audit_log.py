@@ -23,9 +23,10 @@ from cloud.core.live import Live
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.migrations.upgrade import upgrade
 from cloud.telemetry.store import PressKey, StoredShot
-from cloud.webhooks.service import Endpoint, WebhookService
+from cloud.webhooks.domain import ConfiguredEndpoint
 from contract.shot import ScoredShot, Scores, Shot
 from kit.clock import ManualClock
+from tests.integration.webhook_world import Outbox
 
 pytestmark = pytest.mark.anyio
 NOW_MS = 1_767_225_600_000
@@ -218,22 +219,20 @@ async def test_a_value_that_is_not_json_is_refused_where_it_is_recorded(database
 
 
 async def test_endpoints_are_audited_only_when_they_change(database: Database) -> None:
-    webhooks = WebhookService(Live(), ManualClock(NOW_MS), random.Random(0))
     steps = (
-        [Endpoint("ops", "https://a.example/x?token=hidden", "secret")],
-        [Endpoint("ops", "https://a.example/x?token=hidden", "another secret")],
-        [Endpoint("ops", "https://b.example/", "secret")],
+        [ConfiguredEndpoint("ops", "https://a.example/x?token=hidden", "secret")],
+        [ConfiguredEndpoint("ops", "https://a.example/x?token=hidden", "another secret")],
+        [ConfiguredEndpoint("ops", "https://b.example/", "secret")],
         [],
         [],
     )
     for endpoints in steps:
-        async with database.transaction() as session:
-            await webhooks.sync_endpoints(session, endpoints)
+        await Outbox(database, *endpoints, clock=ManualClock(NOW_MS)).sync()
     async with database.reading() as session:
         found = await lines(session, "default", AuditFilter(), limit=10)
     assert [(line.action, line.before, line.after) for line in reversed(found)] == [
-        ("webhook_endpoint_added", None, {"url": "https://a.example/x"}),
-        ("webhook_endpoint_changed", {"url": "https://a.example/x"}, {"url": "https://b.example/"}),
+        ("webhook_endpoint_added", None, {"url": "https://a.example/x?***"}),
+        ("webhook_endpoint_changed", {"url": "https://a.example/x?***"}, {"url": "https://b.example/"}),
         ("webhook_endpoint_removed", {"url": "https://b.example/"}, None),
     ]
 

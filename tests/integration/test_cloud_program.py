@@ -57,7 +57,9 @@ def test_it_serves_until_a_signal_and_ends_well_though_a_page_is_live(config: Pa
     assert "cloud_stopped" in output
     assert "Traceback" not in output
     left = {path.name for path in (config.parent / "data").iterdir()}
-    assert left == {"cloud.sqlite", "lock", "setup-link.txt", "telemetry.duckdb"}, "the logs are folded into the files"
+    assert left == {"cloud.sqlite", "lock", "setup-link.txt", "telemetry.duckdb", "webhooks.key"}, (
+        "the logs are folded into the files"
+    )
 
 
 def test_a_taken_port_and_a_folder_in_use_are_said_in_one_line(config: Path, tmp_path: Path) -> None:

@@ -73,13 +73,19 @@ BODIES: dict[str, dict[str, object]] = {
     "PUT /api/v1/people/{user_id}/roles": {"roles": ["viewer"]},
     "POST /api/v1/models/rollouts": {"bundle_id": "0123456789ab"},
     "PUT /api/v1/plants/{plant_id}/presses/{press_id}/expected-cycles": {"mould_id": "m", "set_s": 20.0},
+    "POST /api/v1/endpoints": {"name": "other", "template": "json", "url": "https://receiver.invalid/"},
 }
 """Good ones, so that it is not a missing field that stops a stranger."""
 QUERIES = {"/api/v1/models/history/shots": "?plant_id={plant_id}&press_id={press_id}"}
 """Of what is asked about a thing without its id in the path."""
+MOVING = frozenset(
+    {"health", "next_probe_ms", "resume_at_ms", "last_failure_ms", "last_error", "pending", "dead_letters"}
+)
+"""What of an endpoint changes by itself: nobody answers there."""
 FORM = {"reason": "theft", "roles": "viewer", "tenant": "default"}
 SECRETS = (
     "hall-7",
+    "endpoint-of-hall-7",
     "press-of-hall-7",
     "gateway-of-hall-7",
     "person-of-hall-7",
@@ -203,7 +209,16 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
     planned = await client.post("/api/v1/planned-downtimes", json=downtime, headers=admin)
     shots = (await client.get(f"/api/v1/plants/{plant}/presses/{press}/shots", headers=admin)).json()["items"]
     rollout_id, bundle_id = await trial(cloud, press, now_ms)
+    endpoint = {"name": "endpoint-of-hall-7", "template": "json", "url": "https://receiver.invalid/"}
+    hook = (await client.post("/api/v1/endpoints", json=endpoint, headers=admin)).json()["endpoint"]["endpoint_id"]
+    deliveries: list[dict[str, str]] = []
+    with anyio.fail_after(20):
+        while not deliveries:
+            deliveries = (await client.get("/api/v1/deliveries", headers=admin)).json()["items"]
+            await anyio.sleep(0.05)
     return {
+        "endpoint_id": hook,
+        "delivery_id": deliveries[0]["delivery_id"],
         "rollout_id": rollout_id,
         "bundle_id": bundle_id,
         "provider": "company-accounts",
@@ -428,4 +443,6 @@ async def everything(walk: Walk) -> object:
     keys = (await walk.client.get("/api/v1/keys", headers=admin)).json()["items"]
     alarms = (await walk.client.get("/api/v1/alarms", headers=admin)).json()
     identities = (await walk.client.get("/api/v1/gateways/identities", headers=admin)).json()
-    return people, [key for key in keys if key["name"] == "key-of-hall-7"], alarms, identities
+    endpoints = (await walk.client.get("/api/v1/endpoints", headers=admin)).json()["items"]
+    hooks = [{name: value for name, value in one.items() if name not in MOVING} for one in endpoints]
+    return people, [key for key in keys if key["name"] == "key-of-hall-7"], alarms, identities, hooks

@@ -2,13 +2,14 @@
 
 import re
 import string
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.alarms.domain import STATES
-from cloud.web.facts import ALARM_STATES, DELIVERY_STATES
+from cloud.web.facts import ALARM_STATES
 from cloud.web.fleet_view import CONDITIONS
 from cloud.web.shell import HERE
 from cloud.web.translation import (
@@ -20,6 +21,10 @@ from cloud.web.translation import (
     load_catalogues,
 )
 from cloud.web.wording import feature_name, mode_advice, mode_name, quality_name, quantity_name, score_name, spaced
+from cloud.webhooks.domain import STATES as DELIVERY_STATES
+from cloud.webhooks.domain import TEMPLATES, Health
+from cloud.webhooks.filters import KNOWN_KINDS, PRIORITIES
+from cloud.webhooks.shapes import EndpointIn
 from contract.vocabulary import FAILURE_MODES, PARAMETERS, SIGNALS
 from models.features.schema import VALUES
 
@@ -45,7 +50,8 @@ def test_every_text_is_there_and_in_its_language():
     for key, text in CATALOGUES["en"].texts.items():
         assert text.strip(), key
         assert not CJK.search(text), key
-    without_words = {"feature_join", "health.times"}
+        brands = {f"webhooks.templates.{name}" for name in ("cloudevents", "slack", "pagerduty")}
+        without_words = {"feature_join", "health.times", "message.title", *brands}
     for key, text in CATALOGUES["zh-CN"].texts.items():
         assert CJK.search(text) or key in without_words, key
 
@@ -73,9 +79,15 @@ def test_texts_whose_key_is_made_from_data_exist(language):
         *(f"health.{gauge}.{level}" for gauge in ("failure", "novelty") for level in ("normal", "watch", "alarm")),
         *(f"alarm.state.{state}" for state in STATES),
         *(f"alarms.filter.{state or 'all'}" for state in ALARM_STATES),
-        *(f"deliveries.filter.{state or 'all'}" for state in DELIVERY_STATES),
+        *(f"deliveries.filter.{state}" for state in ("all", *DELIVERY_STATES)),
+        *(f"webhooks.templates.{name}" for name in TEMPLATES),
+        *(f"webhooks.templates_help.{name}" for name in TEMPLATES),
+        *(f"webhooks.health.{name}" for name in get_args(Health)),
+        *(f"webhooks.fault.{name}" for name in EndpointIn.model_fields if name != "is_enabled"),
+        *(f"message.kinds.{kind.partition('.')[2]}" for kind in KNOWN_KINDS),
+        *(f"message.priority.{priority}" for priority in PRIORITIES),
         *(f"chart.panel.{panel}" for panel in ("pressure", "screw", "heat", "other", "failure", "novelty")),
-        *(f"nav.{page}" for page in ("fleet", "alarms", "deliveries")),
+        *(f"nav.{page}" for page in ("fleet", "alarms", "webhooks")),
         *(f"quantity.{name}" for name in {*PARAMETERS, *SIGNALS}),
         *(f"mode.{mode}.{part}" for mode in FAILURE_MODES for part in ("name", "advice")),
     ]

@@ -1,0 +1,58 @@
+"""Which events an endpoint is told: by kind, priority, plant, press and failure mode. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+Priority = Literal["low", "medium", "high", "critical"]
+PRIORITIES: Final[tuple[Priority, ...]] = ("low", "medium", "high", "critical")
+DEFAULT_KINDS: Final = ("alarm.raised", "alarm.acknowledged", "alarm.cleared", "alarm.escalated")
+ALL_ALARMS: Final = "alarm.*"
+KNOWN_KINDS: Final = (
+    *DEFAULT_KINDS,
+    *(
+        f"alarm.{name}"
+        for name in (
+            "realarmed",
+            "reset",
+            "shelved",
+            "unshelved",
+            "suppressed",
+            "out_of_service",
+            "in_service",
+            "commented",
+            "assigned",
+            "flood_began",
+            "flood_ended",
+        )
+    ),
+)
+"""What a form offers; `alarm.*` takes also those that are not known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """What is let through; an empty part lets everything through. A press is named `plant/press`, or by id alone."""
+
+    kinds: tuple[str, ...] = DEFAULT_KINDS
+    priority_min: Priority | None = None
+    plants: tuple[str, ...] = ()
+    presses: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+
+    def lets_through(self, kind: str, payload: Mapping[str, Any]) -> bool:
+        """Whether the endpoint is told of an event with this payload."""
+        plant_id, press_id = payload.get("plant_id", ""), payload.get("press_id", "")
+        return (
+            (not self.kinds or kind in self.kinds or f"{kind.partition('.')[0]}.*" in self.kinds)
+            and self._is_grave(payload.get("priority"))
+            and (not self.plants or plant_id in self.plants)
+            and (not self.presses or press_id in self.presses or f"{plant_id}/{press_id}" in self.presses)
+            and (not self.modes or payload.get("mode") in self.modes)
+        )
+
+    def _is_grave(self, priority: object) -> bool:
+        """An event without a priority that we know is not held back: better one call too many than one too few."""
+        if self.priority_min is None or priority not in PRIORITIES:
+            return True
+        return PRIORITIES.index(priority) >= PRIORITIES.index(self.priority_min)

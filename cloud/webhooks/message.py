@@ -1,0 +1,177 @@
+"""An event as a message tells it: its facts, what it means for a receiver, and its words in a language. Pure."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any, Final, Literal, Protocol
+
+from cloud.webhooks.domain import TEST_KIND
+
+Effect = Literal["trigger", "acknowledge", "resolve"]
+REASONS_SHOWN: Final = 3
+_EFFECTS: Final[Mapping[str, Effect]] = {
+    "alarm.raised": "trigger",
+    "alarm.escalated": "trigger",
+    "alarm.realarmed": "trigger",
+    "alarm.unshelved": "trigger",
+    "alarm.shelved": "acknowledge",
+    "alarm.suppressed": "acknowledge",
+    "alarm.out_of_service": "acknowledge",
+    "alarm.cleared": "resolve",
+    "alarm.reset": "resolve",
+    "alarm.flood_began": "trigger",
+    "alarm.flood_ended": "resolve",
+}
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+
+
+class Texts(Protocol):
+    """The texts of one language."""
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The text of `key`, filled in."""
+
+    def find(self, key: str) -> str | None:
+        """The text of `key` where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event: `data` is what was recorded with it."""
+
+    kind: str
+    event_id: int | None
+    occurred_ms: int
+    data: Mapping[str, Any]
+
+    @property
+    def alarm_id(self) -> str:
+        """The alarm that it is about; empty for one that is about none."""
+        return self.word("alarm_id")
+
+    @property
+    def is_test(self) -> bool:
+        """Whether somebody has asked for it to see whether calls arrive."""
+        return self.kind == TEST_KIND
+
+    @property
+    def place(self) -> str:
+        """The press or gateway that it is about, with its plant."""
+        return "/".join(
+            part for part in (self.word("plant_id"), self.word("press_id") or self.word("gateway_id")) if part
+        )
+
+    def word(self, name: str) -> str:
+        """A text of the data; empty where there is none."""
+        value = self.data.get(name)
+        return _CONTROL.sub(" ", value) if isinstance(value, str) else ""
+
+    def number(self, name: str) -> float | None:
+        """A finite number of the data."""
+        value = self.data.get(name)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return None
+        return float(value) if math.isfinite(value) else None
+
+
+def message_of(body: str, event_id: int | None) -> Message:
+    """The message in what the outbox keeps (`domain.body_of`)."""
+    fields = json.loads(body)
+    occurred = datetime.fromisoformat(fields["timestamp"])
+    return Message(fields["type"], event_id, round(occurred.timestamp() * 1000), fields["data"])
+
+
+def effect_of(message: Message) -> Effect:
+    """What an event does to an incident at the receiver: by its kind, else by the state that the alarm is in then."""
+    known = _EFFECTS.get(message.kind)
+    if known is not None:
+        return known
+    state = message.word("state")
+    if state == "normal" or state.startswith("cleared"):
+        return "resolve"
+    return "trigger" if state == "active_unacknowledged" or message.is_test else "acknowledge"
+
+
+def title_of(message: Message, t: Texts) -> str:
+    """One line: how grave, what, where, and what has happened to it."""
+    if message.is_test:
+        return t("message.test_title")
+    priority = message.word("priority")
+    parts = {
+        "priority": t.find(f"message.priority.{priority}") or priority or t("message.priority.none"),
+        "what": mode_of(message, t),
+        "where": message.place or t("message.nowhere"),
+        "event": kind_of(message.kind, t),
+    }
+    return t("message.title", **parts)
+
+
+def lines_of(message: Message, t: Texts, zone: tzinfo) -> list[tuple[str, str]]:
+    """Labels and values, the important ones first; what the event does not tell is left out."""
+    if message.is_test:
+        return [(t("message.note"), t("message.test_note")), (t("message.at"), moment_of(message.occurred_ms, zone))]
+    probability, threshold, count = (message.number(name) for name in ("probability", "threshold", "count"))
+    found = [
+        (t("message.place"), message.place),
+        (t("message.what"), mode_of(message, t)),
+        (t("message.event"), kind_of(message.kind, t)),
+        (t("message.probability"), _share(probability, threshold, t)),
+        (t("message.count"), "" if count is None else f"{count:g}"),
+        (t("message.reasons"), _reasons(message, t)),
+        (t("message.by"), message.word("by") or message.word("acknowledged_by")),
+        (t("message.comment"), message.word("why") or message.word("comment")),
+        (t("message.at"), moment_of(message.occurred_ms, zone)),
+    ]
+    return [(label, value) for label, value in found if value]
+
+
+def advice_of(message: Message, t: Texts) -> str:
+    """What to do about it, where the texts know; only while it asks for somebody."""
+    return (t.find(f"mode.{_own_mode(message)}.advice") or "") if effect_of(message) == "trigger" else ""
+
+
+def mode_of(message: Message, t: Texts) -> str:
+    """The failure mode or trouble by its name."""
+    mode = _own_mode(message)
+    return t.find(f"mode.{mode}.name") or _spaced(mode) or t("message.some_alarm")
+
+
+def kind_of(kind: str, t: Texts) -> str:
+    """What has happened, in words; a kind that the texts do not know is told by its own name."""
+    own = kind.partition(".")[2]
+    return t.find(f"message.kinds.{own}") or _spaced(own or kind)
+
+
+def moment_of(utc_ms: int, zone: tzinfo) -> str:
+    """A time on the clock of a zone, with the zone's name."""
+    return datetime.fromtimestamp(utc_ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _own_mode(message: Message) -> str:
+    return message.word("mode").partition("@")[0]
+
+
+def _share(probability: float | None, threshold: float | None, t: Texts) -> str:
+    if probability is None:
+        return ""
+    if threshold is None:
+        return f"{probability:.0%}"
+    return t("message.over", value=f"{probability:.0%}", threshold=f"{threshold:.0%}")
+
+
+def _reasons(message: Message, t: Texts) -> str:
+    reasons = message.data.get("reasons")
+    found = []
+    for reason in reasons[:REASONS_SHOWN] if isinstance(reasons, list) else ():
+        if isinstance(reason, dict) and isinstance(reason.get("sigma"), int | float):
+            feature = str(reason.get("feature", ""))
+            name = t.find(f"feature.{feature}") or t.find(f"quantity.{feature}") or feature
+            found.append(f"{name} {reason['sigma']:+.1f} σ")
+    return t("feature_join").join(found)
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ").replace(".", " ").strip()
