@@ -9,7 +9,7 @@ from importlib.metadata import version
 import anyio
 import anyio.to_thread
 import structlog
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute
 
@@ -25,6 +25,7 @@ from cloud.core.database import Database
 from cloud.core.headers import SecurityHeaders
 from cloud.core.limits import RequestLimits, RequestRates
 from cloud.core.live import Live
+from cloud.core.plain_text import refuse_nul
 from cloud.core.request_ids import RequestIds
 from cloud.core.request_metrics import RequestMetrics
 from cloud.core.supervision import Supervisor
@@ -304,6 +305,7 @@ def create_app(
         docs_url=None,  # FastAPI's own pages load scripts from a foreign server
         redoc_url=None,
         lifespan=lifespan,
+        dependencies=[Depends(refuse_nul)],
     )
     problems.install(app)
     limits = settings.limits.limits()

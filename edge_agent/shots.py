@@ -101,6 +101,11 @@ def assemble(
         curves=curves,
         sample_interval_s=sample_interval_s if curves else 0.0,
         cycle_counter=cycle_counter,
-        job_name=job_name,
-        mould_id=mould_id,
+        job_name=_plain(job_name),
+        mould_id=_plain(mould_id),
     )
+
+
+def _plain(text: str) -> str:
+    """Without the zeros with which a controller fills up a text of fixed length."""
+    return text.replace("\x00", "").strip()

@@ -128,7 +128,32 @@ def _engine(url: str | URL, *, connections_max: int, begin: str, is_read_only: b
     )
     if is_sqlite:
         _prepare_sqlite(engine, begin=begin, is_read_only=is_read_only)
+    else:
+        _replace_nul(engine)
     return engine
+
+
+def _replace_nul(engine: AsyncEngine) -> None:
+    """PostgreSQL stores no U+0000: what a gateway or a receiver says must not stop whoever writes it down.
+
+    Requests with that character are refused before (`cloud.core.plain_text`).
+    """
+
+    def plain(value: Any) -> Any:
+        return value.replace("\x00", "\ufffd") if isinstance(value, str) and "\x00" in value else value
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute", retval=True)
+    def _execute(
+        _connection: Connection,
+        _cursor: object,
+        statement: str,
+        parameters: Any,
+        _context: object,
+        is_many: bool,  # noqa: FBT001
+    ) -> tuple[str, Any]:
+        if is_many:
+            return statement, [tuple(map(plain, row)) for row in parameters]
+        return statement, tuple(map(plain, parameters))
 
 
 def _prepare_sqlite(engine: AsyncEngine, *, begin: str, is_read_only: bool) -> None:
