@@ -5,7 +5,7 @@ from typing import Annotated
 import httpx
 import pytest
 from fastapi import Body, Depends, FastAPI, Form
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import URL
 
@@ -70,6 +70,7 @@ async def test_all_else_goes_through_as_it_was(app: FastAPI) -> None:
     assert (garbage.status_code, wrong.status_code) == (200, 422)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=4),
