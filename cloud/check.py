@@ -16,11 +16,13 @@ from cloud.core.database import Database
 from cloud.gateways.parts import HOST_FOLDER
 from cloud.migrations.upgrade import known_revisions, revision_of
 from cloud.settings import DATABASE_FILE, CloudSettings, EndpointSettings, SecretError
+from cloud.webhooks import mail
 from cloud.webhooks.destinations import DestinationRefusedError, resolve
 from kit.mqtt import Connected, Disconnected, PahoLink, client_id
 from models.runtime.keys import KeyFileError, trust_list
 
 BROKER_TIMEOUT_S = 5.0
+MAIL_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Finding:
 
 
 async def findings(settings: CloudSettings, environ: Mapping[str, str] = os.environ) -> AsyncIterator[Finding]:
-    """Look at everything that the settings name: folder, database, port, broker, webhook endpoints."""
+    """Look at everything that the settings name: folder, database, port, broker, webhook endpoints, mail relay."""
     yield _folder(settings)
     yield await _database(settings)
     yield _port(settings)
@@ -41,6 +43,11 @@ async def findings(settings: CloudSettings, environ: Mapping[str, str] = os.envi
     yield await anyio.to_thread.run_sync(_keys, settings)
     for endpoint in settings.webhooks.endpoints:
         yield await _endpoint(endpoint, environ)
+    relay = settings.webhooks.mail.relay(environ)
+    if relay is not None:
+        fault = await mail.fault_of(relay, seconds_max=MAIL_TIMEOUT_S)
+        taken = f"{relay.host} lets us in" if relay.username else f"{relay.host} answers"
+        yield Finding("error" if fault else "ok", "webhooks.mail", fault or taken)
 
 
 def _folder(settings: CloudSettings) -> Finding:

@@ -278,7 +278,7 @@ def _values(form: FormData) -> dict[str, Any]:
     if "priority_min" in form:
         found["priority_min"] = str(form["priority_min"]) or None
     if "kinds_shown" in form:
-        found["kinds"] = [str(kind) for kind in form.getlist("kinds")]
+        found["kinds"] = [str(kind) for kind in form.getlist("kinds")] or [""]  # refused: none would mean all
     for name in LISTS:
         if name in form:
             words = str(form[name]).replace(",", "\n").replace(",", "\n").splitlines()

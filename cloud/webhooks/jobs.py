@@ -100,22 +100,21 @@ class WebhookSender:
     async def _start_due(self, tasks: TaskGroup) -> int:
         await self._expire()
         begun = 0
+        # What ends while we look is still owed in the moment that we see: it must not begin again.
+        held = {endpoint_id: set(traffic.busy) for endpoint_id, traffic in self._traffic.items()}
         async with self._database.reading() as session:
             endpoints = await repository.waiting(session)
             self._turn += 1
-            first = self._turn % len(endpoints) if endpoints else 0
-            for endpoint in (
-                *endpoints[first:],
-                *endpoints[:first],
-            ):  # whose turn is last when the lanes are full changes
-                for row in await self._due(session, endpoint):
+            first = self._turn % len(endpoints) if endpoints else 0  # when the lanes are full, another one is last
+            for endpoint in (*endpoints[first:], *endpoints[:first]):
+                for row in await self._due(session, endpoint, held.get(endpoint.endpoint_id, set())):
                     self._begin(endpoint, row)
                     tasks.start_soon(self._deliver, endpoint, row, name=f"webhook.{endpoint.name}")
                     begun += 1
         return begun
 
-    async def _due(self, session: AsyncSession, endpoint: EndpointRow) -> list[DeliveryRow]:
-        """What may be sent to an endpoint now."""
+    async def _due(self, session: AsyncSession, endpoint: EndpointRow, held: set[str]) -> list[DeliveryRow]:
+        """What may be sent to an endpoint now; `held` are the order keys under way when the look began."""
         now_ms, now_s = self._clock.utc_ms(), self._clock.monotonic_s()
         if endpoint.resume_at_ms is not None and now_ms < endpoint.resume_at_ms:
             return []
@@ -129,7 +128,9 @@ class WebhookSender:
         if allowed <= 0:
             return []
         due_ms = None if circuit.state(now_ms) == "half_open" else now_ms
-        rows = await repository.sendable(session, endpoint.endpoint_id, due_ms=due_ms, busy=traffic.busy, limit=allowed)
+        rows = await repository.sendable(
+            session, endpoint.endpoint_id, due_ms=due_ms, busy=held | set(traffic.busy), limit=allowed
+        )
         return list(rows)
 
     def _lane_room(self, *, is_failing: bool) -> int:

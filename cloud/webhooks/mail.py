@@ -95,6 +95,29 @@ async def send(relay: MailRelay, email: EmailMessage, recipients: Sequence[str],
     return Answer(250, _told(relay, told or reply))
 
 
+async def fault_of(relay: MailRelay, *, seconds_max: float) -> str:
+    """What keeps the relay from taking our mail, as far as signing in shows it; empty when nothing does."""
+    client = aiosmtplib.SMTP(
+        hostname=relay.host,
+        port=relay.port,
+        use_tls=relay.security == "tls",
+        start_tls=relay.security == "starttls",
+        username=relay.username or None,
+        password=relay.password or None,
+        cert_bundle=relay.ca_file,
+        timeout=seconds_max,
+    )
+    try:
+        with anyio.fail_after(seconds_max):
+            async with client:
+                await client.noop()
+    except TimeoutError:
+        return f"{relay.host} does not answer within {seconds_max:g} s"
+    except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+        return _told(relay, f"{relay.host}:{relay.port}: {error}")
+    return ""
+
+
 def _told(relay: MailRelay, text: str) -> str:
     """What a relay says, cut short; a relay that repeats the password is not repeated."""
     if relay.password:

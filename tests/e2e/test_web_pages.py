@@ -133,14 +133,14 @@ def test_each_page_speaks_the_language_fits_the_width_and_breaks_no_policy(
     served.plant.run(shots=30, wear=0.95)
     page = open_page(language=language, scheme=scheme, width=width)
     titles = {
-        "zh-CN": ["机群总览", "注塑机 IMM-02", "报警", "推送记录"],
-        "en": ["Fleet", "Press IMM-02", "Alarms", "Webhook deliveries"],
+        "zh-CN": ["机群总览", "注塑机 IMM-02", "报警", "推送记录", "Webhook 推送"],
+        "en": ["Fleet", "Press IMM-02", "Alarms", "Webhook deliveries", "Webhooks"],
     }
     folder = root / "build" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     for name, path, title in zip(
-        ("fleet", "press", "alarms", "deliveries"),
-        ("/", f"/plants/{PLANT}/presses/IMM-02", "/alarms", "/deliveries"),
+        ("fleet", "press", "alarms", "deliveries", "webhooks"),
+        ("/", f"/plants/{PLANT}/presses/IMM-02", "/alarms", "/deliveries", "/webhooks"),
         titles[language],
         strict=True,
     ):

@@ -192,6 +192,10 @@ async def test_the_pages_make_test_rotate_and_remove_an_endpoint(cloud: Cloud, c
         refused = await browser.post("/webhooks", data={"template": "json", "name": "ops", "url": "ftp://x"})
         assert refused.status_code == 422
         assert 'role="alert"' in refused.text
+        none = await browser.post(
+            "/webhooks", data={"template": "json", "name": "o", "url": "https://x", "kinds_shown": "1"}
+        )
+        assert none.status_code == 422, "no event is not every event"
         form = {"template": "json", "name": "ops", "url": receiver.url, "language": "en", "time_zone": "Asia/Shanghai"}
         form |= {"kinds_shown": "1", "kinds": "alarm.raised", "priority_min": "high", "presses": "p/m, p/n"}
         made = await browser.post("/webhooks", data=form)

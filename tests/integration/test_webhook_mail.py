@@ -17,7 +17,7 @@ from cloud.core.database import Database, sqlite_url
 from cloud.core.problems import InvalidFieldError
 from cloud.gateways.authority import Authority, key_pem_of
 from cloud.migrations.upgrade import upgrade
-from cloud.webhooks import repository
+from cloud.webhooks import mail, repository
 from cloud.webhooks.mail import MailRelay
 from cloud.webhooks.rules import Draft
 from deploy.local.processes import free_port
@@ -49,9 +49,9 @@ class Mailbox:
         if self.refusals:
             return self.refusals.pop(0)
         assert isinstance(envelope.content, bytes)
-        mail = message_from_bytes(envelope.content, policy=policy.default)
-        assert isinstance(mail, EmailMessage)
-        self.mails.append(mail)
+        found = message_from_bytes(envelope.content, policy=policy.default)
+        assert isinstance(found, EmailMessage)
+        self.mails.append(found)
         self.recipients.append(list(envelope.rcpt_tos))
         return "250 taken"
 
@@ -131,14 +131,14 @@ async def test_a_mail_arrives_as_text_and_html(database: Database, pki: Pki, sec
         await outbox.make(WATCH)
         await outbox.alarm(1, **{**ALARM, "comment": "<script>alert(1)</script>"})
         await outbox.send_all()
-    [mail], [recipients] = mailbox.mails, mailbox.recipients
+    [arrived], [recipients] = mailbox.mails, mailbox.recipients
     [delivery] = await outbox.deliveries()
     assert (delivery.state, delivery.last_status) == ("delivered", 250)
     assert recipients == ["li@plant.example", "wang@plant.example"]
-    assert mail["Subject"] == "【高】止逆环磨损 · suzhou/IMM-02：报警触发"
-    assert mail["Message-ID"] == f"<msg_{delivery.delivery_id}@zhisan.example>"
-    assert mail["References"] == "<alarm-alarm-1@zhisan.example>"
-    text, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert arrived["Subject"] == "【高】止逆环磨损 · suzhou/IMM-02：报警触发"
+    assert arrived["Message-ID"] == f"<msg_{delivery.delivery_id}@zhisan.example>"
+    assert arrived["References"] == "<alarm-alarm-1@zhisan.example>"
+    text, html = arrived.get_body(("plain",)), arrived.get_body(("html",))
     assert text is not None
     assert html is not None
     assert "位置: suzhou/IMM-02" in text.get_content()
@@ -154,7 +154,7 @@ async def test_a_mail_is_tried_again_with_the_same_id_in_the_endpoint_s_language
         await outbox.change(endpoint_id, language="en")
         await outbox.alarm(1, **ALARM)
         await outbox.send_all()
-    assert [mail["Subject"] for mail in mailbox.mails] == ["[High] Check-ring wear · suzhou/IMM-02: Alarm raised"]
+    assert [one["Subject"] for one in mailbox.mails] == ["[High] Check-ring wear · suzhou/IMM-02: Alarm raised"]
     [delivery] = await outbox.deliveries()
     assert (delivery.state, delivery.attempts) == ("delivered", 2)
     async with database.reading() as session:
@@ -196,6 +196,14 @@ async def test_what_keeps_a_mail_back_is_said_and_no_password_with_it(database: 
     told = {"password": "535", "authority": "certificate", "port": "127.0.0.1", "recipients": "nobody@plant.example"}
     assert told[wrong] in delivery.last_error
     assert ours.password not in repr((delivery, ours))
+
+
+@pytest.mark.parametrize(("password", "fault"), [(PASSWORD, ""), ("not-the-password", "535")])
+async def test_the_check_tries_to_sign_in_at_the_relay(pki: Pki, password: str, fault: str) -> None:
+    with relaying(Mailbox(), pki, "starttls") as port:
+        found = await mail.fault_of(relay(port, pki, "starttls", password=password), seconds_max=5)
+    assert found == fault if not fault else fault in found
+    assert password not in found
 
 
 async def test_without_a_relay_there_is_no_endpoint_of_this_kind(database: Database) -> None:

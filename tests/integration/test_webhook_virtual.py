@@ -1,18 +1,20 @@
 """Deliveries on virtual time: receivers that fail, hang, redirect, are gone, answer garbage, and come back."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core.database import Database, sqlite_url
 from cloud.migrations.upgrade import upgrade
 from cloud.webhooks import jobs, repository
 from cloud.webhooks.filters import EventFilter
 from cloud.webhooks.rules import Draft
-from cloud.webhooks.tables import AttemptRow
+from cloud.webhooks.tables import AttemptRow, EndpointRow
 from kit.clock import ManualClock
 from tests.integration.webhook_world import Answering, Outbox, ScriptedReceivers
 
@@ -255,3 +257,30 @@ async def test_only_events_that_pass_the_filter_are_owed(world: ScriptedReceiver
     assert len(world.bodies("few.example")) == 1
     assert [body["type"] for body in world.bodies("all.example")].count("alarm.raised") == 3
     assert {"alarm.of_the_future", "alarm.flood_began"} <= {body["type"] for body in world.bodies("all.example")}
+
+
+async def test_a_call_that_ends_while_the_sender_looks_is_not_made_again(
+    world: ScriptedReceivers, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the sender reads is of one moment; a call that was under way then and has ended since looks owed in it."""
+    outbox = outbox_in(world, database)
+    world.answers["slow.example"] = fine
+    world.gates["slow.example"] = anyio.Event()
+    await outbox.make(Draft("slow", "json", "https://slow.example/"))
+    await outbox.alarm()
+    look = repository.waiting
+
+    async def call_ends_meanwhile(session: AsyncSession) -> Sequence[EndpointRow]:
+        found = await look(session)
+        world.gates["slow.example"].set()
+        while outbox.sender._traffic[found[0].endpoint_id].busy:
+            await anyio.lowlevel.checkpoint()
+        return found
+
+    async with anyio.create_task_group() as tasks:
+        assert await outbox.sender._start_due(tasks) == 1
+        monkeypatch.setattr(repository, "waiting", call_ends_meanwhile)
+        with anyio.fail_after(20):
+            assert await outbox.sender._start_due(tasks) == 0
+    assert [delivery.state for delivery in await outbox.deliveries()] == ["delivered"]
+    assert len(world.calls) == 1

@@ -97,6 +97,8 @@ class ScriptedReceivers:
     calls: list[tuple[str, int, httpx.Request]] = field(default_factory=list)
     hanging: set[str] = field(default_factory=set)
     """Hosts that take a call and never answer."""
+    gates: dict[str, anyio.Event] = field(default_factory=dict)
+    """When a host answers."""
 
     def transport(self) -> httpx.MockTransport:
         return httpx.MockTransport(self._handle)
@@ -110,6 +112,8 @@ class ScriptedReceivers:
         self.calls.append((host, self.clock.utc_ms(), request))
         if host in self.hanging:
             await anyio.sleep_forever()
+        if host in self.gates:
+            await self.gates[host].wait()
         answer = self.answers[host](request)
         return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content))
 
