@@ -21,6 +21,8 @@ SCRIPTS = (
     "transport",
     "press_history",
     "press_signatures",
+    "web",
+    "latency",
 )
 
 

@@ -48,6 +48,8 @@ class Report:
 
     window: Window
     presses: Mapping[PressId, Figures]
+    places: Mapping[PressId, int]
+    """Each press's place by the product of its known factors, the lowest first, without one last."""
     plants: Mapping[str, Figures]
     expected: Mapping[ExpectedKey, Expected]
 
@@ -86,7 +88,13 @@ def report(found: Sums) -> Report:
         presses[key] = figures = _figures(presence, by_press.get(key, ()), found)
         by_plant.setdefault(presence.plant_id, []).append(figures)
     plants = {plant_id: together(parts) for plant_id, parts in by_plant.items()}
-    return Report(found.window, presses, plants, found.expected)
+    return Report(found.window, presses, _places(presses), plants, found.expected)
+
+
+def _places(presses: Mapping[PressId, Figures]) -> dict[PressId, int]:
+    products = {key: figures.oee.known_product for key, figures in presses.items()}
+    worst_first = sorted(products, key=lambda key: (products[key] is None, products[key] or 0.0, key))
+    return {key: place for place, key in enumerate(worst_first)}
 
 
 def expected_of(rows: Iterable[tuple[str, str, str, float | None, float | None]]) -> dict[ExpectedKey, Expected]:

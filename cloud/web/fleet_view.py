@@ -3,7 +3,8 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Literal
 
 from cloud.alarms.domain import risks
@@ -137,6 +138,10 @@ class Tile:
     expected_s: float | None = None
     pace: float | None = None
     """How much longer than expected the cycle took, as a share of the expected time."""
+    rank: tuple[int, bool, str, str] = field(compare=False, default=(0, False, "", ""))
+    """Its place, worst first. Not by the probability itself: tiles that trade places at every shot cannot be read."""
+    haystack: str = field(compare=False, default="")
+    """What a search looks through."""
 
     @property
     def is_off_pace(self) -> bool:
@@ -220,15 +225,18 @@ def tile_of(facts: PressFacts, *, threshold: float) -> Tile:
     failure = failure_gauge(scored.scores, threshold=threshold) if scored else None
     novelty = novelty_gauge(scored.scores) if scored else None
     alarm = min(facts.alarms, key=lambda a: (a.is_acknowledged, a.since_ms), default=None)
+    condition = _condition(facts, (failure, novelty))
+    is_acknowledged = alarm is not None and alarm.is_acknowledged
+    job_name, mould_id = (scored.shot.job_name, scored.shot.mould_id) if scored else ("", "")
     return Tile(
         plant_id=facts.plant_id,
         press_id=facts.press_id,
         connection=facts.connection,
-        condition=_condition(facts, (failure, novelty)),
+        condition=condition,
         shot_ended_ms=scored.shot.ended_ms if scored else None,
         cycle_time_s=_round(scored.shot.parameters.get("CycleTime")) if scored else None,
-        job_name=scored.shot.job_name if scored else "",
-        mould_id=scored.shot.mould_id if scored else "",
+        job_name=job_name,
+        mould_id=mould_id,
         quality_class=scored.scores.quality_class if scored else None,
         failure=failure,
         novelty=novelty,
@@ -236,6 +244,8 @@ def tile_of(facts: PressFacts, *, threshold: float) -> Tile:
         more_alarms=max(0, len(facts.alarms) - 1),
         expected_s=_round(facts.expected_s),
         pace=_pace(scored.shot.parameters.get("CycleTime") if scored else None, facts.expected_s),
+        rank=(_PLACE[condition], is_acknowledged, facts.plant_id, facts.press_id),
+        haystack="\n".join((facts.press_id, facts.plant_id, job_name, mould_id)).casefold(),
     )
 
 
@@ -336,12 +346,8 @@ def _passing(tiles: Iterable[Tile], wanted: FleetFilter) -> list[Tile]:
         found = [tile for tile in found if tile.mould_id == wanted.mould]
     search = wanted.search.casefold()
     if search:
-        found = [tile for tile in found if any(search in text.casefold() for text in _texts(tile))]
+        found = [tile for tile in found if search in tile.haystack]
     return found
-
-
-def _texts(tile: Tile) -> tuple[str, ...]:
-    return tile.press_id, tile.plant_id, tile.job_name, tile.mould_id
 
 
 def _order(sort: Sort, report: Report | None) -> Callable[[Tile], tuple[Any, ...]]:
@@ -350,25 +356,16 @@ def _order(sort: Sort, report: Report | None) -> Callable[[Tile], tuple[Any, ...
     def by(value: float | None, tile: Tile) -> tuple[Any, ...]:
         return value is None, value or 0.0, tile.plant_id, tile.press_id
 
-    def index(tile: Tile) -> float | None:
-        figures = report.presses.get((tile.plant_id, tile.press_id)) if report else None
-        return figures.oee.known_product if figures else None
-
+    places = report.places if report else {}
     orders: dict[Sort, Callable[[Tile], tuple[Any, ...]]] = {
-        "worst": _rank,
+        "worst": attrgetter("rank"),
         "name": lambda tile: (tile.plant_id, tile.press_id),
         "pace": lambda tile: by(None if tile.pace is None else -tile.pace, tile),
         "health": lambda tile: by(None if tile.failure is None else -tile.failure.of_limit, tile),
         "age": lambda tile: by(tile.shot_ended_ms, tile),
-        "oee": lambda tile: by(index(tile), tile),
+        "oee": lambda tile: (places.get((tile.plant_id, tile.press_id), len(places)), tile.press_id),
     }
     return orders[sort]
-
-
-def _rank(tile: Tile) -> tuple[int, bool, str, str]:
-    # Not by the probability itself: tiles that trade places at every shot cannot be read or clicked.
-    acknowledged = tile.alarm is not None and tile.alarm.is_acknowledged
-    return _PLACE[tile.condition], acknowledged, tile.plant_id, tile.press_id
 
 
 def _pace(cycle_s: float | None, expected_s: float | None) -> float | None:

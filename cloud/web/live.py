@@ -11,7 +11,9 @@ from cloud.core.live import Topic
 from kit.clock import Clock
 from kit.errors import ZhisanError
 
-RENDER_EVERY_S = 1.0
+RENDER_EVERY_S = 0.2
+RENDER_SHARE = 0.25
+"""What rendering takes of the time at most: a page that is dear to make is made less often."""
 BEAT_EVERY_S = 10.0
 READERS_MAX = 1_000
 RECONNECT_MS = 2_000
@@ -49,9 +51,11 @@ class Frame:
     digest: str
     seen: int
     made_s: float
+    """By the monotonic clock; with `rest_s`, when the next one may be made."""
     snapshot: Snapshot
     full: bytes
     delta: bytes
+    rest_s: float = RENDER_EVERY_S
 
 
 class Feeds(Generic[Key]):
@@ -102,7 +106,7 @@ class Feeds(Generic[Key]):
                     await self._changes.wait_beyond(frame.seen)
                 if self._is_closing:
                     return
-                await anyio.sleep(max(0.0, frame.made_s + RENDER_EVERY_S - self._clock.monotonic_s()))
+                await anyio.sleep(max(0.0, frame.made_s + frame.rest_s - self._clock.monotonic_s()))
                 fresh = await self._current(key, feed)
                 yield update(frame, fresh) + self._beat()
                 frame = fresh
@@ -113,12 +117,14 @@ class Feeds(Generic[Key]):
                 del self._feeds[key]
 
     async def _current(self, key: Key, feed: "_Feed") -> Frame:
-        """The newest frame, at most RENDER_EVERY_S old; the first who asks renders, the others wait for it."""
+        """The newest frame, at most its rest old; the first who asks renders, the others wait for it."""
         async with feed.lock:
             now_s = self._clock.monotonic_s()
-            if feed.frame is None or now_s - feed.frame.made_s >= RENDER_EVERY_S:
+            if feed.frame is None or now_s - feed.frame.made_s >= feed.frame.rest_s:
                 seen = self._changes.version
-                feed.frame = advance(feed.frame, await self._render(key), seen=seen, made_s=now_s)
+                frame = advance(feed.frame, await self._render(key), seen=seen, made_s=now_s)
+                took_s = self._clock.monotonic_s() - now_s
+                feed.frame = replace(frame, rest_s=max(RENDER_EVERY_S, took_s / RENDER_SHARE))
             return feed.frame
 
     def _beat(self) -> bytes:

@@ -1,6 +1,7 @@
 """Live streams: whoever follows the events sees what the page would show anew, and one rendering serves all."""
 
 import re
+from itertools import pairwise
 
 import anyio
 import anyio.lowlevel
@@ -12,6 +13,7 @@ from cloud.core.live import Topic
 from cloud.web.live import (
     READERS_MAX,
     RENDER_EVERY_S,
+    RENDER_SHARE,
     Feeds,
     Snapshot,
     TooManyReadersError,
@@ -138,6 +140,30 @@ async def test_a_reader_who_has_the_content_gets_no_copy_and_then_the_change():
         events = parse(await anext(stream))
     assert events[0] == ("delta", out_of_band({"a": "new"}))
     await stream.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_page_that_is_dear_to_make_is_made_less_often():
+    clock, made = ManualClock(), []
+
+    async def render(key: str) -> Snapshot:
+        made.append(clock.monotonic_s())
+        clock.advance(1.0)
+        return Snapshot({"a": str(len(made))})
+
+    feeds = Feeds(render, Topic(), clock)
+    for _ in range(60):
+        stream = feeds.open("key")
+        await anext(stream)
+        clock.advance(0.5)
+        if len(made) == 1:
+            kept = stream  # the feed lives while it has a reader
+        else:
+            await stream.aclose()
+    await kept.aclose()
+    pauses = [after - before for before, after in pairwise(made)]
+    assert len(pauses) > 3
+    assert min(pauses) >= 1.0 / RENDER_SHARE
 
 
 @pytest.mark.anyio
