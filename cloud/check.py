@@ -11,11 +11,14 @@ import anyio.to_thread
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
+from cloud.app import TELEMETRY_FILE
 from cloud.core import credentials
 from cloud.core.database import Database
 from cloud.gateways.parts import HOST_FOLDER
 from cloud.migrations.upgrade import known_revisions, revision_of
 from cloud.settings import DATABASE_FILE, CloudSettings, EndpointSettings, SecretError
+from cloud.telemetry.duckdb_store import shots_in
+from cloud.telemetry.store import TelemetryError
 from cloud.webhooks import mail
 from cloud.webhooks.destinations import DestinationRefusedError, resolve
 from kit.mqtt import Connected, Disconnected, PahoLink, client_id
@@ -35,9 +38,10 @@ class Finding:
 
 
 async def findings(settings: CloudSettings, environ: Mapping[str, str] = os.environ) -> AsyncIterator[Finding]:
-    """Look at everything that the settings name: folder, database, port, broker, webhook endpoints, mail relay."""
+    """Look at everything that the settings name: folder, database, telemetry, port, broker, endpoints, mail relay."""
     yield _folder(settings)
     yield await _database(settings)
+    yield await anyio.to_thread.run_sync(_telemetry, settings)
     yield _port(settings)
     yield await _broker(settings)
     yield await anyio.to_thread.run_sync(_keys, settings)
@@ -78,6 +82,19 @@ async def _database(settings: CloudSettings) -> Finding:
     if revision is not None and revision not in known_revisions():
         return Finding("error", "database", f"{where} is at revision {revision}, made by a newer version of zhisan")
     return Finding("ok", "database", f"{where} {'is empty' if revision is None else f'is at revision {revision}'}")
+
+
+def _telemetry(settings: CloudSettings) -> Finding:
+    if settings.telemetry.store == "memory":
+        return Finding("warning", "telemetry", "shots are kept in memory, and lost with each stop")
+    path = settings.storage.dir / TELEMETRY_FILE
+    if not path.exists():
+        return Finding("ok", "telemetry", f"{path} will be made")
+    try:
+        shots = shots_in(path)
+    except TelemetryError as error:
+        return Finding("error", "telemetry", str(error))
+    return Finding("ok", "telemetry", f"{path} holds {shots:,} shots")
 
 
 def _keys(settings: CloudSettings) -> Finding:

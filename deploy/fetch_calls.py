@@ -81,6 +81,8 @@ class HistoryAnswer(BaseModel):
     events: list[EventAnswer]
     episodes: list[EpisodeAnswer]
     labels: dict[str, int]
+    labels_left_out: int = 0
+    """Older ones than the cloud takes in; of a cloud that does not tell none."""
 
 
 class CloudCalls:

@@ -147,6 +147,12 @@ def fetch(calls: CloudCalls, folder: Path, asked: Mapping[str, Any]) -> dict[str
     shots = {name: _rows(_shots_path(folder, name)) for name in wanted if _shots_path(folder, name).exists()}
     _write_truth(folder, answer, {(press.plant_id, press.press_id): name for name, press in wanted.items()})
     about = _finished(folder, about, answer, shots)
+    if answer.labels_left_out:
+        print(
+            f"{answer.labels_left_out:,} older labels were left out, and the faults that only they tell of:"
+            " the cloud gives the newest",
+            file=sys.stderr,
+        )
     return _figures(folder, about, new_shots=progress.shots, seconds=time.monotonic() - started_s)
 
 
@@ -271,6 +277,7 @@ def _finished(folder: Path, about: dict[str, Any], answer: HistoryAnswer, shots:
         "at_ms": answer.at_ms,
         "labels": sum(answer.labels.values()),
         "labels_by_verdict": answer.labels,
+        "labels_left_out": answer.labels_left_out,
         "counts": counts,
         "is_complete": True,
     }
@@ -294,6 +301,7 @@ def _figures(folder: Path, about: Mapping[str, Any], *, new_shots: int, seconds:
         "events": counts["events"],
         "episodes": counts["episodes"],
         "labels": about["labels"],
+        "labels_left_out": about["labels_left_out"],
         "features_hash": about["features_hash"],
         "seconds": round(seconds, 1),
     }

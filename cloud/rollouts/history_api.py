@@ -95,6 +95,9 @@ class HistoryOut(BaseModel):
     events: list[HistoryEventOut]
     episodes: list[HistoryEpisodeOut]
     labels: LabelCountsOut
+    labels_left_out: int = Field(
+        description=f"Older labels of the company than the newest {LABELS_MAX:,}: not counted."
+    )
 
 
 def router(parts: RolloutParts, store: TelemetryStore) -> APIRouter:
@@ -112,7 +115,8 @@ def router(parts: RolloutParts, store: TelemetryStore) -> APIRouter:
         now_ms = parts.clock.utc_ms()
         async with parts.database.reading() as session:
             plants = await _plants(session, tenant, plant_id)
-            labels = [label for label in await _labels(session, tenant) if label.press[0] in plants]
+            newest, left_out = await _labels(session, tenant)
+            labels = [label for label in newest if label.press[0] in plants]
             presses = [
                 (press.plant_id, press.press_id)
                 for press in (await reading.whole_fleet(session, tenant))[1]
@@ -126,6 +130,7 @@ def router(parts: RolloutParts, store: TelemetryStore) -> APIRouter:
             events=[_event(event) for event in history.maintenance(labels) if event.at_ms > after_ms],
             episodes=[_episode(fault) for fault in history.faults(labels, now_ms) if fault.ended_ms > after_ms],
             labels=LabelCountsOut(**history.counts(label for label in labels if label.raised_ms > after_ms)),
+            labels_left_out=left_out,
         )
 
     @routes.get(
@@ -175,7 +180,8 @@ async def _plants(session: AsyncSession, tenant_id: TenantId, plant_id: str | No
     return known if plant_id is None else known & {plant_id}
 
 
-async def _labels(session: AsyncSession, tenant_id: TenantId) -> list[Judged]:
+async def _labels(session: AsyncSession, tenant_id: TenantId) -> tuple[list[Judged], int]:
+    """The newest labels, and how many older ones there are."""
     found: list[Judged] = []
     before = None
     while len(found) < LABELS_MAX:
@@ -183,9 +189,10 @@ async def _labels(session: AsyncSession, tenant_id: TenantId) -> list[Judged]:
         found += _judged(rows)
         session.expunge_all()
         if len(rows) < LABELS_AT_ONCE:
-            break
+            return found, 0
         before = rows[-1].label_id
-    return found
+    assert before is not None
+    return found, await repository.labels_before(session, tenant_id, before)
 
 
 def _judged(rows: Iterable[LabelRow]) -> Iterable[Judged]:

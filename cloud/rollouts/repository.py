@@ -143,6 +143,12 @@ async def labels(session: AsyncSession, tenant_id: TenantId, *, before: UUID | N
     return (await session.scalars(statement.order_by(LabelRow.label_id.desc()).limit(limit))).all()
 
 
+async def labels_before(session: AsyncSession, tenant_id: TenantId, before: UUID) -> int:
+    """How many labels are older than one."""
+    statement = select(func.count()).where(LabelRow.tenant_id == tenant_id, LabelRow.label_id < before)
+    return await session.scalar(statement) or 0
+
+
 async def repairs(session: AsyncSession, tenant_id: TenantId) -> dict[tuple[str, str], int]:
     """By plant and press, when the newest repair was told of."""
     statement = select(LabelRow.plant_id, LabelRow.press_id, func.max(LabelRow.labelled_ms))

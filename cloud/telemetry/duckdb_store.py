@@ -287,3 +287,30 @@ class DuckDBStore:
         newest_ids = "SELECT max_by(row_id, (ended_ms, row_id)) FROM shots GROUP BY plant_id, press_id"
         found = self._shots(f"{rows.SELECT} WHERE row_id IN ({newest_ids})", [])
         return {row.press: row for row in found}
+
+
+def shots_in(path: Path) -> int:
+    """How many shots a store's file holds; nothing is written.
+
+    Raises:
+        TelemetryError: it cannot be opened (a running cloud has it, no rights, damaged), or is of another version.
+    """
+    try:
+        with duckdb.connect() as empty, duckdb.connect(str(path), read_only=True) as connection:
+            empty.execute(SCHEMA)
+            wanted, found = _columns(empty), _columns(connection)
+            for table, column in wanted:
+                if table in {name for name, _ in found} and wanted[table, column] != found.get((table, column)):
+                    raise TelemetryError(
+                        f"telemetry store {path} is of another version: its table {table} has no column {column}"
+                        f" {wanted[table, column]}; move the file away"
+                    )
+            [[shots]] = connection.execute("SELECT count(*) FROM shots").fetchall() if found else [[0]]
+    except duckdb.Error as error:
+        raise TelemetryError(f"telemetry store {path} cannot be opened: {error}") from error
+    return int(shots)
+
+
+def _columns(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:
+    sql = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal"
+    return {(table, column): kind for table, column, kind in connection.execute(sql).fetchall()}

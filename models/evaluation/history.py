@@ -5,7 +5,7 @@ plant knows from `events.parquet`; the truth is read from `truth/` for labels an
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,10 @@ from models.runtime.baseline import Baselines, Standings, tracks_block
 META = "meta.json"
 RELEARN = "maintenance"
 """After it a baseline is learnt anew. Of changed set points a gateway hears nothing: nothing is made of them here."""
+
+
+KINDS = frozenset({"fault", "upset"})
+_VALUE_NAMES = tuple(spec.name for spec in VALUES)
 
 
 class HistoryError(ZhisanError):
@@ -71,7 +75,7 @@ class Histories:
         """One press.
 
         Raises:
-            HistoryError: a file is missing, damaged, or of other features than this version's.
+            HistoryError: a file is missing, damaged, of other features, or a column holds what it must not.
         """
         folder, name = self._places[press_id]
         return replace(read_press(folder, name), press_id=press_id)
@@ -116,7 +120,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
 
 
 def _end_ms(path: Path) -> int:
-    ended_ms = _read(path, ["ended_ms"])["ended_ms"]
+    ended_ms = _read(path, {"ended_ms": INTEGER})["ended_ms"]
     return int(ended_ms[-1].as_py()) if len(ended_ms) else 0
 
 
@@ -136,41 +140,92 @@ def read_press(folder: Path, press_id: str) -> PressHistory:
     """One press.
 
     Raises:
-        HistoryError: a file is missing, damaged, or of other features than this version's.
+        HistoryError: a file is missing, damaged, of other features, or a column holds what it must not.
     """
     path = folder / "shots" / f"{press_id}.parquet"
-    wanted = ["ended_ms", "mould_id", *(spec.name for spec in VALUES)]
-    table = _read(path, wanted)
-    events = _read(folder / "events.parquet", ["press_id", "at_ms", "kind"])
+    table = _read(path, {"ended_ms": INTEGER, "mould_id": TEXT, **dict.fromkeys(_VALUE_NAMES, NUMBER)})
+    events_path = folder / "events.parquet"
+    events = _read(events_path, {"press_id": TEXT, "at_ms": INTEGER, "kind": TEXT})
     own = events.filter(pc.equal(events["press_id"], press_id))
+    ended_ms = table["ended_ms"].to_numpy()
+    if (np.diff(ended_ms) < 0).any():
+        raise HistoryError(f"{path}: ended_ms goes back in time")
     at, kinds = own["at_ms"].to_numpy(), own["kind"].to_pylist()
     return PressHistory(
         press_id,
-        table["ended_ms"].to_numpy(),
-        np.array(table["mould_id"].to_pylist()),
-        np.stack([table[spec.name].to_numpy().astype(np.float32) for spec in VALUES], axis=1),
+        ended_ms,
+        np.array(table["mould_id"].to_pylist(), str),
+        _values(path, table),
         tuple(int(a) for a, kind in zip(at, kinds, strict=True) if kind == RELEARN),
     )
+
+
+def _values(path: Path, table: pa.Table) -> FloatArray:
+    """(n, V); what is missing is NaN, and what is no number at all is refused."""
+    with np.errstate(over="ignore"):
+        values = np.stack([table[name].to_numpy().astype(np.float32) for name in _VALUE_NAMES], axis=1)
+    endless = np.isinf(values).any(axis=0)
+    if endless.any():
+        names = [name for name, bad in zip(_VALUE_NAMES, endless.tolist(), strict=True) if bad]
+        raise HistoryError(f"{path}: {', '.join(names[:5])} has infinite values; write what is missing as NaN or null")
+    return values
 
 
 def read_episodes(folder: Path) -> list[Episode]:
     """The truth: what was wrong with which press, and when.
 
     Raises:
-        HistoryError: the file is missing or damaged.
+        HistoryError: the file is missing or damaged, or a column holds something else.
     """
-    columns = ["press_id", "mode", "onset_ms", "failed_ms", "ended_ms", "kind"]
-    return [Episode(**row) for row in _read(folder / "truth" / "episodes.parquet", columns).to_pylist()]
+    path = folder / "truth" / "episodes.parquet"
+    columns = {"press_id": TEXT, "mode": TEXT, "onset_ms": INTEGER, "ended_ms": INTEGER, "kind": TEXT}
+    table = _read(path, {**columns, "failed_ms": INTEGER_OR_NONE})
+    unknown = sorted(set(table["kind"].to_pylist()) - KINDS)
+    if unknown:
+        raise HistoryError(f"{path}: kind {unknown[0]!r} is none of {', '.join(sorted(KINDS))}")
+    return [Episode(**row) for row in table.to_pylist()]
 
 
-def _read(path: Path, columns: list[str]) -> pa.Table:
+def _read(path: Path, columns: Mapping[str, "_Kind"]) -> pa.Table:
+    """The columns, each of its kind."""
     try:
-        found = pq.read_schema(path).names
-        lacking = [name for name in columns if name not in found]
+        schema = pq.read_schema(path)
+        lacking = [name for name in columns if name not in schema.names]
         if lacking:
             raise HistoryError(f"{path}: lacks the columns {', '.join(lacking[:5])}: it is of another version")
-        return pq.read_table(path, columns=columns)
+        table = pq.read_table(path, columns=list(columns))
     except FileNotFoundError as error:
         raise HistoryError(f"{path}: is not there") from error
     except (OSError, pa.ArrowException) as error:
         raise HistoryError(f"{path}: cannot be read: {error}") from error
+    for name, kind in columns.items() if len(table) else ():
+        column = table[name]
+        if not kind.holds(column.type):
+            raise HistoryError(f"{path}: column {name} is {column.type}, {kind.words} are wanted")
+        if column.null_count and not kind.may_lack:
+            raise HistoryError(f"{path}: column {name} lacks {column.null_count} of {len(column)} values")
+    return table
+
+
+def _is_number(given: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(given) or pa.types.is_integer(given) or pa.types.is_null(given))
+
+
+def _is_text(given: pa.DataType) -> bool:
+    plain = given.value_type if pa.types.is_dictionary(given) else given
+    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a column has to hold."""
+
+    words: str
+    holds: Callable[[pa.DataType], bool]
+    may_lack: bool = False
+
+
+TEXT = _Kind("texts", _is_text)
+INTEGER = _Kind("integers", pa.types.is_integer)
+INTEGER_OR_NONE = _Kind("integers", lambda given: pa.types.is_integer(given) or pa.types.is_null(given), may_lack=True)
+NUMBER = _Kind("numbers", _is_number, may_lack=True)

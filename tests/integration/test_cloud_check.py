@@ -1,13 +1,15 @@
-"""`zhisan cloud check` about the broker: each way in which the files for it are missing or wrong has its words."""
+"""`zhisan cloud check` about broker and telemetry: each way in which the files are missing or wrong has its words."""
 
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from cloud import check
 from cloud.gateways.domain import GatewayRules
 from cloud.settings import CloudSettings
+from cloud.telemetry.duckdb_store import DuckDBStore
 from deploy.local.processes import free_port
 from tests.integration.gateway_identity_world import key_pem, new_key, world
 
@@ -73,3 +75,28 @@ async def test_the_relational_database_is_tried_wherever_it_is(tmp_path: Path, p
     nobody = await about(f"postgresql://zhisan@127.0.0.1:{free_port()}/zhisan")
     assert nobody.level == "error"
     assert "cannot be read" in nobody.text
+
+
+async def about_telemetry(folder: Path) -> check.Finding:
+    given = settings(folder, folder)
+    return next(found for found in [found async for found in check.findings(given, {})] if found.subject == "telemetry")
+
+
+async def test_the_telemetry_file_is_opened_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "cloud" / "telemetry.duckdb"
+    assert (await about_telemetry(tmp_path)).text == f"{path} will be made"
+    path.parent.mkdir()
+    DuckDBStore(path).close()
+    before = path.read_bytes()
+    found = await about_telemetry(tmp_path)
+    assert (found.level, found.text) == ("ok", f"{path} holds 0 shots")
+    assert path.read_bytes() == before
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("ALTER TABLE gaps DROP gap_id")
+    found = await about_telemetry(tmp_path)
+    assert found.level == "error"
+    assert "of another version: its table gaps has no column gap_id" in found.text
+    path.write_bytes(b"garbage" * 1_000)
+    found = await about_telemetry(tmp_path)
+    assert found.level == "error"
+    assert f"{path} cannot be opened" in found.text

@@ -4,7 +4,9 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import anyio
 import numpy as np
@@ -14,8 +16,12 @@ from anyio import to_thread
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
+from bench.synthetic_history import values_of
 from cloud.core.access import Right
+from cloud.core.tenants import DEFAULT_TENANT
 from cloud.fleet.domain import SeenShot
+from cloud.rollouts import history_api, repository
+from cloud.rollouts.tables import LabelRow
 from cloud.telemetry.store import GatewayKey, IncomingShot
 from deploy import fetch_history
 from models.evaluation.history import open_histories, read_episodes, read_press
@@ -23,7 +29,6 @@ from models.features.schema import FEATURES, FEATURES_HASH, VALUES
 from tests.access import key_headers
 from tests.integration.test_cloud_api import scored
 from tests.integration.test_rollout_api import World, world  # noqa: F401 - a fixture
-from tests.synthetic_history import values_of
 
 pytestmark = pytest.mark.anyio
 SHOTS, SHOT_MS = 700, 60_000
@@ -155,3 +160,52 @@ async def test_a_fetch_that_was_cut_off_goes_on_where_it_was(
 
 def _cut_off(*_arguments: object, **_options: object) -> None:
     raise RuntimeError("the store is away")
+
+
+async def test_only_what_came_since_a_day_is_fetched(
+    world: World,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await a_plant_with_a_judged_alarm(world)
+    headers = await key_headers(world.cloud, rights=[Right.READ])
+    monkeypatch.setenv(fetch_history.KEY_VARIABLE, headers["Authorization"][7:])
+    middle_ms = world.clock.utc_ms() - 1_800_000 - SHOTS // 2 * SHOT_MS
+    since = datetime.fromtimestamp(middle_ms / 1000, UTC).isoformat()
+    async with served(world.app) as url:
+        command = ["--cloud", url, "--out", str(tmp_path / "own"), "--since", since]
+        assert await to_thread.run_sync(fetch_history.main, command) == 0
+        later = ["--cloud", url, "--out", str(tmp_path / "none"), "--since", "2099-01-01"]
+        assert await to_thread.run_sync(fetch_history.main, later) == 1
+        assert "has no shots" in capsys.readouterr().err
+    ended_ms = read_press(tmp_path / "own", NAME).ended_ms
+    assert len(ended_ms) == SHOTS // 2
+    assert ended_ms[0] >= middle_ms
+    assert fetch_history.main(["--cloud", url, "--out", str(tmp_path / "x"), "--since", "soon"]) == 2
+    assert "--since 'soon' is no date" in capsys.readouterr().err
+
+
+async def test_labels_beyond_the_newest_are_told_of(
+    world: World,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await a_plant_with_a_judged_alarm(world)
+    monkeypatch.setattr(history_api, "LABELS_AT_ONCE", 1)
+    monkeypatch.setattr(history_api, "LABELS_MAX", 1)
+    headers = await key_headers(world.cloud, rights=[Right.READ])
+    assert (await world.client.get("/api/v1/models/history")).json()["labels_left_out"] == 0
+    async with world.cloud.database.transaction() as session:
+        [row] = await repository.labels(session, DEFAULT_TENANT, before=None, limit=1)
+        older = {column.key: getattr(row, column.key) for column in LabelRow.__table__.columns}
+        session.add(LabelRow(**older | {"label_id": UUID(int=1), "alarm_id": UUID(int=2), "verdict": "true"}))
+    monkeypatch.setenv(fetch_history.KEY_VARIABLE, headers["Authorization"][7:])
+    async with served(world.app) as url:
+        command = ["--cloud", url, "--out", str(tmp_path / "own")]
+        assert await to_thread.run_sync(fetch_history.main, command) == 0
+    told = capsys.readouterr()
+    assert "1 older labels were left out" in told.err
+    figures = json.loads(told.out.splitlines()[-1])
+    assert (figures["labels"], figures["labels_left_out"]) == (1, 1)

@@ -9,6 +9,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from bench import synthetic_history
+from bench.synthetic_history import DAY_MS, GROWS_H, HOUR_MS, MOULDS, SHOT_MS, SIGNAL
 from contract.shot import Shot
 from deploy import build_bundle
 from edge_agent.models.baselines import BaselineStore
@@ -22,8 +24,6 @@ from models.runtime.bundle import Bundle, read_bundle
 from models.runtime.scorer import Scorer
 from models.training import from_history
 from models.training.from_history import FromHistory
-from tests import synthetic_history
-from tests.synthetic_history import DAY_MS, GROWS_H, HOUR_MS, MOULDS, SHOT_MS, SIGNAL
 
 PRESSES, DAYS = 16, 12
 PARITY_MAX = 2e-5
