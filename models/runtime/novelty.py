@@ -1,8 +1,7 @@
 """What makes a shot strange? From the contributions of a novelty head to reasons that an engineer can follow."""
 
+import math
 from collections.abc import Sequence
-
-import numpy as np
 
 from contract.shot import FloatArray, Reason
 from models.features.schema import index
@@ -29,8 +28,13 @@ def reasons_of(
     whole = float(parts.sum())
     furthest = (-parts).argsort(kind="stable")[:REASONS_MAX]
     return tuple(
-        Reason(feature, float(values[index(feature)]), float(np.nan_to_num(state[state_index(inputs[place])])))
+        Reason(feature, float(values[index(feature)]), _known(float(state[state_index(inputs[place])])))
         for place in furthest.tolist()
         for feature in [inputs[place].partition("@")[0]]
         if parts[place] > SHARE_MIN * whole and index(feature) < len(values)
     )
+
+
+def _known(sigma: float) -> float:
+    """0 where it is missing: such an input counts as usual; `np.nan_to_num` takes 5 us for one number."""
+    return 0.0 if math.isnan(sigma) else sigma

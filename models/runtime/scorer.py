@@ -1,13 +1,10 @@
 """The heads of a bundle at work: a batch of feature vectors and states in, scores with reasons out."""
 
 import math
-import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 
 from contract.shot import FloatArray, Reason, Scores
@@ -72,8 +69,8 @@ class Scorer:
         if not len(features):
             return []
         vectors = np.asarray(features, np.float32)
-        of_features = _Given(vectors, np.isnan(vectors))
-        of_states = None if states is None else _Given(states, np.isnan(states))
+        of_features = _Given(vectors)
+        of_states = None if states is None else _Given(states)
         values: list[dict[str, float]] = [{} for _ in mould_ids]
         classes: list[str | None] = [None] * len(mould_ids)
         reasons: list[tuple[Reason, ...]] = [()] * len(mould_ids)
@@ -107,12 +104,27 @@ class Scorer:
         return [Scores(self.bundle_id, *given) for given in zip(values, classes, reasons, strict=True)]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Given:
-    """What a head may take in, and what of it is missing."""
+    """What heads may take in; what several of them ask of it is found out once."""
 
-    rows: FloatArray
-    missing: npt.NDArray[np.bool_]
+    def __init__(self, rows: FloatArray) -> None:
+        self.rows = rows
+        self._there: dict[tuple[tuple[int, ...], bool], list[bool]] = {}
+        self._spread: list[float] | None = None
+
+    def has(self, columns: tuple[int, ...], *, any_of: bool = False) -> list[bool]:
+        """Of each row whether all of the columns, or any, are there."""
+        if (columns, any_of) not in self._there:
+            there = ~np.isnan(self.rows[:, columns])
+            found = np.logical_or.reduce(there, axis=1) if any_of else np.logical_and.reduce(there, axis=1)
+            self._there[columns, any_of] = found.tolist()
+        return self._there[columns, any_of]
+
+    def spread(self) -> list[float]:
+        """Of each row how unsettled it is; of states only."""
+        if self._spread is None:
+            self._spread = unsettled(self.rows.take(_SPREADS, axis=1)).tolist()
+        return self._spread
 
 
 class _LoadedHead:
@@ -126,11 +138,16 @@ class _LoadedHead:
         place = state_index if self.takes_states else index
         self.columns = np.array([place(name) for name in head.inputs])
         self.inputs = head.inputs
-        self._required = np.array([place(name) for name in head.required], np.intp)
+        self._required = tuple(place(name) for name in head.required)
         self._abstain_above = head.abstain_above
-        self._thresholds = [max(head.thresholds.get(name, math.inf), THRESHOLD_MIN) for name in head.classes]
-        self.limits = _limits(head) if self.takes_states else {}
-        self._telling = [head.telling.get(name.partition("@")[0], ()) for name in head.classes]
+        self._thresholds = [
+            (number, max(head.thresholds[name], THRESHOLD_MIN))
+            for number, name in enumerate(head.classes)
+            if name in head.thresholds
+        ]
+        self.limits = _limits(head)
+        values = tuple(dict.fromkeys(name.partition("@")[0] for name in head.inputs)) if self.takes_states else ()
+        self._telling = [_Telling(head.telling.get(name.partition("@")[0]) or values) for name in head.classes]
         self._normals = {
             mould_id: (np.array([normal.centre for normal in normals]), np.array([normal.scale for normal in normals]))
             for mould_id, normals in head.normals.items()
@@ -145,17 +162,17 @@ class _LoadedHead:
         rows = [row for row, mould_id in enumerate(mould_ids) if knows_all or mould_id in self._normals]
         if not rows:
             return rows
-        lacking: list[bool] = np.logical_or.reduce(given.missing.take(self._required, axis=1), axis=1).tolist()
-        if self.takes_states and not len(self._required):  # where no baseline is in force there is nothing to go by
-            lacking = np.logical_and.reduce(given.missing.take(self.columns, axis=1), axis=1).tolist()
-        rows = [row for row in rows if not lacking[row]]
+        if self._required or not self.takes_states:
+            there = given.has(self._required)
+        else:  # where no baseline is in force there is nothing to go by
+            there = given.has(tuple(self.columns.tolist()), any_of=True)
+        rows = [row for row in rows if there[row]]
         if self._abstain_above is None or states is None or not rows:
             return rows
-        spread = unsettled(states.rows[rows][:, _SPREADS])
-        is_silent = spread > self._abstain_above
-        if not self.takes_states:
-            is_silent &= np.isfinite(spread)
-        return [row for row, silent in zip(rows, is_silent.tolist(), strict=True) if not silent]
+        spread, limit = states.spread(), self._abstain_above
+        if self.takes_states:
+            return [row for row in rows if spread[row] <= limit]
+        return [row for row in rows if spread[row] <= limit or spread[row] == math.inf]
 
     def run(self, inputs: FloatArray) -> tuple[list[list[float]], FloatArray | None]:
         """Outputs of each row, in the order of `classes`; what each input adds to a novelty, where the head tells."""
@@ -164,7 +181,7 @@ class _LoadedHead:
 
     def is_over(self, outputs: Sequence[float]) -> bool:
         """Whether a failure mode has reached its threshold."""
-        return self.kind == "failure" and any(map(operator.ge, outputs, self._thresholds))
+        return self.kind == "failure" and any(outputs[number] >= limit for number, limit in self._thresholds)
 
     def reasons(self, inputs: FloatArray, mould_id: str) -> tuple[Reason, ...]:
         """The inputs of a row that are furthest from the mould's normal, furthest first."""
@@ -184,12 +201,15 @@ class _LoadedHead:
 
         Looked for among what tells most of the mode that is nearest to its threshold, or among all.
         """
-        nearest = max(range(len(outputs)), key=lambda n: outputs[n] / self._thresholds[n])
-        names = self._telling[nearest] or tuple(dict.fromkeys(name.partition("@")[0] for name in self.inputs))
-        moved = [(name, float(state[state_index(f"{name}@{RUNNING}")])) for name in names]
-        moved = [(name, sigma) for name, sigma in moved if abs(sigma) >= SIGMA_MIN and name in _FEATURE_NAMES]
-        moved.sort(key=lambda pair: -abs(pair[1]))
-        return tuple(Reason(name, float(features[index(name)]), sigma) for name, sigma in moved[:REASONS_MAX])
+        nearest = max(self._thresholds, key=lambda told: outputs[told[0]] / told[1])[0] if self._thresholds else 0
+        telling = self._telling[nearest]
+        moved = [
+            (name, place, sigma)
+            for name, place, sigma in zip(telling.names, telling.features, state[telling.columns].tolist(), strict=True)
+            if abs(sigma) >= SIGMA_MIN
+        ]
+        moved.sort(key=lambda told: -abs(told[2]))
+        return tuple(Reason(name, float(features[place]), sigma) for name, place, sigma in moved[:REASONS_MAX])
 
     def _check_golden(self, path: Path, head: Head) -> None:
         inputs = np.array([golden.inputs for golden in head.golden], np.float32)
@@ -197,6 +217,15 @@ class _LoadedHead:
         found = np.array(self.run(inputs)[0], np.float32)
         if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=GOLDEN_TOLERANCE, atol=GOLDEN_TOLERANCE):
             raise BundleError(path, f"holds {head.file}, which does not give its golden outputs on this machine")
+
+
+class _Telling:
+    """Values that reasons are looked for among: names, places among features, and of the running means in a state."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = [name for name in names if name in _FEATURE_NAMES]
+        self.features = [index(name) for name in self.names]
+        self.columns = np.array([state_index(f"{name}@{RUNNING}") for name in self.names], np.intp)
 
 
 def _limits(head: Head) -> dict[str, float]:

@@ -18,5 +18,5 @@ def unsettled(spreads: FloatArray) -> npt.NDArray[np.float64]:
     known = ~np.isnan(spreads)
     ordered = np.sort(np.where(known, spreads, np.inf), axis=1)
     middle = np.maximum(known.sum(axis=1) - 1, 0) // 2
-    found: npt.NDArray[np.float64] = np.take_along_axis(ordered, middle[:, None], axis=1)[:, 0].astype(np.float64)
+    found: npt.NDArray[np.float64] = ordered[np.arange(len(ordered)), middle].astype(np.float64)
     return found
