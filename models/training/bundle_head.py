@@ -50,7 +50,8 @@ def head_of(model: FailureModel, *, trained_on: str, metrics: dict[str, float], 
         "abstain_above": round(model.abstain_above, 6),
         "reliability": {
             name: tuple(
-                ReliabilityBin(rows=each.rows, said=round(each.said, 6), came=round(each.came, 6)) for each in told.bins
+                ReliabilityBin(rows=each.rows, said=round(each.said, 6), came=round(each.came.value, 6))
+                for each in told.bins
             )
             for name, told in model.reliability.items()
         },

@@ -191,6 +191,7 @@ class _Told:
     def __init__(self) -> None:
         self._said: dict[tuple[int, int], list[Values]] = {}
         self._came: dict[tuple[int, int], list[npt.NDArray[np.bool_]]] = {}
+        self._presses: dict[tuple[int, int], list[npt.NDArray[np.str_]]] = {}
 
     def add(self, shots: _Shots, found: Values, episodes: Sequence[Episode], modes: Sequence[str]) -> None:
         ended_ms = shots.history.ended_ms[shots.rows]
@@ -205,13 +206,20 @@ class _Told:
                 known &= ~np.isnan(said)
                 self._said.setdefault((number, place), []).append(said[known])
                 self._came.setdefault((number, place), []).append(came[known])
+                self._presses.setdefault((number, place), []).append(names[known])
 
     def reliability(self, modes: Sequence[str]) -> dict[str, dict[float, Reliability]]:
         found: dict[str, dict[float, Reliability]] = {}
         for place, hours in enumerate(HORIZONS_H):
-            said = [np.concatenate(self._said[number, place]) for number in range(len(modes))]
-            came = [np.concatenate(self._came[number, place]) for number in range(len(modes))]
-            for mode, told, truth in zip(modes, said, came, strict=True):
-                found.setdefault(mode, {})[hours] = reliability_of(told, truth)
-            found.setdefault("all", {})[hours] = reliability_of(np.concatenate(said), np.concatenate(came))
+            keys = [(number, place) for number in range(len(modes))]
+            for mode, key in zip(modes, keys, strict=True):
+                found.setdefault(mode, {})[hours] = self._of([key])
+            found.setdefault("all", {})[hours] = self._of(keys)
         return found
+
+    def _of(self, keys: Sequence[tuple[int, int]]) -> Reliability:
+        return reliability_of(
+            np.concatenate([part for key in keys for part in self._said[key]]),
+            np.concatenate([part for key in keys for part in self._came[key]]),
+            np.concatenate([part for key in keys for part in self._presses[key]]),
+        )

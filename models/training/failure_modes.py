@@ -8,16 +8,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.metrics import average_precision_score
 
 from models.evaluation.budget import Thresholds, day_maxima, thresholds_for
 from models.evaluation.history import Histories
 from models.evaluation.reliability import Reliability, reliability_of
-from models.evaluation.traces import Trace, Values, is_faulty
+from models.evaluation.traces import Mask, Trace, Values, is_faulty
 from models.features.schema import VALUES
 from models.runtime.unsettled import unsettled
 from models.training import survival
-from models.training.rows import INPUT_COLUMNS, INPUTS, Rows, ahead_of, between_failure_and_repair, training_rows
+from models.training.rows import (
+    INPUT_COLUMNS,
+    INPUTS,
+    Rows,
+    ahead_of,
+    between_failure_and_repair,
+    one_an_hour,
+    training_rows,
+)
 from models.training.survival import HORIZONS_H, PRESSES_WITH_FAILURE_MIN, Survival, SurvivalError
 
 ALARM_HORIZON = len(HORIZONS_H) - 1
@@ -69,8 +78,15 @@ def train(histories: Histories, modes: Sequence[str], *, seed: int, progress: Pr
             f"too few failures: none of {len(modes)} modes failed on {PRESSES_WITH_FAILURE_MIN} presses"
         )
     modes, ahead = [modes[number] for number in learnable], [ahead[number] for number in learnable]
+    counted = one_an_hour(rows)
     fitted = survival.fit(
-        rows.inputs, ahead, modes, rows.presses, seed=seed, progress=lambda done: tell("learning", done, len(modes))
+        rows.inputs,
+        ahead,
+        modes,
+        rows.presses,
+        counted=counted,
+        seed=seed,
+        progress=lambda done: tell("learning", done, len(modes)),
     )
     maxima, spreads = [], []
     for number, press in enumerate(histories.presses):
@@ -78,7 +94,7 @@ def train(histories: Histories, modes: Sequence[str], *, seed: int, progress: Pr
         maxima.append(day_maxima(trace, histories.episodes))
         spreads.append(spread[~is_faulty(trace, histories.episodes)])
         tell("setting thresholds", number + 1, len(histories.presses))
-    told = _reliability(fitted, ahead)
+    told = _reliability(fitted, ahead, rows.presses, counted)
     spread = np.concatenate(spreads)
     return FailureModel(
         fitted,
@@ -87,7 +103,7 @@ def train(histories: Histories, modes: Sequence[str], *, seed: int, progress: Pr
         _telling(fitted),
         rows,
         told,
-        _metrics(fitted, ahead, told),
+        _metrics(fitted, ahead, counted, told),
     )
 
 
@@ -132,27 +148,33 @@ def _telling(fitted: Survival) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _reliability(fitted: Survival, ahead: Sequence[survival.Ahead]) -> dict[str, Reliability]:
-    found, together = {}, {f"{hours:g}h": ([], []) for hours in HORIZONS_H}  # type: ignore[var-annotated]
+def _reliability(
+    fitted: Survival, ahead: Sequence[survival.Ahead], presses: npt.NDArray[np.str_], counted: Mask
+) -> dict[str, Reliability]:
+    found = {}
+    together: dict[str, list[tuple[Values, Mask, npt.NDArray[np.str_]]]] = {f"{hours:g}h": [] for hours in HORIZONS_H}
     for column, name in enumerate(fitted.outputs):
         after, place = ahead[column // len(HORIZONS_H)], column % len(HORIZONS_H)
         known, came = after.within(HORIZONS_H[place])
-        said = fitted.out_of_fold[known, column]
-        found[name] = reliability_of(said, came[known])
-        together[name.partition("@")[2]][0].append(said)
-        together[name.partition("@")[2]][1].append(came[known])
-    return found | {
-        f"all@{hours}": reliability_of(np.concatenate(said), np.concatenate(came))
-        for hours, (said, came) in together.items()
-    }
+        known &= counted
+        own = fitted.out_of_fold[known, column], came[known], presses[known]
+        found[name] = reliability_of(*own)
+        together[name.partition("@")[2]].append(own)
+    for hours, told in together.items():
+        said, came, names = (np.concatenate(parts) for parts in zip(*told, strict=True))
+        found[f"all@{hours}"] = reliability_of(said, came, names)
+    return found
 
 
-def _metrics(fitted: Survival, ahead: Sequence[survival.Ahead], told: Mapping[str, Reliability]) -> dict[str, float]:
+def _metrics(
+    fitted: Survival, ahead: Sequence[survival.Ahead], counted: Mask, told: Mapping[str, Reliability]
+) -> dict[str, float]:
     """Within the alarm horizon, by mode: average precision, Brier score, and that of always saying the base rate."""
     found: dict[str, float] = {}
     for number, mode in enumerate(fitted.modes):
         column = number * len(HORIZONS_H) + ALARM_HORIZON
         known, came = ahead[number].within(HORIZONS_H[ALARM_HORIZON])
+        known &= counted
         found[f"{mode}.average_precision"] = float(
             average_precision_score(came[known], fitted.out_of_fold[known, column])
         )

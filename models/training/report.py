@@ -56,7 +56,8 @@ def as_json(found: Evaluation, about: Mapping[str, Any]) -> dict[str, Any]:
                         "rows": told.rows,
                         "brier": told.brier,
                         "brier_of_base_rate": told.brier_of_base_rate,
-                        "bins": [[b.low, b.high, b.rows, b.said, b.came] for b in told.bins],
+                        "skill": _figure(told.skill),
+                        "bins": [[b.low, b.high, b.rows, b.said, *_figure(b.came)] for b in told.bins],
                     }
                     for hours, told in by_horizon.items()
                 }
@@ -140,6 +141,7 @@ def as_html(document: Mapping[str, Any], found: Evaluation, title: str) -> str:
             str(each["rows"]),
             _number(each["brier"]),
             _number(each["brier_of_base_rate"]),
+            _with_interval(each["skill"]),
         ]
         for mode, horizons in document["calibration"].items()
         for hours, each in horizons.items()
@@ -177,7 +179,7 @@ def as_html(document: Mapping[str, Any], found: Evaluation, title: str) -> str:
             _table(["upset", "episodes", *(f"false alarms: {name}" for name in names)], upsets),
             "<h2>Calibration</h2>",
             _reliability(found),
-            _table(["mode", "within", "rows", "Brier", "Brier of the base rate"], calibration),
+            _table(["mode", "within", "rows", "Brier", "Brier of the base rate", "share saved"], calibration),
             "</body></html>",
         ]
     )
@@ -206,7 +208,9 @@ def _reliability(found: Evaluation) -> str:
     for axes, hours in zip(plot.subplots(1, len(HORIZONS_H), sharey=True), HORIZONS_H, strict=True):
         bins = found.reliability["all"][hours].bins
         axes.plot([0, 1], [0, 1], "--", color="#8a949e", linewidth=1)
-        axes.plot([each.said for each in bins], [each.came for each in bins], "o-", color="#33658a")
+        axes.plot([each.said for each in bins], [each.came.value for each in bins], "o-", color="#33658a")
+        for each in bins:
+            axes.plot([each.said] * 2, [each.came.low, each.came.high], color="#33658a", linewidth=1)
         axes.set_xlabel(f"said: within {hours:g} h")
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)

@@ -68,6 +68,14 @@ def chosen_rows(ended_ms: npt.NDArray[np.int64], failures_ms: Sequence[int]) -> 
     return np.flatnonzero(np.diff(step, prepend=-1)).astype(np.int64)
 
 
+def one_an_hour(rows: Rows) -> Mask:
+    """(n,): the first of each press and hour, as often as in use; before a failure they are denser."""
+    found: Mask = np.ones(len(rows.ended_ms), bool)
+    hours = rows.ended_ms // FAR_EVERY_MS
+    found[1:] = (np.diff(hours) != 0) | (rows.presses[1:] != rows.presses[:-1])
+    return found
+
+
 def ahead_of(rows: Rows, episodes: Sequence[Episode], mode: str, ends_ms: Mapping[str, int]) -> Ahead:
     """What came after each row, for one mode, by the truth.
 

@@ -3,8 +3,8 @@
 The time ahead is cut at the horizons. In each interval a press that is still whole either fails of the mode, or does
 not, or is no longer watched (repaired, end of record), which says nothing of that interval: Singer and Willett, "It's
 about time: using discrete-time survival analysis", J. Educational Statistics 18 (1993). One boosted score for each mode
-is taken to the hazard of each interval by a logistic function with a common slope, so that a longer horizon never has
-the smaller probability. Scores for calibration are those of models that have not seen the press.
+is taken to the hazard of each interval (`models.training.calibration`), and hazards multiply to probabilities, so that
+a longer horizon never has the smaller one. Scores for calibration are those of models that have not seen the press.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from onnx import helper
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from kit.errors import ZhisanError
+from models.training.calibration import Calibration, calibrated
 from models.training.dataset import Matrix
 from models.training.export import onnx_model
 from models.training.trees import of_gradient_boosting
@@ -27,8 +27,6 @@ HORIZONS_H: Final = (8.0, 24.0, 72.0)
 FOLDS = 4
 PRESSES_WITH_FAILURE_MIN = 3
 """A mode that failed on fewer presses cannot be learned on some and calibrated on others."""
-SLOPE_MIN = 0.05
-"""A score that says nothing of unseen presses gets this: nearly the base rate everywhere."""
 Values = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
@@ -59,23 +57,17 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModeModel:
-    """One mode: the boosted score, and the hazard of each interval as sigmoid(slope x score + offset)."""
+    """One mode: the boosted score, and how it is taken to the hazard of each interval."""
 
     trees: HistGradientBoostingClassifier
-    slope: float
-    offsets: tuple[float, ...]
+    hazards: tuple[Calibration, ...]
     unseen: Mapping[str, HistGradientBoostingClassifier]
     """By press: trees that have learned nothing from it."""
 
     def probabilities(self, rows: npt.NDArray[np.floating], press_id: str | None = None) -> Values:
         """(n, horizons): of failing within each horizon; of a press that was learned from, by trees that were not."""
         trees = self.unseen.get(press_id, self.trees) if press_id is not None else self.trees
-        return self.calibrated(np.asarray(trees.decision_function(rows), np.float64))
-
-    def calibrated(self, score: Values) -> Values:
-        """(n, horizons), from what the trees add up to; monotone in it."""
-        alive = np.stack([1 / (1 + np.exp(self.slope * score + offset)) for offset in self.offsets], axis=1)
-        return np.asarray(1 - np.cumprod(alive, axis=1))
+        return _by_horizon(np.asarray(trees.decision_function(rows), np.float64), self.hazards)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,38 +90,32 @@ class Survival:
 
     def to_onnx(self, inputs: int) -> bytes:
         """The same as one graph: one node for the trees of all modes, then a few products."""
-        count = len(self.modes)
-        baselines = [float(np.ravel(model.trees._baseline_prediction)[0]) for model in self.models]
-        ensemble = of_gradient_boosting(_side_by_side(self.models), count)
-        nodes = [ensemble.node("inputs", "sums"), helper.make_node("Mul", ["sums", "slopes"], ["scaled"])]
-        constants: dict[str, npt.NDArray] = {
-            "slopes": np.array([model.slope for model in self.models], np.float32),
-            "one": np.array([1.0], np.float32),
-            "apart": np.array([-1, count, 1], np.int64),
-            "together": np.array([-1, count * len(HORIZONS_H)], np.int64),
-        }
-        alive = ""
-        reshaped = []
-        for number in range(len(HORIZONS_H)):
-            offsets = [m.offsets[number] + m.slope * b for m, b in zip(self.models, baselines, strict=True)]
-            constants[f"offset_{number}"] = np.array(offsets, np.float32)
-            nodes += [
-                helper.make_node("Add", ["scaled", f"offset_{number}"], [f"logit_{number}"]),
-                helper.make_node("Neg", [f"logit_{number}"], [f"against_{number}"]),
-                helper.make_node("Sigmoid", [f"against_{number}"], [f"survives_{number}"]),
-            ]
-            if number:
-                nodes.append(helper.make_node("Mul", [alive, f"survives_{number}"], [f"alive_{number}"]))
-            alive = f"alive_{number}" if number else "survives_0"
-            nodes += [
-                helper.make_node("Sub", ["one", alive], [f"by_{number}"]),
-                helper.make_node("Reshape", [f"by_{number}", "apart"], [f"column_{number}"]),
-            ]
-            reshaped.append(f"column_{number}")
-        nodes += [
-            helper.make_node("Concat", reshaped, ["cube"], axis=2),
+        ensemble = of_gradient_boosting(_side_by_side(self.models), len(self.modes))
+        nodes = [
+            ensemble.node("inputs", "sums"),
+            helper.make_node("Add", ["sums", "baselines"], ["flat"]),
+            helper.make_node("Reshape", ["flat", "apart"], ["score"]),
+            helper.make_node("Softplus", ["score"], ["bend"]),
+            helper.make_node("Mul", ["score", "low"], ["straight"]),
+            helper.make_node("Mul", ["bend", "more"], ["bent"]),
+            helper.make_node("Sum", ["straight", "bent", "offsets"], ["logits"]),
+            helper.make_node("Softplus", ["logits"], ["against"]),
+            helper.make_node("MatMul", ["against", "summed"], ["alive_log"]),
+            helper.make_node("Exp", ["alive_log"], ["alive"]),
+            helper.make_node("Sub", ["one", "alive"], ["cube"]),
             helper.make_node("Reshape", ["cube", "together"], ["outputs"]),
         ]
+        hazards = [model.hazards for model in self.models]
+        constants: dict[str, npt.NDArray] = {
+            "baselines": np.array([np.ravel(model.trees._baseline_prediction)[0] for model in self.models], np.float32),
+            "apart": np.array([-1, len(self.modes), 1], np.int64),
+            "low": np.array([[each.low for each in own] for own in hazards], np.float32),
+            "more": np.array([[each.high - each.low for each in own] for own in hazards], np.float32),
+            "offsets": np.array([[each.offset for each in own] for own in hazards], np.float32),
+            "summed": -np.triu(np.ones((len(HORIZONS_H), len(HORIZONS_H)), np.float32)),
+            "one": np.array([1.0], np.float32),
+            "together": np.array([-1, len(self.outputs)], np.int64),
+        }
         return onnx_model("survival", nodes, constants, inputs, len(self.outputs))
 
 
@@ -139,6 +125,7 @@ def fit(
     modes: Sequence[str],
     presses: npt.NDArray,
     *,
+    counted: Mask,
     seed: int,
     progress: Callable[[int], None] | None = None,
 ) -> Survival:
@@ -149,6 +136,7 @@ def fit(
         ahead: by mode what came after each row.
         modes: their ids.
         presses: (n,) whose row it is; folds keep presses whole.
+        counted: (n,) the rows that stand as often as in use: those that calibrate.
         seed: of the trees.
         progress: told how many modes are done.
 
@@ -163,9 +151,9 @@ def fit(
                 f"{mode} failed on {len(_failing(after, presses))} presses; {PRESSES_WITH_FAILURE_MIN} are needed to "
                 "learn and to judge"
             )
-        model, scores = _mode_model(rows, after, presses, seed)
+        model, probabilities = _mode_model(rows, after, presses, counted, seed)
         models.append(model)
-        unseen.append(model.calibrated(scores))
+        unseen.append(probabilities)
         if progress is not None:
             progress(len(models))
     return Survival(tuple(modes), tuple(models), np.concatenate(unseen, axis=1))
@@ -180,15 +168,22 @@ def _failing(ahead: Ahead, presses: npt.NDArray) -> npt.NDArray:
     return np.unique(presses[ahead.within(HORIZONS_H[-1])[1]])
 
 
-def _mode_model(rows: Matrix, ahead: Ahead, presses: npt.NDArray, seed: int) -> tuple[ModeModel, Values]:
+def _mode_model(rows: Matrix, ahead: Ahead, presses: npt.NDArray, counted: Mask, seed: int) -> tuple[ModeModel, Values]:
+    """The model, and what trees and a calibration that have both not seen the press say of each row."""
     scores = np.zeros(len(rows))
     unseen: dict[str, HistGradientBoostingClassifier] = {}
-    for learning, judging in press_folds(ahead, presses):
+    folds = press_folds(ahead, presses)
+    for learning, judging in folds:
         trees = trees_of(rows, ahead, learning, seed)
         scores[judging] = trees.decision_function(rows[judging])
         unseen |= dict.fromkeys(np.unique(presses[judging]).tolist(), trees)
-    slope, offsets = _calibrated(scores, ahead)
-    return ModeModel(trees_of(rows, ahead, np.arange(len(rows)), seed), slope, offsets, unseen), scores
+    told = np.zeros((len(rows), len(HORIZONS_H)))
+    for learning, judging in folds:
+        others = np.zeros(len(rows), bool)
+        others[learning] = True
+        told[judging] = _by_horizon(scores[judging], _hazards(scores, ahead, presses, counted & others))
+    trees = trees_of(rows, ahead, np.arange(len(rows)), seed)
+    return ModeModel(trees, _hazards(scores, ahead, presses, counted), unseen), told
 
 
 def press_folds(ahead: Ahead, presses: npt.NDArray) -> Sequence[tuple[npt.NDArray, npt.NDArray]]:
@@ -232,18 +227,19 @@ def trees_of(rows: Matrix, ahead: Ahead, learning: npt.NDArray, seed: int) -> Hi
     )
 
 
-def _calibrated(scores: Values, ahead: Ahead) -> tuple[float, tuple[float, ...]]:
-    columns, truths = [], []
+def _hazards(scores: Values, ahead: Ahead, presses: npt.NDArray, counted: Mask) -> tuple[Calibration, ...]:
+    found = []
     for number in range(len(HORIZONS_H)):
         tells, fails = ahead.interval(number)
-        marks = np.zeros((int(tells.sum()), len(HORIZONS_H)))
-        marks[:, number] = 1.0
-        columns.append(np.column_stack([scores[tells], marks]))
-        truths.append(fails[tells])
-    logistic = LogisticRegression(C=1e2, fit_intercept=False, max_iter=1_000)
-    logistic.fit(np.concatenate(columns), np.concatenate(truths))
-    slope, *offsets = logistic.coef_[0].tolist()
-    return max(slope, SLOPE_MIN), tuple(offsets)
+        tells = tells & counted
+        found.append(calibrated(scores[tells], fails[tells], presses[tells]))
+    return tuple(found)
+
+
+def _by_horizon(score: Values, hazards: Sequence[Calibration]) -> Values:
+    """(n, horizons): of failing within each; monotone in the score."""
+    against = np.stack([np.logaddexp(0.0, hazard.logit(score)) for hazard in hazards], axis=1)
+    return np.asarray(-np.expm1(-np.cumsum(against, axis=1)))
 
 
 def _side_by_side(models: Sequence[ModeModel]) -> list[list[object]]:

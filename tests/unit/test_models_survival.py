@@ -44,7 +44,7 @@ def histories(presses: int, seed: int) -> tuple[Matrix, list[Ahead], np.ndarray]
 @pytest.fixture(scope="module")
 def model() -> Survival:
     rows, ahead, presses = histories(45, seed=1)
-    return survival.fit(rows, ahead, MODES, presses, seed=1)
+    return survival.fit(rows, ahead, MODES, presses, counted=np.ones(len(rows), bool), seed=1)
 
 
 def test_probabilities_hold_on_presses_that_were_never_seen(model: Survival) -> None:
@@ -89,4 +89,4 @@ def test_a_mode_that_hardly_ever_failed_is_refused_by_name() -> None:
     rows, ahead, presses = histories(45, seed=1)
     never = Ahead(np.full(len(rows), np.inf), ahead[1].watched_h)
     with pytest.raises(SurvivalError, match="second failed on 0 presses"):
-        survival.fit(rows, [ahead[0], never], MODES, presses, seed=1)
+        survival.fit(rows, [ahead[0], never], MODES, presses, counted=np.ones(len(rows), bool), seed=1)
