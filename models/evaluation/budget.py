@@ -7,6 +7,7 @@ to come as far as the plant stays as it is. Half of the budget is what is aimed 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -53,6 +54,19 @@ def highest_a_day(scores: Values, ended_ms: Times) -> Values:
     """(days, channels): the highest of `scores` (n, channels) of one press on each of its days; `ended_ms` rising."""
     days = ended_ms // DAY_MS
     return np.asarray(np.maximum.reduceat(scores, np.flatnonzero(np.diff(days, prepend=days[0] - 1)), axis=0))
+
+
+def conformal_limit(highest: Values, chance: float) -> tuple[float, bool]:
+    """The limit that a further draw exceeds with at most that chance, and whether there were draws enough for it.
+
+    With too few it is the highest of all, which one in (draws + 1) exceeds.
+
+    Args:
+        highest: (draws,), the highest score of each press-day or press.
+        chance: of one too many.
+    """
+    rank = ceil((len(highest) + 1) * (1 - chance))
+    return float(np.sort(highest)[min(rank, len(highest)) - 1]), rank <= len(highest)
 
 
 def thresholds_for(maxima: Values, *, budget_a_press_month: float = BUDGET_A_PRESS_MONTH) -> Thresholds:

@@ -90,7 +90,7 @@ def trained_head(
         required=tuple(required),
         classes=tuple(classes),
         normals={mould_id: normals_of(normal) for mould_id, normal in normal_rows.items()},
-        thresholds={name: round(value, 6) for name, value in thresholds.items()},
+        thresholds={name: float(f"{value:.6g}") for name, value in thresholds.items()},
         threshold_basis=threshold_basis,
         golden=tuple(
             Golden(inputs=tuple(row), outputs=tuple(outputs))

@@ -9,6 +9,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
+from models.evaluation.alarms import ON_DELAY_SHOTS, sustained
+from models.evaluation.budget import conformal_limit
 from models.features.schema import FEATURES
 from models.training.dataset import HEALTHY, Dataset, Mask, Matrix, Split
 from models.training.export import TrainedHead, onnx_model, trained_head
@@ -29,9 +31,10 @@ REQUIRED = tuple(name for name in INPUTS if name.startswith(("InjectionPressure.
 """Every press with curves has these two; all other channels may be missing."""
 MISSING_SHARE = 0.3
 """How often a channel that is not required is taken away in the second copy of the learning rows."""
-FALSE_SHARE_MAX = 0.001
-"""The false-alarm budget: healthy shots over the threshold; an alarm takes several shots in a row."""
-THRESHOLD_MIN, THRESHOLD_MAX = 0.5, 0.99
+FALSE_ALARM_SHARE_MAX = 0.01
+"""The false-alarm budget: healthy presses of which an alarm is raised, so many shots in a row over the threshold."""
+THRESHOLD_MIN = 0.5
+"""An alarm says that it is more likely than not, also where the budget would allow more alarms."""
 
 
 def train(data: Dataset, modes: Sequence[str], split: Split, *, seed: int) -> TrainedHead:
@@ -43,7 +46,8 @@ def train(data: Dataset, modes: Sequence[str], split: Split, *, seed: int) -> Tr
         return np.column_stack([model.probability(wanted) for model in models])
 
     healthy, probability = data.labels == HEALTHY, reference(rows)
-    thresholds = _thresholds(probability[split.calibrating & healthy], modes)
+    judged = split.calibrating & healthy
+    thresholds, basis = _thresholds(probability[judged], data.presses[judged], modes)
     metrics: dict[str, float] = {}
     for column, mode in enumerate(modes):
         truth, found = (data.labels == mode)[split.testing], probability[split.testing, column]
@@ -64,7 +68,7 @@ def train(data: Dataset, modes: Sequence[str], split: Split, *, seed: int) -> Tr
         normal_rows={str(mould): rows[learned & (data.moulds == mould)] for mould in np.unique(data.moulds)},
         rows=rows[split.learning][np.argsort(data.labels[split.learning], kind="stable")],
         thresholds=thresholds,
-        threshold_basis=f"at most {FALSE_SHARE_MAX:.1%} of healthy shots over it, on {_size(data, split.calibrating)}",
+        threshold_basis=basis,
         trained_on=f"{_size(data, split.learning)}; calibrated on {_size(data, split.calibrating)}",
         metrics=metrics,
         measured_on=f"{_size(data, split.testing)} that neither trees nor calibration have seen",
@@ -127,9 +131,22 @@ def _bare(rows: Matrix) -> Matrix:
     return bare
 
 
-def _thresholds(healthy: npt.NDArray[np.float64], modes: Sequence[str]) -> dict[str, float]:
-    found = np.quantile(healthy, 1 - FALSE_SHARE_MAX, axis=0, method="higher")
-    return dict(zip(modes, np.clip(found, THRESHOLD_MIN, THRESHOLD_MAX).tolist(), strict=True))
+def _thresholds(
+    healthy: npt.NDArray[np.float64], presses: npt.NDArray[np.str_], modes: Sequence[str]
+) -> tuple[dict[str, float], str]:
+    """Conformal on the worst row of shots of each healthy press; and what they were chosen for, in words."""
+    worst = np.stack([sustained(healthy[presses == press]).max(axis=0) for press in np.unique(presses)])
+    share = FALSE_ALARM_SHARE_MAX / len(modes)
+    found = [conformal_limit(column, share) for column in worst.T]
+    limits = np.nextafter([limit for limit, _ in found], np.inf)
+    basis = (
+        f"at most {FALSE_ALARM_SHARE_MAX:g} of healthy presses raise an alarm: conformal on the worst "
+        f"{ON_DELAY_SHOTS} shots in a row of each of {len(worst)} presses, {limits.max():.3g}"
+    )
+    if not all(enough for _, enough in found):
+        basis += " (too few: the highest of all)"
+    basis += f"; and at least {THRESHOLD_MIN:g}, more likely than not"
+    return dict(zip(modes, np.maximum(limits, THRESHOLD_MIN).tolist(), strict=True)), basis
 
 
 def _figures(truth: Mask, found: npt.NDArray[np.float64], threshold: float) -> dict[str, float]:

@@ -20,7 +20,6 @@ alike, so the chance holds on average over presses, not for each.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Final
 
 import numpy as np
@@ -28,7 +27,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
-from models.evaluation.budget import AIMED_SHARE, BUDGET_A_PRESS_MONTH, highest_a_day
+from models.evaluation.budget import AIMED_SHARE, BUDGET_A_PRESS_MONTH, conformal_limit, highest_a_day
 from models.evaluation.traces import MONTH_DAYS
 from models.features.schema import VALUES
 from models.runtime.baseline_tracks import FAST_SHOTS
@@ -113,15 +112,6 @@ def day_highest(statistics: Wide, presses: npt.NDArray[np.str_], ended_ms: npt.N
         own = own[np.argsort(ended_ms[own], kind="stable")]
         parts.append(highest_a_day(statistics[own], ended_ms[own]))
     return np.concatenate(parts)
-
-
-def conformal_limit(highest: Wide, chance: float) -> tuple[float, bool]:
-    """The limit that a further day exceeds with at most that chance, and whether there were days enough for it.
-
-    With too few days it is the highest of all, which one in (days + 1) exceeds.
-    """
-    rank = ceil((len(highest) + 1) * (1 - chance))
-    return float(np.sort(highest)[min(rank, len(highest)) - 1]), rank <= len(highest)
 
 
 def train(

@@ -131,13 +131,13 @@ class RolloutPlant:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[RolloutPlant]:
-    """The programs; whatever was started is ended with the block."""
+def running(folder: Path, *, bundle: Path | None = None) -> Iterator[RolloutPlant]:
+    """The programs, the gateway with a bundle of its own or none; whatever was started is ended with the block."""
     mqtt, web = free_port(), free_port()
     trusted = signing.trusted_folder(folder)
     url = f"http://{LOOPBACK}:{web}"
     cloud_config = configs.cloud(folder, LOOPBACK, web, mqtt, trusted_keys=trusted)
-    configs.gateway(folder, mqtt, [], None, trusted_keys=trusted, cloud_url=url)
+    configs.gateway(folder, mqtt, [], bundle, trusted_keys=trusted, cloud_url=url)
     key = [*ZHISAN, "cloud", "key", "--config", str(cloud_config), "--name", "test", "--days", "1"]
     key += ["--right", "read", "--right", "configure", "--right", "acknowledge"]
     made = subprocess.run(key, capture_output=True, text=True, timeout=60, check=True)
