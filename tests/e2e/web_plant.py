@@ -60,13 +60,14 @@ READER = Principal("user", "u-1", "Li Na", DEFAULT_TENANT, RIGHTS[Role.OPERATOR]
 
 
 class SignedIn:
-    """In place of identity: everybody is the same operator; signing in has tests of its own."""
+    """In place of identity: everybody is the same reader; signing in has tests of its own."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, reader: Principal) -> None:
         self._app = app
+        self._reader = reader
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app({**scope, SCOPE_KEY: READER} if scope["type"] == "http" else scope, receive, send)
+        await self._app({**scope, SCOPE_KEY: self._reader} if scope["type"] == "http" else scope, receive, send)
 
 
 class Plant:
@@ -75,8 +76,9 @@ class Plant:
     The third is scored by a bundle that looks ahead; of the last shot of the first the failure head says nothing.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reader: Principal = READER) -> None:
         self._folder = folder
+        self._reader = reader
         self._store = MemoryStore()
         self._clock = SystemClock()
         self._record_id = 0
@@ -92,7 +94,13 @@ class Plant:
         self._fleet = FleetService(events, self._live, FleetRules())
         alarms = AlarmService(events, self._live, AlarmRules(on_delay_shots=3))
         webhooks = WebhookParts(
-            database, self._live, self._clock, random.Random(0), load_catalogues(), folder=self._folder
+            database,
+            self._live,
+            self._clock,
+            random.Random(0),
+            load_catalogues(),
+            folder=self._folder,
+            may_call_private=True,
         )
         self._dispatcher = Dispatcher(database, self._live, webhooks.service.subscriber())
         self._consumer = AlarmConsumer(database, self._store, alarms, self._live, self._clock)
@@ -109,7 +117,7 @@ class Plant:
 
         app = FastAPI(lifespan=lifespan)
         problems.install(app)
-        app.add_middleware(SignedIn)
+        app.add_middleware(SignedIn, reader=self._reader)
         app.add_middleware(SecurityHeaders)
         schedule = Schedule(ZoneInfo("Asia/Shanghai"), (6, 14, 22))
         self._production = ProductionConsumer(database, self._store, self._live, self._clock, schedule)
