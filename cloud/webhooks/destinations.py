@@ -47,7 +47,7 @@ async def resolve(host: str, port: int, *, allow_private: bool) -> str:
 def may_call(address: Address, *, allow_private: bool) -> bool:
     """Whether an address may be called; one wrapped in IPv6 is judged by what it wraps."""
     inner = _unwrapped(address)
-    if inner.is_multicast or inner.is_unspecified or inner.is_link_local:
+    if inner in _METADATA or inner.is_multicast or inner.is_unspecified or inner.is_link_local:
         return False  # link-local: where clouds keep the credentials of their machines (169.254.169.254)
     if allow_private and (inner.is_loopback or (inner.is_private and not inner.is_reserved)):
         return True
@@ -67,4 +67,6 @@ def _unwrapped(address: Address) -> Address:
     return address
 
 
+_METADATA = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16")))
+"""Where AWS, Alibaba and Azure answer their machines, beside the link-local address that most clouds use."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
