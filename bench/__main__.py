@@ -6,8 +6,6 @@ Without names those that need no data of others and no more than about a minute.
   the real programs for many minutes;
 - `python -m bench.peers` (`make bench-peers`): other software under the same faults, half an hour, and installs it;
 - `python -m bench.press_splits --history DIR` (10 min): needs a history;
-- `python -m bench.web` (3 min; `--presses 1000 --rounds 20 --watch-s 5` is the quick look): what pages cost; and
-  `python -m bench.latency` (1.5 min; `--watch-s 10`): how long a shot is on its way to a page and to a webhook;
 - `python -m bench.cmapss` (2 min) and `python -m bench.table_quality` (more than 3): public data, see `ZHISAN_DATA`.
 """
 
@@ -23,6 +21,8 @@ SCRIPTS = (
     "transport",
     "press_history",
     "press_signatures",
+    "web",
+    "latency",
 )
 
 

@@ -17,6 +17,7 @@ from cloud import audit_api, gaps_api, metrics, readiness, shots_api
 from cloud.alarms import api as alarms_api
 from cloud.alarms.gateway_watch import GatewayWatch
 from cloud.alarms.jobs import AlarmConsumer
+from cloud.alarms.keeper import AlarmKeeper
 from cloud.alarms.service import AlarmService
 from cloud.core import audit, events, problems
 from cloud.core.audit_verifier import AuditVerifier
@@ -121,7 +122,7 @@ class Cloud:
         )
         log_of_events = self.events = events.EventLog(self.live)
         self.fleet = FleetService(log_of_events, self.live, settings.fleet.rules())
-        self.alarms = AlarmService(log_of_events, self.live, settings.alarms.rules())
+        self.alarms = AlarmService(log_of_events, self.live, settings.alarms.rules(), settings.alarms.policy())
         self.webhooks = WebhookParts(
             self.database,
             self.live,
@@ -218,6 +219,7 @@ class Cloud:
             "presence.rivals": self._record_rivals,
             "fleet": FleetWatcher(self.database, self.fleet, self.clock).run,
             "alarms": self.alarm_consumer.run,
+            "alarms.keeper": AlarmKeeper(self.database, self.alarms, self.clock).run,
             "alarms.gateways": GatewayWatch(self.database, self.alarms, self.clock).run,
             "production": self.production_consumer.run,
             "production.board": self.production.run,

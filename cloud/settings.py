@@ -14,6 +14,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from cloud.alarms.domain import AlarmRules
+from cloud.alarms.policy import MINUTE_MS, AlarmPolicy
 from cloud.core.database import postgresql_url, sqlite_url
 from cloud.core.limits import Limits
 from cloud.fleet.domain import FleetRules
@@ -141,6 +142,17 @@ class AlarmSettings(Settings):
         900.0, ge=0, description="Shots sent again after an outage that are older than this raise and clear nothing."
     )
     priority: Literal["low", "medium", "high", "critical"] = Field("high", description="Priority of the alarms.")
+    shelve_hours_max: float = Field(12.0, gt=0, le=168, description="Longest time on the shelf.")
+    realarm_hours: float = Field(
+        8.0,
+        ge=0,
+        le=168,
+        description="An acknowledged alarm that is still active after it is announced again; 0: never.",
+    )
+    escalate_minutes_low: float = Field(480.0, gt=0, description="Unacknowledged for so long, an alarm escalates.")
+    escalate_minutes_medium: float = Field(60.0, gt=0, description="The same for medium priority.")
+    escalate_minutes_high: float = Field(15.0, gt=0, description="The same for high priority.")
+    escalate_minutes_critical: float = Field(5.0, gt=0, description="The same for critical priority.")
 
     @model_validator(mode="after")
     def _deadband_fits(self) -> "AlarmSettings":
@@ -158,6 +170,19 @@ class AlarmSettings(Settings):
             off_delay_shots=self.off_delay_shots,
             history_s_max=self.history_s_max,
             priority=self.priority,
+        )
+
+    def policy(self) -> AlarmPolicy:
+        """The site's times of alarms."""
+        return AlarmPolicy(
+            shelve_ms_max=round(self.shelve_hours_max * HOUR_MS),
+            realarm_ms=round(self.realarm_hours * HOUR_MS),
+            escalate_ms={
+                "low": round(self.escalate_minutes_low * MINUTE_MS),
+                "medium": round(self.escalate_minutes_medium * MINUTE_MS),
+                "high": round(self.escalate_minutes_high * MINUTE_MS),
+                "critical": round(self.escalate_minutes_critical * MINUTE_MS),
+            },
         )
 
 

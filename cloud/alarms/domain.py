@@ -1,4 +1,4 @@
-"""When a failure probability becomes an alarm, and the life of an alarm in the words of ISA-18.2. Pure."""
+"""When a failure probability becomes an alarm, and what an alarm is. Pure."""
 
 import math
 from collections.abc import Mapping
@@ -6,13 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
+from cloud.alarms.life import ACTIVE_STATES, State
 from cloud.core.tenants import TenantId
 from contract.shot import ScoredShot, Scores
-
-State = Literal["active_unacknowledged", "active_acknowledged", "cleared_unacknowledged", "normal"]
-STATES: tuple[State, ...] = ("active_unacknowledged", "active_acknowledged", "cleared_unacknowledged", "normal")
-ACTIVE_STATES: tuple[State, ...] = ("active_unacknowledged", "active_acknowledged")
-OPEN_STATES: tuple[State, ...] = (*ACTIVE_STATES, "cleared_unacknowledged")
 
 FAILURE_PREFIX, THRESHOLD_PREFIX = "FailureProbability/", "FailureThreshold/"
 FAILURE_PROBABILITY = "failure_probability"
@@ -141,24 +137,6 @@ def _hours(horizon: str) -> float:
         return 0.0
 
 
-def acknowledged(state: State) -> State:
-    """The state after someone has acknowledged; doing it twice changes nothing."""
-    if state == "active_unacknowledged":
-        return "active_acknowledged"
-    if state == "cleared_unacknowledged":
-        return "normal"
-    return state
-
-
-def cleared(state: State) -> State:
-    """The state after the cause has gone: it stays in sight until someone has acknowledged."""
-    if state == "active_unacknowledged":
-        return "cleared_unacknowledged"
-    if state == "active_acknowledged":
-        return "normal"
-    return state
-
-
 @dataclass(frozen=True, slots=True)
 class AlarmReason:
     """One feature that moved: its value and its distance from this press's normal, in standard deviations."""
@@ -172,7 +150,8 @@ class AlarmReason:
 class Alarm:
     """An alarm of a press, or of a gateway, which has no `press_id`, no probability and no shot but a `count`.
 
-    `first_over_ms` is by the press's clock, the other times are ours.
+    `first_over_ms` is by the press's clock, the other times are ours. Alarms of one place and cause are a group: its
+    `group_id` is the id of its first-up alarm, `group_order` counts from 1.
     """
 
     alarm_id: UUID
@@ -196,10 +175,22 @@ class Alarm:
     comment: str | None
     cleared_ms: int | None
     shot_row_id: int | None
+    cause: str
+    group_id: UUID
+    group_order: int
+    is_latching: bool
+    reset_ms: int | None
+    announced_ms: int | None
+    """When people were told last; None while they were not."""
+    is_held_back: bool
+    """Told of with its group only, until the flood is over."""
+    escalation_level: int
+    assigned_to: str | None
+    assigned_name: str | None
 
     @property
     def is_active(self) -> bool:
-        """Whether the cause is still there."""
+        """Whether the cause is still there and people are to know it."""
         return self.state in ACTIVE_STATES
 
 

@@ -49,7 +49,9 @@ class GatewayWatch:
             for mode, (after, happened) in _changes(gateway, known, now_ms).items():
                 if happened == "raise":
                     count = rise(known.get((*place, mode), TroubleTracker()), after.counted)
-                    self._alarms.raise_trouble(session, gateway.tenant_id, *place, mode, count=count, now_ms=now_ms)
+                    await self._alarms.raise_trouble(
+                        session, gateway.tenant_id, *place, mode, count=count, now_ms=now_ms
+                    )
                 elif happened == "clear":
                     await self._alarms.clear_trouble(session, *place, mode, now_ms)
                 row = rows.get((*place, mode))

@@ -100,7 +100,7 @@ class AlarmConsumer:
             after, happened = step(tracker, risk.probability, row.scored.shot.ended_ms, rules)
             trackers[key] = after
             if happened == "raise":
-                self._alarms.raise_alarm(
+                await self._alarms.raise_alarm(
                     session,
                     tenant_id,
                     row,

@@ -1,57 +1,62 @@
-"""Raises, clears and acknowledges alarms in the caller's transaction, each with its event."""
+"""What plants and time do to alarms, in the caller's transaction; each turn with its history and its event."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms import repository
-from cloud.alarms.domain import (
-    FAILURE_PROBABILITY,
-    OPEN_STATES,
-    STATES,
-    Alarm,
-    AlarmReason,
-    AlarmRules,
-    State,
-    acknowledged,
-    cleared,
-    reasons_of,
-)
-from cloud.alarms.tables import AlarmRow
-from cloud.alarms.trouble import GATEWAY_TROUBLE
-from cloud.core import audit
-from cloud.core.audit import Actor
-from cloud.core.database import announce
+from cloud.alarms.domain import FAILURE_PROBABILITY, Alarm, AlarmRules, reasons_of
+from cloud.alarms.flood import is_held_back
+from cloud.alarms.floods import FLOOD_BEGAN, FLOOD_ENDED, Floods
+from cloud.alarms.life import Event, Life, Turn, Withholding, turn
+from cloud.alarms.points import Delay, Point, Raising, as_stored, heard
+from cloud.alarms.policy import ESCALATION_LEVELS_MAX, AlarmPolicy
+from cloud.alarms.record import EVENT_PREFIX, NO_CHANGE, Recorder, alarm_of, life_of, point_of, withheld_of
+from cloud.alarms.tables import AlarmRow, PointRow
+from cloud.alarms.trouble import GATEWAY_TROUBLE, priority_of_trouble
+from cloud.core.audit import SYSTEM, Actor
 from cloud.core.events import EventLog
 from cloud.core.live import Live
-from cloud.core.paging import Slice, slice_of
-from cloud.core.problems import NotFoundError
 from cloud.core.tenants import TenantId
 from cloud.telemetry.store import StoredShot
 from kit.ids import uuid7
 
-ALARM_RAISED = "alarm.raised"
-ALARM_ACKNOWLEDGED = "alarm.acknowledged"
-ALARM_CLEARED = "alarm.cleared"
-ALARM_EVENTS = frozenset({ALARM_RAISED, ALARM_ACKNOWLEDGED, ALARM_CLEARED})
-
-OPEN_ALARMS_MAX = 2_000
-COMMENT_CHARACTERS_MAX = 1_000
-PERSON_CHARACTERS_MAX = 128
+TOLD = (
+    "raised",
+    "acknowledged",
+    "cleared",
+    "reset",
+    "shelved",
+    "unshelved",
+    "escalated",
+    "realarmed",
+    "commented",
+    "assigned",
+    "suppressed",
+    "unsuppressed",
+    "out_of_service",
+    "in_service",
+    FLOOD_BEGAN,
+    FLOOD_ENDED,
+)
+ALARM_RAISED = f"{EVENT_PREFIX}raised"
+ALARM_EVENTS = frozenset(EVENT_PREFIX + what for what in TOLD)
+"""What other systems are told of; see `record.SILENT` for the rest."""
+RAISED_SILENTLY, CLEARED_SILENTLY = "raised_silently", "cleared_silently"
 
 
 class AlarmService:
-    """The life of alarms."""
+    """Raises, clears and announces alarms and lets them escalate; people act by `answers` and `withholding`."""
 
-    def __init__(self, events: EventLog, live: Live, rules: AlarmRules) -> None:
-        self._events = events
-        self._live = live
+    def __init__(self, events: EventLog, live: Live, rules: AlarmRules, policy: AlarmPolicy | None = None) -> None:
+        self.recorder = Recorder(events, live)
+        self.floods = Floods(self.recorder)
         self.rules = rules
+        self.policy = policy or AlarmPolicy()
 
-    def raise_alarm(
+    async def raise_alarm(
         self,
         session: AsyncSession,
         tenant_id: TenantId,
@@ -63,20 +68,24 @@ class AlarmService:
         first_over_ms: int,
         now_ms: int,
     ) -> Alarm:
-        """A new active alarm, caused by the shot `row`."""
-        raised = self._active(tenant_id, row.press.plant_id, FAILURE_PROBABILITY, mode, now_ms)
-        raised.press_id = row.press.press_id
-        raised.probability, raised.threshold, raised.first_over_ms = probability, threshold, first_over_ms
-        raised.reasons, raised.shot_row_id = [asdict(reason) for reason in reasons_of(row.scored)], row.row_id
-        session.add(raised)
-        return self._record(session, raised, ALARM_RAISED, now_ms)
+        """The alarm of a press's failure mode, caused by the shot `row`."""
+        raising = Raising(
+            tenant_id,
+            Point(row.press.plant_id, row.press.press_id, "", FAILURE_PROBABILITY, mode),
+            self.rules.priority,
+            probability=probability,
+            threshold=threshold,
+            reasons=reasons_of(row.scored),
+            first_over_ms=first_over_ms,
+            shot_row_id=row.row_id,
+        )
+        return await self.raise_at(session, raising, now_ms)
 
     async def clear_alarm(self, session: AsyncSession, plant_id: str, press_id: str, mode: str, now_ms: int) -> None:
         """The cause of the active alarm has gone; it stays open until it is acknowledged."""
-        row = await repository.active_alarm(session, plant_id, press_id, "", FAILURE_PROBABILITY, mode)
-        await self._clear(session, row, now_ms)
+        await self.clear_at(session, Point(plant_id, press_id, "", FAILURE_PROBABILITY, mode), now_ms)
 
-    def raise_trouble(
+    async def raise_trouble(
         self,
         session: AsyncSession,
         tenant_id: TenantId,
@@ -87,162 +96,231 @@ class AlarmService:
         count: int,
         now_ms: int,
     ) -> Alarm:
-        """A new active alarm of a gateway; `count` is by how much its counter had risen then."""
-        raised = self._active(tenant_id, plant_id, GATEWAY_TROUBLE, mode, now_ms)
-        raised.gateway_id, raised.count = gateway_id, count
-        session.add(raised)
-        return self._record(session, raised, ALARM_RAISED, now_ms)
+        """The alarm of a gateway's trouble; `count` is by how much its counter had risen then."""
+        point = Point(plant_id, "", gateway_id, GATEWAY_TROUBLE, mode)
+        raising = Raising(tenant_id, point, priority_of_trouble(mode), count=count)
+        return await self.raise_at(session, raising, now_ms)
 
     async def clear_trouble(
         self, session: AsyncSession, plant_id: str, gateway_id: str, mode: str, now_ms: int
     ) -> None:
         """The trouble is over; its alarm stays open until it is acknowledged."""
-        row = await repository.active_alarm(session, plant_id, "", gateway_id, GATEWAY_TROUBLE, mode)
-        await self._clear(session, row, now_ms)
+        await self.clear_at(session, Point(plant_id, "", gateway_id, GATEWAY_TROUBLE, mode), now_ms)
 
-    def _active(self, tenant_id: TenantId, plant_id: str, kind: str, mode: str, now_ms: int) -> AlarmRow:
-        """What every new alarm is; its place and its cause are still to be told."""
-        return AlarmRow(
-            alarm_id=uuid7(now_ms),
-            tenant_id=tenant_id,
-            plant_id=plant_id,
-            press_id="",
-            gateway_id="",
-            kind=kind,
-            mode=mode,
-            priority=self.rules.priority,
-            state="active_unacknowledged",
-            probability=None,
-            threshold=None,
-            count=None,
-            reasons=[],
-            first_over_ms=now_ms,
-            raised_ms=now_ms,
-            acknowledged_ms=None,
-            acknowledged_by=None,
-            comment=None,
-            cleared_ms=None,
-            shot_row_id=None,
-        )
-
-    async def _clear(self, session: AsyncSession, row: AlarmRow | None, now_ms: int) -> None:
-        if row is None:
-            return
-        row.state, row.cleared_ms = cleared(_state(row.state)), now_ms
-        await session.flush()  # the next alarm of this place and mode may follow in the same transaction
-        self._record(session, row, ALARM_CLEARED, now_ms)
-
-    async def acknowledge(
-        self,
-        session: AsyncSession,
-        tenant_id: TenantId,
-        alarm_id: UUID,
-        *,
-        by: str,
-        comment: str | None = None,
-        actor: Actor | None = None,
-        now_ms: int,
-    ) -> Alarm:
-        """Note who has seen the alarm; the first one counts, and again changes nothing.
-
-        `actor` is who the audit log names; without one, nobody that is signed in.
-
-        Raises:
-            NotFoundError: the tenant has no such alarm.
-        """
-        row = await repository.alarm(session, tenant_id, alarm_id)
-        if row is None:
-            raise NotFoundError("alarm", str(alarm_id))
-        before = _state(row.state)
-        after = acknowledged(before)
-        if after == before:
-            return alarm_of(row)
-        row.state, row.acknowledged_ms, row.acknowledged_by, row.comment = after, now_ms, by, comment
-        audit.record(
-            session,
-            tenant_id,
-            actor or Actor("nobody", name=by),
-            "alarm_acknowledged",
-            f"alarm:{alarm_id}",
+    async def report(self, session: AsyncSession, raising: Raising, *, is_there: bool, now_ms: int) -> None:
+        """A look at a cause: raises or clears once it has lasted as long as `raising` asks, by a later look or none."""
+        point = await repository.point(session, raising.point)
+        active = await repository.active_alarm(session, raising.point)
+        waiting = None
+        if point is not None and point.delay_due_ms is not None:
+            waiting = Delay("raise" if point.delay_step == "raise" else "clear", point.delay_due_ms)
+        waits, step = heard(
+            waiting,
+            is_there=is_there,
+            is_active=active is not None,
+            on_delay_ms=raising.on_delay_ms,
+            off_delay_ms=raising.off_delay_ms,
             now_ms=now_ms,
-            before={"state": before},
-            after={"state": after, "by": by, "comment": comment},
         )
-        return self._record(session, row, ALARM_ACKNOWLEDGED, now_ms)
+        if waits != waiting or waits:
+            point = point or self.new_point(session, raising.tenant_id, raising.point)
+            _keep_delay(point, waits, raising)
+        if step == "raise":
+            await self.raise_at(session, raising, now_ms)
+        elif step == "clear":
+            await self.clear_at(session, raising.point, now_ms)
 
-    def _record(self, session: AsyncSession, row: AlarmRow, kind: str, now_ms: int) -> Alarm:
-        alarm = alarm_of(row)
-        self._events.record(session, alarm.tenant_id, kind, event_payload(alarm), now_ms)
-        announce(session, self._live.alarms)
+    async def raise_at(self, session: AsyncSession, raising: Raising, now_ms: int) -> Alarm:
+        """A new active alarm, or the latched one of this point active again; one that is active stays as it is."""
+        active = await repository.active_alarm(session, raising.point)
+        if active is not None:
+            return alarm_of(active)
+        withheld = withheld_of(await repository.point(session, raising.point))
+        row = await repository.latched_alarm(session, raising.point) if raising.is_latching else None
+        life, before = (life_of(row, withheld), row.state) if row else (Life(withheld=withheld), "normal")
+        turned = turn(life, "raise", is_latching=raising.is_latching)
+        assert turned is not None, "it is not active"
+        if row is None:
+            row = await self._new_row(session, raising, now_ms)
+            session.add(row)
+        row.cleared_ms, row.acknowledged_ms, row.acknowledged_by, row.reset_ms = None, None, None, None
+        row.announced_ms, row.escalation_level, row.state = None, 0, turned.life.state
+        if not turned.is_announcement:
+            return self.turned(session, row, RAISED_SILENTLY, before, SYSTEM, now_ms)
+        tenant_id = raising.tenant_id
+        flood = await self.floods.count(session, tenant_id, row.priority, row.group_order)
+        row.is_held_back = is_held_back(row.priority, row.group_order, in_flood=flood is not None)
+        self._announced(row, now_ms)
+        what = RAISED_SILENTLY if row.is_held_back else "raised"
+        alarm = self.turned(session, row, what, before, SYSTEM, now_ms, is_annunciation=True)
+        if flood is None:
+            await self.floods.look_for_beginning(session, tenant_id, now_ms)
         return alarm
 
+    async def clear_at(self, session: AsyncSession, where: Point, now_ms: int) -> Alarm | None:
+        """The cause of a point's active alarm has gone; None when none is active.
 
-async def alarms(
-    session: AsyncSession,
-    tenant_id: TenantId,
-    *,
-    plant_id: str | None = None,
-    press_id: str | None = None,
-    states: Sequence[State] = (),
-    before: UUID | None = None,
-    limit: int,
-) -> Slice[Alarm]:
-    """Alarms, newest first; no states means all, `before` is the last alarm of the page before."""
-    rows = await repository.alarms(
-        session, tenant_id, plant_id=plant_id, press_id=press_id, states=states, before=before, limit=limit + 1
-    )
-    return slice_of([alarm_of(row) for row in rows], limit)
+        A shelf for one occurrence ends with it: it is due from now on, and `keeper` takes it away.
+        """
+        row = await repository.active_alarm(session, where)
+        if row is None:
+            return None
+        point = await repository.point(session, where)
+        withheld = withheld_of(point)
+        turned = turn(life_of(row, withheld), "clear")
+        assert turned is not None, "it is active"
+        what = CLEARED_SILENTLY if withheld or row.is_held_back else "cleared"
+        before, row.cleared_ms, row.realarm_ms, row.state = row.state, now_ms, None, turned.life.state
+        if row.is_held_back:  # it was told of with its group, and so is this
+            row.is_held_back, row.announced_ms = False, now_ms
+        if row.state != "latched_unacknowledged":
+            row.escalate_ms = None
+        if point is not None and point.is_one_shot and point.shelved_until_ms is not None:
+            point.shelved_until_ms = min(point.shelved_until_ms, now_ms)
+        await session.flush()  # the next alarm of this point may follow in the same transaction
+        return self.turned(session, row, what, before, SYSTEM, now_ms)
+
+    async def escalate(self, session: AsyncSession, row: AlarmRow, now_ms: int) -> None:
+        """Nobody has answered in time: one level up, ESCALATION_LEVELS_MAX at most."""
+        assert row.escalation_level < ESCALATION_LEVELS_MAX
+        row.escalation_level += 1
+        row.escalate_ms = self.policy.next_escalation_ms(row.priority, row.escalation_level, now_ms)
+        level = row.escalation_level
+        self.turned(session, row, "escalated", row.state, SYSTEM, now_ms, why=str(level), changed={"level": level})
+
+    async def realarm(self, session: AsyncSession, row: AlarmRow, now_ms: int) -> None:
+        """Acknowledged long ago and still there: announced again, and to be answered again."""
+        row.realarm_ms = None
+        point = await repository.point(session, point_of(row))
+        turned = turn(life_of(row, withheld_of(point)), "realarm")
+        if turned is None:
+            return
+        before, row.acknowledged_ms, row.acknowledged_by = row.state, None, None
+        row.state = turned.life.state
+        self._announced(row, now_ms)
+        self.turned(session, row, "realarmed", before, SYSTEM, now_ms, is_annunciation=True)
+        await self.floods.look_for_beginning(session, TenantId(row.tenant_id), now_ms)
+
+    def announce_late(self, session: AsyncSession, row: AlarmRow, now_ms: int) -> None:
+        """The flood is over and the alarm still there: it is told of by itself, and not counted a second time."""
+        row.is_held_back = False
+        if row.state == "active_unacknowledged":
+            self._announced(row, now_ms)
+            self.turned(session, row, "raised", row.state, SYSTEM, now_ms)
+
+    async def apply_to_point(
+        self,
+        session: AsyncSession,
+        point: PointRow,
+        event: Event,
+        *,
+        withheld: frozenset[Withholding],
+        what: str,
+        actor: Actor,
+        now_ms: int,
+        why: str | None,
+    ) -> list[tuple[AlarmRow, bool]]:
+        """Let `event` turn every lasting alarm of a point that was `withheld` before.
+
+        Each gets its row of history. Gives those that turned, the active one first; True: it is announced anew.
+        """
+        turns: list[tuple[AlarmRow, bool]] = []
+        for row in await repository.lasting_alarms(session, point_of(point)):
+            turned = turn(life_of(row, withheld), event)
+            if turned is None:
+                continue
+            before = row.state
+            self._settle(row, turned, now_ms)
+            self.recorder.remember(
+                session,
+                row,
+                what,
+                before=before,
+                actor=actor,
+                now_ms=now_ms,
+                why=why,
+                is_annunciation=turned.is_announcement,
+            )
+            turns.append((row, turned.is_announcement))
+        return turns
+
+    def _settle(self, row: AlarmRow, turned: Turn, now_ms: int) -> None:
+        """Write into a row what a withholding, or its end, made of it."""
+        row.state = turned.life.state
+        if turned.is_announcement:
+            row.acknowledged_ms, row.acknowledged_by, row.is_held_back = None, None, False
+            row.escalation_level = 0
+            self._announced(row, now_ms)
+        elif turned.life.withheld:
+            row.escalate_ms, row.realarm_ms = None, None
+
+    def _announced(self, row: AlarmRow, now_ms: int) -> None:
+        """People are told now, unless with the group only; the time in which they should answer begins."""
+        row.announced_ms = None if row.is_held_back else now_ms
+        is_due = not row.is_held_back
+        row.escalate_ms = self.policy.next_escalation_ms(row.priority, row.escalation_level, now_ms) if is_due else None
+
+    def new_point(self, session: AsyncSession, tenant_id: TenantId, where: Point) -> PointRow:
+        """A point with nothing to hold yet."""
+        row = PointRow(**asdict(where), tenant_id=tenant_id, is_one_shot=False)
+        session.add(row)
+        return row
+
+    async def _new_row(self, session: AsyncSession, raising: Raising, now_ms: int) -> AlarmRow:
+        alarm_id, cause = uuid7(now_ms), raising.cause or raising.point.kind
+        group = await repository.last_of_group(session, raising.point, cause)
+        return AlarmRow(
+            **asdict(raising.point),
+            alarm_id=alarm_id,
+            tenant_id=raising.tenant_id,
+            priority=raising.priority,
+            probability=raising.probability,
+            threshold=raising.threshold,
+            count=raising.count,
+            reasons=[asdict(reason) for reason in raising.reasons],
+            first_over_ms=now_ms if raising.first_over_ms is None else raising.first_over_ms,
+            raised_ms=now_ms,
+            comment=None,
+            shot_row_id=raising.shot_row_id,
+            cause=cause,
+            group_id=group[0] if group else alarm_id,
+            group_order=group[1] + 1 if group else 1,
+            is_latching=raising.is_latching,
+            is_held_back=False,
+            escalate_ms=None,
+            realarm_ms=None,
+            assigned_to=None,
+            assigned_name=None,
+        )
+
+    def turned(
+        self,
+        session: AsyncSession,
+        row: AlarmRow,
+        what: str,
+        before: str,
+        actor: Actor,
+        now_ms: int,
+        *,
+        why: str | None = None,
+        is_annunciation: bool = False,
+        changed: Mapping[str, Any] = NO_CHANGE,
+    ) -> Alarm:
+        """Write a turn down and tell of it; see `Recorder.turned`."""
+        return self.recorder.turned(
+            session,
+            row,
+            what,
+            before=before,
+            actor=actor,
+            now_ms=now_ms,
+            why=why,
+            is_annunciation=is_annunciation,
+            changed=changed,
+        )
 
 
-async def alarm(session: AsyncSession, tenant_id: TenantId, alarm_id: UUID) -> Alarm:
-    """One alarm.
-
-    Raises:
-        NotFoundError: the tenant has no such alarm.
-    """
-    row = await repository.alarm(session, tenant_id, alarm_id)
-    if row is None:
-        raise NotFoundError("alarm", str(alarm_id))
-    return alarm_of(row)
-
-
-async def open_alarms(session: AsyncSession, tenant_id: TenantId) -> list[Alarm]:
-    """What is active or waits for an acknowledgement, newest first, at most OPEN_ALARMS_MAX."""
-    return list((await alarms(session, tenant_id, states=OPEN_STATES, limit=OPEN_ALARMS_MAX)).items)
-
-
-def event_payload(alarm: Alarm) -> dict[str, Any]:
-    """The alarm as its events tell it."""
-    fields = asdict(alarm)
-    del fields["tenant_id"]
-    return {**fields, "alarm_id": str(alarm.alarm_id), "reasons": [asdict(reason) for reason in alarm.reasons]}
-
-
-def alarm_of(row: AlarmRow) -> Alarm:
-    """The value of a row."""
-    return Alarm(
-        alarm_id=row.alarm_id,
-        tenant_id=TenantId(row.tenant_id),
-        plant_id=row.plant_id,
-        press_id=row.press_id,
-        gateway_id=row.gateway_id,
-        kind=row.kind,
-        mode=row.mode,
-        priority=row.priority,
-        state=_state(row.state),
-        probability=row.probability,
-        threshold=row.threshold,
-        count=row.count,
-        reasons=tuple(AlarmReason(**reason) for reason in row.reasons),
-        first_over_ms=row.first_over_ms,
-        raised_ms=row.raised_ms,
-        acknowledged_ms=row.acknowledged_ms,
-        acknowledged_by=row.acknowledged_by,
-        comment=row.comment,
-        cleared_ms=row.cleared_ms,
-        shot_row_id=row.shot_row_id,
-    )
-
-
-def _state(text: str) -> State:
-    return next(state for state in STATES if state == text)
+def _keep_delay(point: PointRow, delay: Delay | None, raising: Raising) -> None:
+    point.delay_step = delay.step if delay else None
+    point.delay_due_ms = delay.due_ms if delay else None
+    point.delay_raising = as_stored(raising) if delay and delay.step == "raise" else None

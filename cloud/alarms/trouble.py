@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from cloud.alarms.policy import Consequence, Priority, priority_of
+
 GATEWAY_TROUBLE: Final = "gateway_trouble"
 
 COUNTERS: Final[Mapping[str, str]] = {
@@ -14,8 +16,22 @@ COUNTERS: Final[Mapping[str, str]] = {
     "shots_refused": "ShotsRefused",
 }
 """Kinds of trouble and the gateway's counter (`Health/...`) that rises with each: DESIGN section 6, step by step."""
+CONSEQUENCES: Final[Mapping[str, tuple[Consequence, float]]] = {
+    "journal_curves_dropped": ("moderate", 240),
+    "journal_records_thinned": ("major", 30),
+    "journal_records_damaged": ("major", 30),
+    "journal_has_no_room": ("major", 30),
+    "shots_refused": ("major", 30),
+}
+"""What each costs unless somebody acts within so many minutes: curves can be missed, shots are lost for ever."""
 QUIET_MS: Final = 10 * 60 * 1000
 """Trouble whose counter has not risen for so long is over."""
+
+
+def priority_of_trouble(mode: str) -> Priority:
+    """The priority of a gateway's alarm; one of a kind that is not known here is taken for a loss of shots."""
+    consequence, minutes = CONSEQUENCES.get(mode, ("major", 30.0))
+    return priority_of(consequence, minutes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ def _replace_nul(engine: AsyncEngine) -> None:
         _context: object,
         is_many: bool,  # noqa: FBT001
     ) -> tuple[str, Any]:
-        if is_many:
+        if is_many and isinstance(parameters, list):  # many rows in one statement come as one tuple
             return statement, [tuple(map(plain, row)) for row in parameters]
         return statement, tuple(map(plain, parameters))
 

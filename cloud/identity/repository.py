@@ -69,6 +69,24 @@ async def active_roles(session: AsyncSession, tenant_id: str, user_ids: Collecti
     return found
 
 
+async def signed_in(
+    session: AsyncSession, tenant_id: str, roles: Collection[str], *, now_ms: int, seen_after_ms: int
+) -> int:
+    """How many people with one of these roles have an open session in a tenant and were seen since then."""
+    statement = (
+        select(func.count(func.distinct(SessionRow.user_id)))
+        .join(MembershipRow, MembershipRow.user_id == SessionRow.user_id)
+        .where(
+            SessionRow.tenant_id == tenant_id,
+            SessionRow.expires_ms > now_ms,
+            SessionRow.seen_ms > seen_after_ms,
+            MembershipRow.tenant_id == tenant_id,
+            MembershipRow.role.in_(roles),
+        )
+    )
+    return await session.scalar(statement) or 0
+
+
 async def session_by_hash(session: AsyncSession, token_hash: str) -> SessionRow | None:
     """One session."""
     return await session.get(SessionRow, token_hash)

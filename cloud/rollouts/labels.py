@@ -7,7 +7,7 @@ import numpy as np
 from anyio import to_thread
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cloud.alarms import service as alarms
+from cloud.alarms import reading as alarms
 from cloud.core import audit
 from cloud.core.audit import Actor
 from cloud.core.database import Database

@@ -8,8 +8,10 @@ from uuid import UUID
 import anyio
 import anyio.to_thread
 
-from cloud.alarms import service as alarm_service
-from cloud.alarms.domain import ACTIVE_STATES, Alarm, State
+from cloud.alarms import reading as alarms_reading
+from cloud.alarms.answers import Answers
+from cloud.alarms.domain import Alarm
+from cloud.alarms.repository import AlarmFilter
 from cloud.alarms.service import AlarmService
 from cloud.core.audit import Actor
 from cloud.core.database import Database
@@ -23,6 +25,7 @@ from cloud.production.windows import WindowName
 from cloud.rollouts import repository as rollouts
 from cloud.rollouts.orders import report_in
 from cloud.telemetry.store import Plants, PressKey, StoredShot, TelemetryStore
+from cloud.web.alarm_facts import AlarmFacts
 from cloud.web.fleet_index import FleetIndex, alarm_lines
 from cloud.web.fleet_view import AlarmLine, FleetFacts, PressFacts
 from cloud.web.press_page import ALARMS_SHOWN, PressPageFacts
@@ -32,13 +35,6 @@ from kit.clock import Clock
 READ_THREADS_MAX = 4
 QUALITY_SHOTS = 200
 LIST_ROWS = 50
-
-ALARM_STATES: Mapping[str, tuple[State, ...]] = {
-    "": (),
-    "active": ACTIVE_STATES,
-    "unacknowledged": ("active_unacknowledged", "cleared_unacknowledged"),
-    "cleared": ("cleared_unacknowledged", "normal"),
-}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -66,7 +62,8 @@ class PageFacts:
     ) -> None:
         self._database = database
         self._store = store
-        self._alarms = alarms
+        self._answers = Answers(alarms)
+        self.alarm_life = AlarmFacts(database, alarms, clock)
         self._live = live
         self._clock = clock
         self._threads = anyio.CapacityLimiter(READ_THREADS_MAX)
@@ -108,9 +105,8 @@ class PageFacts:
                 press = await reading.press(session, tenant, key.plant_id, key.press_id)
             except NotFoundError:
                 return None
-            alarms = await alarm_service.alarms(
-                session, tenant, plant_id=key.plant_id, press_id=key.press_id, limit=ALARMS_SHOWN
-            )
+            wanted = AlarmFilter(plant_id=key.plant_id, press_id=key.press_id)
+            alarms = await alarms_reading.alarms(session, tenant, wanted, limit=ALARMS_SHOWN)
             order = await rollouts.order(session, key.plant_id, press.gateway_id)
         report = report_in(order).presses.get(key.press_id) if order is not None else None
         rows = await self.recent(tenant, key, limit=QUALITY_SHOTS)
@@ -129,19 +125,6 @@ class PageFacts:
             reported_ms=order.reported_ms if order is not None else None,
         )
 
-    async def alarms(self, tenant: TenantId, *, state: str, plant: str, before: str) -> ListPage[Alarm]:
-        """A page of alarms, newest first; a cursor that is none begins at the newest."""
-        async with self._database.reading() as session:
-            found = await alarm_service.alarms(
-                session,
-                tenant,
-                plant_id=plant or None,
-                states=ALARM_STATES[state],
-                before=uuid_of(before),
-                limit=LIST_ROWS,
-            )
-        return ListPage(found.items, str(found.items[-1].alarm_id) if found.has_more else None)
-
     async def verdicts(self, tenant: TenantId, alarms: Sequence[Alarm]) -> dict[UUID, str]:
         """What engineers have said of alarms, by id."""
         async with self._database.reading() as session:
@@ -152,12 +135,9 @@ class PageFacts:
         known = uuid_of(alarm_id)
         if known is None:
             return None
-        by = actor.name[: alarm_service.PERSON_CHARACTERS_MAX]
         try:
             async with self._database.transaction() as session:
-                return await self._alarms.acknowledge(
-                    session, tenant, known, by=by, actor=actor, now_ms=self._clock.utc_ms()
-                )
+                return await self._answers.acknowledge(session, tenant, known, actor=actor, now_ms=self._clock.utc_ms())
         except NotFoundError:
             return None
 

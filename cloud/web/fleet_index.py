@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cloud.alarms import service as alarm_service
+from cloud.alarms import reading as alarms_reading
 from cloud.alarms.domain import Alarm
 from cloud.core import events
 from cloud.core.live import Live
@@ -61,7 +61,7 @@ class FleetIndex:
         if version.fleet != self._seen.fleet:
             dirty |= await self._read_fleet(session)
         if version.alarms != self._seen.alarms:
-            lines = alarm_lines(await alarm_service.open_alarms(session, self._tenant_id))
+            lines = alarm_lines(await alarms_reading.open_alarms(session, self._tenant_id))
             dirty |= _different(self._alarms, lines)
             self._alarms = lines
         self._seen = version

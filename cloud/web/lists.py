@@ -1,4 +1,4 @@
-"""The list of alarms with their acknowledge button."""
+"""The acknowledge button of alarms, on whatever page it stands."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated
@@ -9,8 +9,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from cloud.core.access import Principal, Right, requires
 from cloud.core.audit import actor_of
-from cloud.core.tenants import Tenant, TenantId
-from cloud.web.facts import ALARM_STATES, PageFacts
+from cloud.core.tenants import TenantId
+from cloud.web.facts import PageFacts
 from cloud.web.shell import HEADERS, Shell
 
 SHAPES = ("row", "card")
@@ -24,28 +24,6 @@ class Lists:
         self._shell = shell
         self._facts = facts
 
-    async def alarms(
-        self, request: Request, tenant: Tenant, state: str = "", plant: str = "", before: str = ""
-    ) -> Response:
-        """The alarms, newest first, a page at a time."""
-        state = state if state in ALARM_STATES else ""
-        page = await self._facts.alarms(tenant, state=state, plant=plant, before=before)
-        link = link_to("/alarms", {"state": state, "plant": plant, "before": before})
-        return self._shell.page(
-            request,
-            "alarms.html",
-            page_name="alarms",
-            alarms=page.items,
-            verdicts=await self._facts.verdicts(tenant, page.items),
-            states=list(ALARM_STATES),
-            state=state,
-            plant=plant,
-            plant_ids=await self._facts.plant_ids(tenant),
-            is_older=bool(before),
-            older_url=link(before=page.older) if page.older else None,
-            link=link,
-        )
-
     async def acknowledge(self, request: Request, principal: Acknowledger, alarm_id: str) -> Response:
         """Acknowledge one alarm; htmx gets its new look, a plain form is sent back to where it was."""
         t = self._shell.catalogue(request)
@@ -54,7 +32,7 @@ class Lists:
             detail = t("alarms.unknown", alarm=alarm_id)
             return self._shell.problem(request, status=404, title=t("alarms.unknown_title"), detail=detail)
         if request.headers.get("hx-request") != "true":
-            return RedirectResponse(_back(request, "/alarms"), status_code=303)
+            return RedirectResponse(back_to(request, "/alarms"), status_code=303)
         shape = request.query_params.get("as", "")
         shape = shape if shape in SHAPES else "card"
         verdicts = await self._facts.verdicts(TenantId(principal.tenant_id), [alarm])
@@ -72,7 +50,7 @@ def link_to(path: str, current: Mapping[str, str]) -> Callable[..., str]:
     return link
 
 
-def _back(request: Request, default: str) -> str:
+def back_to(request: Request, default: str) -> str:
     """The path of the page that sent the form; only a path, so that nobody is sent to a foreign site."""
     referrer = urlsplit(request.headers.get("referer", ""))
     is_ours = referrer.netloc == request.headers.get("host") and referrer.path.startswith("/")

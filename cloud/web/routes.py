@@ -1,7 +1,5 @@
 """The pages' URLs: overview, press, alarms, their live streams and chart data."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated, Literal
 from urllib.parse import urlencode
@@ -10,32 +8,30 @@ import anyio
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.middleware.gzip import GZipMiddleware
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from markupsafe import Markup
 from starlette.types import Scope
 
-from cloud.core.access import is_still_so
-from cloud.core.live import Live, Topic
+from cloud.core.live import Live
 from cloud.core.tenants import Tenant, TenantId
 from cloud.production.windows import WINDOWS
 from cloud.telemetry.store import PressKey
+from cloud.web.alarms_page import AlarmPages
 from cloud.web.charts import curves_chart, trend_chart
 from cloud.web.facts import PageFacts
 from cloud.web.fleet_page import FleetPage, link_to
 from cloud.web.fleet_view import DENSITIES, SORTS, FleetFilter, filter_of, moulds_of
 from cloud.web.lists import Lists
-from cloud.web.live import Feeds, Key, Snapshot, TooManyReadersError, digest_of
+from cloud.web.live import Feeds, Snapshot, digest_of
 from cloud.web.press_page import moving, press_snapshot, press_url, values_html
 from cloud.web.press_view import SHOTS_SHOWN, TREND_SHOTS
 from cloud.web.shell import STATIC, Shell
+from cloud.web.streams import stream
 from cloud.web.translation import Catalogue
 from kit.clock import Clock
 
-BUSY_RETRY_S = 10
 COMPRESSED_FROM_BYTES = 1_000
-LOOK_EVERY_S = 5.0
-"""How often a live stream looks whether its reader is still signed in, at most one beat late."""
 
 RowId = Annotated[int | None, Query(ge=0, lt=1 << 63)]
 
@@ -73,7 +69,7 @@ class VersionedFiles(StaticFiles):
 
 def include(app: FastAPI, facts: PageFacts, *, live: Live, clock: Clock) -> "Pages":
     """Add the pages and their static files to `app`; call `close` of what is returned when the server is to stop."""
-    pages = Pages(Shell(clock), facts, live.pages, clock)
+    pages = Pages(Shell(clock), facts, live, clock)
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM_BYTES)  # event streams pass it untouched
     app.mount("/static", VersionedFiles(directory=STATIC), name="static")
     router = APIRouter(include_in_schema=False)
@@ -84,30 +80,36 @@ def include(app: FastAPI, facts: PageFacts, *, live: Live, clock: Clock) -> "Pag
     router.add_api_route("/plants/{plant_id}/presses/{press_id}/trend.json", pages.trend, methods=["GET"])
     router.add_api_route("/live/plants/{plant_id}/presses/{press_id}", pages.live_press, methods=["GET"])
     lists = Lists(pages.shell, facts)
-    router.add_api_route("/alarms", lists.alarms, methods=["GET"])
     router.add_api_route("/alarms/{alarm_id}/acknowledge", lists.acknowledge, methods=["POST"])
     app.include_router(router)
+    pages.alarms.include(app)
     return pages
 
 
 class Pages:
     """The handlers; each reads facts, decides what to show, and renders."""
 
-    def __init__(self, shell: Shell, facts: PageFacts, changes: Topic, clock: Clock) -> None:
+    def __init__(self, shell: Shell, facts: PageFacts, live: Live, clock: Clock) -> None:
         self.shell = shell
         self._facts = facts
         self._fleet_page = FleetPage(shell)
-        self._fleet_feeds: Feeds[FleetKey] = Feeds(self._fleet_snapshot, changes, clock)
-        self._press_feeds: Feeds[LivePressKey] = Feeds(self._press_snapshot, changes, clock)
+        self._fleet_feeds: Feeds[FleetKey] = Feeds(self._fleet_snapshot, live.pages, clock)
+        self.alarms = AlarmPages(shell, facts, live.alarms, clock)
+        self._press_feeds: Feeds[LivePressKey] = Feeds(self._press_snapshot, live.pages, clock)
 
     def readers(self) -> dict[str, int]:
         """How many look at live pages, by kind."""
-        return {"fleet": self._fleet_feeds.readers, "press": self._press_feeds.readers}
+        return {
+            "fleet": self._fleet_feeds.readers,
+            "press": self._press_feeds.readers,
+            "alarms": self.alarms.feeds.readers,
+        }
 
     def close(self) -> None:
         """End all live streams: an HTTP server that stops gracefully waits for them."""
         self._fleet_feeds.close()
         self._press_feeds.close()
+        self.alarms.feeds.close()
 
     async def fleet(self, request: Request, tenant: Tenant) -> Response:
         """The fleet overview."""
@@ -132,7 +134,7 @@ class Pages:
     async def live_fleet(self, request: Request, tenant: Tenant) -> Response:
         """The overview's stream of events."""
         key = FleetKey(tenant, self.shell.catalogue(request).language, filter_of(request.query_params))
-        return _stream(self._fleet_feeds, key, request, self.shell.clock)
+        return stream(self._fleet_feeds, key, request, self.shell.clock)
 
     async def _fleet_snapshot(self, key: FleetKey) -> Snapshot:
         facts = await self._facts.fleet(key.tenant, key.wanted.window)
@@ -181,7 +183,7 @@ class Pages:
         t, press = self.shell.catalogue(request), PressKey(plant_id, press_id)
         if not await self._facts.knows(tenant, press):
             return self._unknown_press(request, t, press)
-        return _stream(self._press_feeds, LivePressKey(tenant, t.language, press, not still), request, self.shell.clock)
+        return stream(self._press_feeds, LivePressKey(tenant, t.language, press, not still), request, self.shell.clock)
 
     async def curves(
         self, request: Request, tenant: Tenant, plant_id: str, press_id: str, shot: RowId = None
@@ -212,27 +214,3 @@ class Pages:
     def _unknown_press(self, request: Request, t: Catalogue, press: PressKey) -> Response:
         detail = t("press.unknown", plant=press.plant_id, press=press.press_id)
         return self.shell.problem(request, status=404, title=t("press.unknown_title"), detail=detail)
-
-
-def _stream(feeds: Feeds[Key], key: Key, request: Request, clock: Clock) -> Response:
-    try:
-        events = feeds.open(key, digest=request.query_params.get("have", ""))
-    except TooManyReadersError as error:
-        return Response(str(error), status_code=503, headers={"Retry-After": str(BUSY_RETRY_S)})
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    let_in = _while_let_in(events, request, clock)
-    return StreamingResponse(let_in, media_type="text/event-stream", headers=headers)
-
-
-async def _while_let_in(
-    events: AsyncGenerator[bytes, None], request: Request, clock: Clock
-) -> AsyncGenerator[bytes, None]:
-    """The events, until who reads them is signed out or has other rights: the browser then asks anew."""
-    looked_s = clock.monotonic_s()
-    async with aclosing(events):
-        async for event in events:
-            if clock.monotonic_s() - looked_s >= LOOK_EVERY_S:
-                if not await is_still_so(request):
-                    return
-                looked_s = clock.monotonic_s()
-            yield event

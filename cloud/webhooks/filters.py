@@ -18,6 +18,7 @@ KNOWN_KINDS: Final = (
             "shelved",
             "unshelved",
             "suppressed",
+            "unsuppressed",
             "out_of_service",
             "in_service",
             "commented",

@@ -71,7 +71,7 @@ class DeliveryRow(Base):
     __tablename__ = "deliveries"
     __table_args__ = (
         UniqueConstraint("endpoint_id", "event_id"),
-        Index(None, "endpoint_id", "state", "next_attempt_ms", "event_id"),
+        Index(None, "endpoint_id", "state", "next_attempt_ms"),
         Index(None, "endpoint_id", "order_key", "state", "event_id"),
         Index(None, "state", "give_up_ms"),
         Index(None, "tenant_id", "delivery_id"),

@@ -133,14 +133,21 @@ def test_each_page_speaks_the_language_fits_the_width_and_breaks_no_policy(
     served.plant.run(shots=30, wear=0.95)
     page = open_page(language=language, scheme=scheme, width=width)
     titles = {
-        "zh-CN": ["机群总览", "注塑机 IMM-02", "报警", "推送记录", "Webhook 推送"],
-        "en": ["Fleet", "Press IMM-02", "Alarms", "Webhook deliveries", "Webhooks"],
+        "zh-CN": ["机群总览", "注塑机 IMM-02", "报警", "报警", "报警", "报警", "推送记录", "Webhook 推送"],
+        "en": ["Fleet", "Press IMM-02", "Alarms", "Alarms", "Alarms", "Alarms", "Webhook deliveries", "Webhooks"],
     }
     folder = root / "build" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     for name, path, title in zip(
-        ("fleet", "press", "alarms", "deliveries", "webhooks"),
-        ("/", f"/plants/{PLANT}/presses/IMM-02", "/alarms", "/deliveries", "/webhooks"),
+        ("fleet", "press", "alarms", "alarms-withheld", "alarms-history", "alarms-analytics", "deliveries", "webhooks"),
+        (
+            "/",
+            f"/plants/{PLANT}/presses/IMM-02",
+            "/alarms",
+            *(f"/alarms?tab={tab}" for tab in ("withheld", "history", "analytics")),
+            "/deliveries",
+            "/webhooks",
+        ),
         titles[language],
         strict=True,
     ):
@@ -203,7 +210,7 @@ def test_what_models_say_is_shown_with_why_and_since_when_and_an_alarm_is_judged
     expect(page.locator("tbody tr .tone-watch")).to_have_text(re.compile("3"))
 
     page.goto(f"{served.url}/alarms")
-    question = page.locator("td details summary").first
+    question = page.locator(".answer details summary").first
     question.click()
     page.get_by_role("button", name="Repaired" if is_english else "已维修").first.click()
     expect(question).to_contain_text("right, and repaired" if is_english else "维修")
@@ -406,6 +413,40 @@ def test_without_script_an_alarm_is_acknowledged_by_a_plain_form(served, open_pa
     page.get_by_role("button", name="Acknowledge").click()
     expect(page).to_have_url(f"{served.url}/alarms")
     expect(page.get_by_text("Active, acknowledged")).to_be_visible()
+
+
+def test_selected_alarms_are_shelved_with_a_reason_and_stay_selected_while_others_arrive(served, open_page):
+    served.plant.run(shots=6, wear=0.95)
+    page = open_page()
+    page.goto(f"{served.url}/alarms")
+    expect(page.locator("#live-word")).to_have_text("Live")
+    page.get_by_label("Select Check-ring wear").focus()
+    page.keyboard.press("Space")
+    served.plant.raise_at("IMM-03", "pump_leakage")
+    expect(page.get_by_role("link", name="Hydraulic pump leakage")).to_be_visible()
+    expect(page.locator("#selected-count")).to_have_text("1")
+    expect(page.get_by_label("Select Check-ring wear")).to_be_checked()
+    page.get_by_role("button", name="Shelve", exact=True).click()
+    expect(page.get_by_role("alert").get_by_text("Write a reason first.")).to_be_visible()
+    page.get_by_label("Select Check-ring wear").check()
+    page.get_by_label("Reason or comment").fill("ring is ordered")
+    page.get_by_label("For").select_option("240")
+    page.get_by_role("button", name="Shelve", exact=True).click()
+    expect(page.get_by_text("Done for one alarm.")).to_be_visible()
+    expect(page.get_by_role("link", name="Check-ring wear")).to_have_count(0)
+    page.goto(f"{served.url}/alarms?tab=withheld")
+    expect(page.get_by_text("ring is ordered")).to_be_visible()
+    page.get_by_role("button", name="Off the shelf").click()
+    page.get_by_role("link", name="Open", exact=True).click()
+    page.get_by_role("link", name="Check-ring wear").click()
+    expect(page.locator(".timeline li")).to_have_count(3)
+    page.get_by_label("Reason or comment").fill("<b>looked</b>")
+    page.get_by_role("button", name="Add comment").click()
+    expect(page.locator(".timeline .said").first).to_have_text("<b>looked</b>")
+    page.goto(f"{served.url}/alarms?tab=history&q=imm-03")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.goto(f"{served.url}/alarms?tab=analytics")
+    expect(page.get_by_role("heading", name="Bad actors")).to_be_visible()
 
 
 def test_an_alarm_that_does_not_exist_cannot_be_acknowledged(served, open_page):

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cloud.alarms.domain import AlarmRules
 from cloud.alarms.jobs import AlarmConsumer
+from cloud.alarms.points import Point, Raising
 from cloud.alarms.service import AlarmService
 from cloud.core import problems
 from cloud.core.access import RIGHTS, SCOPE_KEY, Principal, Role
@@ -92,7 +93,7 @@ class Plant:
         events = EventLog(self._live)
         self.database = database
         self._fleet = FleetService(events, self._live, FleetRules())
-        alarms = AlarmService(events, self._live, AlarmRules(on_delay_shots=3))
+        alarms = self._alarms = AlarmService(events, self._live, AlarmRules(on_delay_shots=3))
         webhooks = WebhookParts(
             database,
             self._live,
@@ -200,6 +201,10 @@ class Plant:
         self._write(self._shot(press_id, now_ms, 0.0, cycle_time_s))
         self._call(self._tell([press_id], now_ms))
 
+    def raise_at(self, press_id: str, mode: str, *, priority: str = "medium") -> None:
+        """An alarm of a rule, now."""
+        self._call(self._raise(Raising(DEFAULT_TENANT, Point(PLANT, press_id, "", "rule", mode), priority)))
+
     def go_dark(self) -> None:
         """The gateway's connection ends."""
         self._call(self._die())
@@ -238,6 +243,10 @@ class Plant:
             pass
         self._board.forget(DEFAULT_TENANT)
         await self._dispatcher.deliver_batch()
+
+    async def _raise(self, raising: Raising) -> None:
+        async with self.database.transaction() as session:
+            await self._alarms.raise_at(session, raising, self._clock.utc_ms())
 
     async def _die(self) -> None:
         async with self.database.transaction() as session:

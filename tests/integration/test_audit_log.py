@@ -11,6 +11,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from starlette.requests import Request
 
+from cloud.alarms.answers import Answers
 from cloud.alarms.domain import AlarmRules
 from cloud.alarms.service import AlarmService
 from cloud.core import audit, audit_repository
@@ -249,7 +250,7 @@ async def test_an_acknowledgement_is_audited_once_with_who_made_it(database: Dat
     scored = ScoredShot(shot, np.zeros(1, np.float32), "h", Scores("b", {}))
     row = StoredShot(1, PressKey("p", "m1"), "g", NOW_MS, False, scored)
     async with database.transaction() as session:
-        alarm = alarms.raise_alarm(
+        alarm = await alarms.raise_alarm(
             session,
             DEFAULT_TENANT,
             row,
@@ -261,8 +262,8 @@ async def test_an_acknowledgement_is_audited_once_with_who_made_it(database: Dat
         )
     for comment in ("seen", "seen again"):
         async with database.transaction() as session:
-            await alarms.acknowledge(
-                session, DEFAULT_TENANT, alarm.alarm_id, by="Anna", comment=comment, actor=ANNA, now_ms=NOW_MS
+            await Answers(alarms).acknowledge(
+                session, DEFAULT_TENANT, alarm.alarm_id, comment=comment, actor=ANNA, now_ms=NOW_MS
             )
     async with database.reading() as session:
         (line,) = await lines(session, DEFAULT_TENANT, AuditFilter(action="alarm_acknowledged"), limit=10)

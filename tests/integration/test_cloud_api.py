@@ -14,7 +14,7 @@ import structlog
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
-from cloud.alarms.domain import ACTIVE_STATES
+from cloud.alarms.life import ACTIVE_STATES
 from cloud.app import HOST_CONTESTED, Cloud, create_app
 from cloud.core.headers import DEFAULTS
 from cloud.core.tables import EventRow

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from cloud.alarms import service
+from cloud.alarms import reading
 from cloud.alarms.domain import Alarm, AlarmRules
 from cloud.alarms.gateway_watch import GatewayWatch
 from cloud.alarms.service import AlarmService
@@ -53,7 +53,7 @@ class World:
 
     async def alarms(self, tenant_id: TenantId = DEFAULT_TENANT) -> list[Alarm]:
         async with self.database.reading() as session:
-            return list((await service.alarms(session, tenant_id, limit=50)).items)
+            return list((await reading.alarms(session, tenant_id, limit=50)).items)
 
 
 async def test_a_full_journal_is_one_alarm_until_it_has_been_quiet_for_ten_minutes(database: Database) -> None:

@@ -30,7 +30,7 @@ from cloud.identity.passwords import Passwords
 from cloud.rollouts.tables import BundleRow
 from cloud.settings import GatewaySettings
 from cloud.telemetry.store import GatewayKey, IncomingGap, IncomingShot
-from cloud.web import routes
+from cloud.web import streams
 from contract.model_orders import Bounds
 from deploy.local.processes import free_port
 from kit.clock import ManualClock
@@ -69,6 +69,11 @@ OWN = {
 }
 """About who asks, whoever it is."""
 BODIES: dict[str, dict[str, object]] = {
+    "POST /api/v1/alarms/{alarm_id}/shelve": {"minutes": 5, "reason": "theft"},
+    "POST /api/v1/alarms/{alarm_id}/comment": {"comment": "theft"},
+    "POST /api/v1/alarms/{alarm_id}/assign": {"user_id": None},
+    "POST /api/v1/alarms/{alarm_id}/suppress": {"reason": "theft"},
+    "POST /api/v1/alarms/{alarm_id}/out_of_service": {"reason": "theft"},
     "POST /api/v1/gateways/{plant_id}/{gateway_id}/revoke": {"reason": "theft"},
     "PUT /api/v1/people/{user_id}/roles": {"roles": ["viewer"]},
     "POST /api/v1/models/rollouts": {"bundle_id": "0123456789ab"},
@@ -392,7 +397,7 @@ async def test_a_page_acknowledges_an_alarm_in_the_name_of_who_is_signed_in(walk
 async def test_a_live_page_ends_when_its_reader_may_no_longer_see_it(walk: Walk, change: str) -> None:
     login = f"reader-who-{change.replace(' ', '-')}"
     reader = await session_headers(walk.cloud, login, Role.VIEWER)
-    feeds, looked_s = walk.app.state.pages._fleet_feeds, routes.LOOK_EVERY_S
+    feeds, looked_s = walk.app.state.pages._fleet_feeds, streams.LOOK_EVERY_S
     ended = anyio.Event()
 
     async def read() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.alarms.domain import AlarmRules, State, Step, Tracker, acknowledged, cleared, counts, step
+from cloud.alarms.domain import AlarmRules, Step, Tracker, counts, step
 from contract.shot import ScoredShot, Scores, Shot
 
 CYCLE_MS = 10_000
@@ -108,20 +108,6 @@ def test_a_tracker_that_was_kept_goes_on_as_if_never_stopped(
         tracker, outcome = step(tracker, probability, number * CYCLE_MS, rules)
         outcomes.append(outcome)
     assert outcomes == run(probabilities, rules)
-
-
-@given(st.lists(st.sampled_from([acknowledged, cleared]), max_size=6))
-def test_an_alarm_is_closed_exactly_when_it_is_cleared_and_acknowledged(actions: list[object]) -> None:
-    state: State = "active_unacknowledged"
-    for action in actions:
-        state = action(state)  # type: ignore[operator]
-    expected: dict[tuple[bool, bool], State] = {
-        (False, False): "active_unacknowledged",
-        (True, False): "active_acknowledged",
-        (False, True): "cleared_unacknowledged",
-        (True, True): "normal",
-    }
-    assert state == expected[acknowledged in actions, cleared in actions]
 
 
 def scored(ended_ms: int) -> ScoredShot:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.alarms.domain import STATES
-from cloud.web.facts import ALARM_STATES
+from cloud.alarms.life import STATES
+from cloud.web.alarms_view import STATES_WANTED as ALARM_STATES
 from cloud.web.fleet_view import CONDITIONS
 from cloud.web.shell import HERE
 from cloud.web.translation import (

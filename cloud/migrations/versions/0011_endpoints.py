@@ -43,7 +43,7 @@ def upgrade() -> None:
     op.drop_table("webhook_endpoints")
     op.rename_table("deliveries_new", "deliveries")
     for columns in (
-        ["endpoint_id", "state", "next_attempt_ms", "event_id"],
+        ["endpoint_id", "state", "next_attempt_ms"],
         ["endpoint_id", "order_key", "state", "event_id"],
         ["state", "give_up_ms"],
         ["tenant_id", "delivery_id"],

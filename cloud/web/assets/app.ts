@@ -1,6 +1,7 @@
 // Entry: htmx with server-sent events, live-stream watch, times in local form, charts.
 import htmx from "htmx.org";
 import "htmx-ext-sse";
+import { startAlarms } from "./alarms";
 import { startCharts } from "./chart";
 import { watchStreams } from "./live";
 import { startTimes } from "./times";
@@ -9,3 +10,4 @@ import { startTimes } from "./times";
 watchStreams(htmx);
 startTimes();
 startCharts();
+startAlarms();
