@@ -1,6 +1,7 @@
 """Priorities by consequence and time, delays, dead bands, and the figures of a flood."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.alarms.flood import BEGINS_ABOVE, ENDS_BELOW, band_of, is_flood, is_held_back, rate
+from cloud.alarms.life import STATES
 from cloud.alarms.points import Delay, heard, is_beyond
 from cloud.alarms.policy import (
     ESCALATION_LEVELS_MAX,
@@ -106,3 +108,11 @@ def test_only_followers_of_low_priority_are_held_back_and_only_in_a_flood() -> N
         is_held_back(priority, order, in_flood=flood)
         for priority, order, flood in (("low", 2, False), ("low", 1, True), ("medium", 2, True), ("critical", 9, True))
     )
+
+
+def test_the_page_about_alarms_tells_the_matrix_and_every_state(root: Path) -> None:
+    text = (root / "docs" / "reference" / "alarms.md").read_text(encoding="utf-8")
+    for consequence, row in MATRIX.items():
+        told = next(line for line in text.splitlines() if line.startswith(f"| {consequence}:"))
+        assert [cell.strip() for cell in told.split("|")[2:-1]] == list(row.values())
+    assert [state for state in STATES if f"`{state}`" not in text] == []
