@@ -212,7 +212,7 @@ async def test_content_is_given_up_only_when_no_commit_makes_room_in_time(
         tasks.start_soon(pipeline.run)
         for taken in range(1, 1_000):
             await pipeline.deliver(Delivery(shot, "", ""), can_wait=True)
-            await until(lambda: thread.was_full or journal.bounds()[1] > taken)
+            await until(lambda kept=taken: thread.was_full or journal.bounds()[1] > kept)
             if thread.was_full:
                 break
         assert thread.was_full
