@@ -19,6 +19,7 @@ KNOWN_KINDS: Final = (
             "unshelved",
             "suppressed",
             "unsuppressed",
+            "unsuppressed",
             "out_of_service",
             "in_service",
             "commented",

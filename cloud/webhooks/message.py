@@ -12,11 +12,13 @@ from cloud.webhooks.domain import TEST_KIND
 
 Effect = Literal["trigger", "acknowledge", "resolve"]
 REASONS_SHOWN: Final = 3
+INCIDENT_CHARACTERS_MAX: Final = 128
 _EFFECTS: Final[Mapping[str, Effect]] = {
     "alarm.raised": "trigger",
     "alarm.escalated": "trigger",
     "alarm.realarmed": "trigger",
     "alarm.unshelved": "trigger",
+    "alarm.unsuppressed": "trigger",
     "alarm.shelved": "acknowledge",
     "alarm.suppressed": "acknowledge",
     "alarm.out_of_service": "acknowledge",
@@ -53,6 +55,11 @@ class Message:
         return self.word("alarm_id")
 
     @property
+    def incident(self) -> str:
+        """What its alarm, or the flood that it is about, goes by; empty for an event of its own."""
+        return incident_of(self.kind, self.data)
+
+    @property
     def is_test(self) -> bool:
         """Whether somebody has asked for it to see whether calls arrive."""
         return self.kind == TEST_KIND
@@ -75,6 +82,15 @@ class Message:
         if not isinstance(value, int | float) or isinstance(value, bool):
             return None
         return float(value) if math.isfinite(value) else None
+
+
+def incident_of(kind: str, data: Mapping[str, Any]) -> str:
+    """The alarm's id, or what both events of a flood share; empty where nothing else belongs to the event."""
+    alarm_id, began_ms = data.get("alarm_id"), data.get("began_ms")
+    if isinstance(alarm_id, str) and alarm_id:
+        return _CONTROL.sub(" ", alarm_id)[:INCIDENT_CHARACTERS_MAX]
+    is_flood = kind.startswith("alarm.flood") and isinstance(began_ms, int)
+    return f"flood-{began_ms}" if is_flood else ""
 
 
 def message_of(body: str, event_id: int | None) -> Message:
@@ -114,6 +130,7 @@ def lines_of(message: Message, t: Texts, zone: tzinfo) -> list[tuple[str, str]]:
     if message.is_test:
         return [(t("message.note"), t("message.test_note")), (t("message.at"), moment_of(message.occurred_ms, zone))]
     probability, threshold, count = (message.number(name) for name in ("probability", "threshold", "count"))
+    count = message.number("raised") if count is None else count  # of a flood
     found = [
         (t("message.place"), message.place),
         (t("message.what"), mode_of(message, t)),

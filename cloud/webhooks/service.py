@@ -33,6 +33,7 @@ from cloud.webhooks.domain import (
     next_attempt_ms,
 )
 from cloud.webhooks.filters import ALL_ALARMS
+from cloud.webhooks.message import incident_of
 from cloud.webhooks.tables import AttemptRow, DeliveryRow, EndpointRow
 from cloud.webhooks.views import circuit_of, filter_of, template_of
 from kit.clock import Clock
@@ -263,8 +264,7 @@ def _owed(event: Event, endpoint_id: UUID, now_ms: int) -> DeliveryRow:
     body = body_of(event.kind, event.created_ms, event.payload)
     row = _row(event.tenant_id, endpoint_id, event.kind, body, now_ms)
     row.event_id = event.event_id
-    alarm_id = event.payload.get("alarm_id")
-    row.order_key = str(alarm_id)[:128] if alarm_id else row.order_key
+    row.order_key = incident_of(event.kind, event.payload) or row.order_key
     return row
 
 

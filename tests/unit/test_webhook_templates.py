@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 
+from cloud.alarms.service import ALARM_EVENTS
 from cloud.web.translation import load_catalogues
 from cloud.webhooks.domain import LANGUAGES, TEMPLATES
 from cloud.webhooks.filters import KNOWN_KINDS
@@ -193,6 +194,19 @@ def test_pagerduty_goes_by_the_alarm_s_id() -> None:
 )
 def test_what_an_event_does_to_an_incident(kind: str, state: str, effect: str) -> None:
     assert effect_of(message(kind, state=state)) == effect
+
+
+def test_both_events_of_a_flood_go_by_one_name() -> None:
+    flood = {"began_ms": 5, "ended_ms": None, "raised": 40, "held_back": 30, "rate": 12.0}
+    began = body("pagerduty", Message("alarm.flood_began", 1, NOW_MS, flood), context("routing-key"))
+    ended = body("pagerduty", Message("alarm.flood_ended", 2, NOW_MS, flood), context("routing-key"))
+    assert (began["event_action"], ended["event_action"]) == ("trigger", "resolve")
+    assert began["dedup_key"] == ended["dedup_key"] == "flood-5"
+    assert began["payload"]["custom_details"]["Count"] == "40"
+
+
+def test_every_kind_that_alarms_tell_is_offered_in_words() -> None:
+    assert set(KNOWN_KINDS) >= ALARM_EVENTS
 
 
 WORDS = st.text(max_size=2_000)

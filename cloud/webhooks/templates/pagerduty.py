@@ -32,7 +32,7 @@ def render_pagerduty(message: Message, context: Context) -> Rendering:
         {
             "routing_key": context.secrets[0] if context.secrets else "",
             "event_action": effect_of(message),
-            "dedup_key": message.alarm_id or context.message_id,
+            "dedup_key": message.incident or context.message_id,
             "client": "Zhisan",
             **({"client_url": context.link} if context.link else {}),
             "payload": payload,
