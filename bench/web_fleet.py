@@ -11,7 +11,6 @@ import anyio
 import anyio.to_thread
 import numpy as np
 
-from cloud.alarms.domain import AlarmRules
 from cloud.alarms.service import AlarmService
 from cloud.cli import GC_THRESHOLDS
 from cloud.core.database import Database, sqlite_url
@@ -30,6 +29,7 @@ from cloud.web.facts import PageFacts
 from cloud.web.fleet_page import FleetPage
 from cloud.web.fleet_view import FleetFilter
 from cloud.web.shell import Shell
+from contract.alarming import AlarmRules
 from contract.shot import ScoredShot, Scores, Shot
 from kit.clock import SystemClock
 

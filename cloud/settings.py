@@ -13,7 +13,6 @@ from pydantic import Field, HttpUrl, SecretStr, TypeAdapter, ValidationError, fi
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from cloud.alarms.domain import AlarmRules
 from cloud.alarms.policy import MINUTE_MS, AlarmPolicy
 from cloud.core.database import postgresql_url, sqlite_url
 from cloud.core.limits import Limits
@@ -24,6 +23,7 @@ from cloud.identity.oidc_settings import OidcSettings
 from cloud.production.windows import Schedule
 from cloud.webhooks.domain import FIRST_RETRY_S, ConfiguredEndpoint
 from cloud.webhooks.mail import MailRelay
+from contract.alarming import AlarmRules
 from kit.errors import ZhisanError
 from kit.mqtt import BrokerSettings
 from kit.settings import Settings

@@ -13,6 +13,7 @@ from contract import shot_wire
 from contract.sparkplug.codec import Metric, encode_metrics
 from contract.sparkplug.datatypes import DataType
 from contract.sparkplug.edge_node import EdgeNodeSession
+from edge_agent.alarms.watch import LocalAlarmWatch
 from edge_agent.aliases import AliasTable
 from edge_agent.health import Health
 from edge_agent.identity.files import IdentityFiles
@@ -77,6 +78,7 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
     link = PahoLink(settings.broker, client_id(settings.gateway.plant, settings.gateway.id), make_will)
     desk = model_parts.desk(settings, roster, lambda: uplink.report_soon())
     desk.restore()
+    watch = LocalAlarmWatch(settings, clock)
     uplink = Uplink(
         link,
         session,
@@ -92,6 +94,8 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
         confirmation=settings.uplink.confirmation,
         reports=desk.metrics,
         on_command=desk.ordered,
+        on_word=watch.heard,
+        on_health=watch.health,
     )
     pipeline = Pipeline(
         thread,
@@ -101,6 +105,7 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
         uplink.appended,
         curve_interval_s=settings.curves.interval_s,
         curve_samples_max=settings.curves.samples_max,
+        on_scored=watch.scored,
     )
     positions = journal.positions()
     sources = [
@@ -124,10 +129,13 @@ async def run(settings: EdgeSettings, clock: Clock | None = None) -> None:
             tasks.start_soon(pipeline.run, name="pipeline")
             tasks.start_soon(desk.run, name="models")
             tasks.start_soon(baselines.run, name="baselines")
+            tasks.start_soon(watch.run, name="alarms")
             for press in sources:
                 tasks.start_soon(_supervise, clock, press.source_id, press.run, name=press.source_id)
             tasks.start_soon(_supervise, clock, "replay", replay.run, name="replay")
             tasks.start_soon(_supervise, clock, "identity", renewal.run, name="identity")
+            for name, output in watch.outputs.items():
+                tasks.start_soon(_supervise, clock, name, output, name=name)
     finally:
         journal.close()
         log.info("gateway_stopped")
@@ -158,7 +166,7 @@ def _open_journal(settings: EdgeSettings, new_epoch: UUID) -> tuple[SegmentJourn
 
 
 async def _supervise(clock: Clock, name: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Keep one source running: a bug in it is reported and does not stop the other presses."""
+    """Keep one task running: a bug in it is reported and does not stop the presses."""
     pause_s = RESTART_S_MIN
     while True:
         started_s = clock.monotonic_s()

@@ -66,12 +66,14 @@ class Pipeline:
         *,
         curve_interval_s: float,
         curve_samples_max: int,
+        on_scored: Callable[[Sequence[ScoredShot]], None] = lambda _: None,
     ) -> None:
         self._journal = journal
         self._aliases = aliases
         self._roster = roster
         self._health = health
         self._on_appended = on_appended
+        self._on_scored = on_scored
         self._curve_interval_s = curve_interval_s
         self._curve_samples_max = curve_samples_max
         self._vain_until_s = 0.0
@@ -108,7 +110,9 @@ class Pipeline:
         async with self._send, self._receive:
             while True:
                 batch = await self._next_batch()
-                await self._append(await to_thread.run_sync(self._records, batch, limiter=self._work))
+                scored, records = await to_thread.run_sync(self._records, batch, limiter=self._work)
+                await self._append(records)
+                self._on_scored(scored)
                 if self._lost and not self._receive.statistics().current_buffer_used:
                     lost, self._lost = list(self._lost.values()), {}
                     await self._append([self._gap(each) for each in lost])
@@ -146,7 +150,7 @@ class Pipeline:
             self._on_appended(first + len(records))
             return
 
-    def _records(self, batch: Sequence[_Queued]) -> list[NewRecord]:
+    def _records(self, batch: Sequence[_Queued]) -> tuple[list[ScoredShot], list[NewRecord]]:
         shots = [resample(q.delivery.shot, self._curve_interval_s, self._curve_samples_max) for q in batch]
         scored = score(shots, self._roster)
         self._health.shots_scored += sum(bool(one.scores.bundle_id) for one in scored)
@@ -155,7 +159,7 @@ class Pipeline:
             if queued.lost is not None:
                 records.append(self._gap(queued.lost))
             records.append(self._record(item, queued.delivery))
-        return records
+        return scored, records
 
     def _record(self, scored: ScoredShot, delivery: Delivery) -> NewRecord:
         shot = scored.shot

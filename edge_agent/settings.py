@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from kit.mqtt import BrokerSettings
 from kit.settings import Settings
@@ -95,6 +96,55 @@ class SourceSettings(Settings):
     opcua: tuple[OpcUaSource, ...] = Field((), description="Presses with an OPC UA server.")
 
 
+class LocalWebhookSettings(Settings):
+    """The plant's own receiver of calls."""
+
+    url: str = Field(
+        "", pattern=r"^(https?://[^\s/]+(/\S*)?)?$", description="Receiver beside the gateway; empty: none."
+    )
+    secret: SecretStr = Field(
+        SecretStr(""), description="Signs the calls (`whsec_` and base64); better by environment."
+    )
+    ca_file: Path | None = Field(None, description="Authority of the receiver's certificate, if not a public one.")
+
+    @model_validator(mode="after")
+    def _signed(self) -> "LocalWebhookSettings":
+        if self.url:
+            try:
+                Webhook(self.secret.get_secret_value())
+            except (ValueError, RuntimeError, EmptyWebhookSecretError) as error:
+                raise ValueError("secret must be `whsec_` and base64, for the receiver to know us by") from error
+        return self
+
+
+class ModbusOutputSettings(Settings):
+    """The Modbus TCP server for a lamp or a PLC."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; the plant's own network only.")
+    port: int = Field(0, ge=0, le=65_535, description="TCP port, 502 is usual; 0: no such output.")
+
+
+class OpcUaOutputSettings(Settings):
+    """The OPC UA server for a control room."""
+
+    endpoint: str = Field(
+        "",
+        pattern=r"^(opc\.tcp://[^\s/]+(/\S*)?)?$",
+        description="Endpoint to listen on, opc.tcp://127.0.0.1:4841/zhisan; empty: no such output.",
+    )
+
+
+class AlarmSettings(Settings):
+    """What the gateway raises by itself while the cloud is out of reach."""
+
+    cut_off_after_s: float = Field(
+        60.0, ge=5.0, description="The cloud is out of reach when shots wait so long for its word."
+    )
+    webhook: LocalWebhookSettings = LocalWebhookSettings()
+    modbus: ModbusOutputSettings = ModbusOutputSettings()
+    opcua: OpcUaOutputSettings = OpcUaOutputSettings()
+
+
 class LogSettings(Settings):
     """What the program writes to standard error."""
 
@@ -114,6 +164,7 @@ class EdgeSettings(Settings):
     models: ModelSettings = ModelSettings()
     curves: CurveSettings = CurveSettings()
     sources: SourceSettings = SourceSettings()
+    alarms: AlarmSettings = AlarmSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud.alarms import repository
 from cloud.alarms.service import AlarmService
 from cloud.alarms.tables import TroubleTrackerRow
-from cloud.alarms.trouble import Step, TroubleTracker, counts_of, rise, step
 from cloud.core.database import Database
 from cloud.fleet.reading import GatewayHealth, health_of_all_gateways
+from contract.trouble import Step, TroubleTracker, counts_of, rise, step
 from kit.clock import Clock
 
 LOOK_EVERY_S = 5.0

@@ -12,7 +12,7 @@ import anyio.to_thread
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms import repository
-from cloud.alarms.domain import Tracker, counts, risks, step
+from cloud.alarms.domain import counts
 from cloud.alarms.service import AlarmService
 from cloud.alarms.tables import TrackerRow
 from cloud.core import cursors
@@ -21,6 +21,7 @@ from cloud.core.live import Live, wait_for_change
 from cloud.core.tenants import DEFAULT_TENANT, TenantId
 from cloud.fleet.reading import tenants_of_plants
 from cloud.telemetry.store import StoredShot, TelemetryStore
+from contract.alarming import Tracker, risks, step
 from kit.clock import Clock
 
 CURSOR = "shots:alarms"

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms import repository
-from cloud.alarms.domain import FAILURE_PROBABILITY, Alarm, AlarmRules, reasons_of
+from cloud.alarms.domain import FAILURE_PROBABILITY, Alarm, reasons_of
 from cloud.alarms.flood import is_held_back
 from cloud.alarms.floods import FLOOD_BEGAN, FLOOD_ENDED, Floods
 from cloud.alarms.life import Event, Life, Turn, Withholding, turn
@@ -21,6 +21,7 @@ from cloud.core.events import EventLog
 from cloud.core.live import Live
 from cloud.core.tenants import TenantId
 from cloud.telemetry.store import StoredShot
+from contract.alarming import AlarmRules
 from kit.ids import uuid7
 
 TOLD = (

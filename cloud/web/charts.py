@@ -7,11 +7,11 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from cloud.alarms.domain import risks
 from cloud.telemetry.store import StoredShot
 from cloud.web.fleet_view import NOVELTY_PREFIX
 from cloud.web.translation import Catalogue
 from cloud.web.wording import mode_name, quantity_name
+from contract.alarming import risks
 from contract.shot import FloatArray
 from contract.vocabulary import SIGNALS
 

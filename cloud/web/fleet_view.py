@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Literal
 
-from cloud.alarms.domain import risks
 from cloud.production.reading import Figures, Report
 from cloud.production.windows import WINDOWS, WindowName
 from cloud.telemetry.store import StoredShot
+from contract.alarming import risks
 from contract.shot import Scores
 
 Connection = Literal["online", "stale", "offline"]

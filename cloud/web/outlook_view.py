@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from cloud.alarms.domain import risks
 from cloud.telemetry.store import StoredShot
 from cloud.web.fleet_view import WATCH_SHARE, Gauge, Level, novelty_gauge
+from contract.alarming import risks
 from contract.model_orders import BaselineReport
 from contract.shot import Reason
 

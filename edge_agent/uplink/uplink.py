@@ -1,6 +1,6 @@
 """The gateway as a Sparkplug edge node: births, records by the window's order, commits, rebirths, health."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from contract.sparkplug.edge_node import EdgeNodeSession, HostOffline, HostOnlin
 from contract.sparkplug.message import Message
 from contract.standing import Refusal, Replay, StandingError
 from edge_agent.aliases import AliasTable
-from edge_agent.health import Health, HealthReporter
+from edge_agent.health import PREFIX, Health, HealthReporter
 from edge_agent.journal.journal import JournalFullError, Record
 from edge_agent.journal.thread import JournalThread
 from edge_agent.uplink.window import RESEND_AFTER_S_MAX, Fetch, ForeignCommitError, Window
@@ -67,6 +67,8 @@ class Uplink:
         confirmation: Confirmation = "commit",
         reports: Callable[[], Sequence[Metric]] = tuple,
         on_command: Callable[[Sequence[Metric]], None] = lambda _: None,
+        on_word: Callable[[], None] = lambda: None,
+        on_health: Callable[[Mapping[str, float]], None] = lambda _: None,
     ) -> None:
         self._link = link
         self._session = session
@@ -85,6 +87,8 @@ class Uplink:
         self._node_properties = list(node_properties)
         self._reports = reports
         self._on_node_command = on_command
+        self._on_word = on_word
+        self._on_health = on_health
         self._report_due = anyio.Event()
         self._wake = anyio.Event()
         self._is_connected = False
@@ -169,8 +173,11 @@ class Uplink:
                     self._replay = order
                 case Refusal(instance, reason) if instance == self._instance:
                     await self._stand_down(reason)
-            if word is not None and self._window.committed(word):
-                await self._journal.forget(word.below, RangeSet(word.ranges))
+            if word is not None:
+                is_new = self._window.committed(word)
+                self._on_word()
+                if is_new:
+                    await self._journal.forget(word.below, RangeSet(word.ranges))
         except ForeignCommitError as error:
             self._foreign = word
             log.error("journal_older_than_host", error=str(error))
@@ -252,6 +259,7 @@ class Uplink:
         if self._confirmation == "state":
             delivered = self._window.settle(self._clock.monotonic_s(), after_s=SETTLE_AFTER_S)
             if len(delivered):
+                self._on_word()
                 await self._journal.forget(commit.FIRST_RECORD_ID, delivered)
 
     def _can_publish(self) -> bool:
@@ -353,7 +361,9 @@ class Uplink:
                 moved = standing.moving_metrics(stands)
                 metrics = [*self._told(now_ms), *moved, *_health_metrics(values, now_ms)]
                 self._publish(self._session.node_data(metrics, now_ms))
-            log.info("gateway_health", **{name.split("/")[1]: round(value, 2) for name, value in values.items()})
+            plain = {name.removeprefix(PREFIX): value for name, value in values.items()}
+            self._on_health(plain)
+            log.info("gateway_health", **{name: round(value, 2) for name, value in plain.items()})
 
 
 def _health_metrics(values: dict[str, float], now_ms: int) -> list[Metric]:

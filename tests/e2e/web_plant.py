@@ -13,7 +13,6 @@ import numpy as np
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cloud.alarms.domain import AlarmRules
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.points import Point, Raising
 from cloud.alarms.service import AlarmService
@@ -42,6 +41,7 @@ from cloud.web.translation import load_catalogues
 from cloud.web.webhooks_page import include as include_webhooks
 from cloud.webhooks.domain import ConfiguredEndpoint
 from cloud.webhooks.parts import WebhookParts
+from contract.alarming import AlarmRules
 from contract.shot import FloatArray, ScoredShot, Scores, Shot
 from kit.clock import SystemClock
 from tests.e2e import web_models

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from cloud.alarms import reading
 from cloud.alarms.answers import Answers
-from cloud.alarms.domain import Alarm, AlarmRules
+from cloud.alarms.domain import Alarm
 from cloud.alarms.keeper import AlarmKeeper
 from cloud.alarms.points import Point, Raising
 from cloud.alarms.policy import AlarmPolicy
@@ -25,6 +25,7 @@ from cloud.core.live import Live
 from cloud.core.tables import EventRow
 from cloud.core.tenants import DEFAULT_TENANT, TenantId
 from cloud.migrations.upgrade import upgrade
+from contract.alarming import AlarmRules
 from kit.clock import ManualClock
 
 NOW_MS = 1_767_225_600_000

@@ -12,7 +12,6 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from starlette.requests import Request
 
 from cloud.alarms.answers import Answers
-from cloud.alarms.domain import AlarmRules
 from cloud.alarms.service import AlarmService
 from cloud.core import audit, audit_repository
 from cloud.core.audit import Actor, AuditRow, actor_of, record
@@ -25,6 +24,7 @@ from cloud.core.tenants import DEFAULT_TENANT
 from cloud.migrations.upgrade import upgrade
 from cloud.telemetry.store import PressKey, StoredShot
 from cloud.webhooks.domain import ConfiguredEndpoint
+from contract.alarming import AlarmRules
 from contract.shot import ScoredShot, Scores, Shot
 from kit.clock import ManualClock
 from tests.integration.webhook_world import Outbox

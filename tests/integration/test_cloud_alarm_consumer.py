@@ -10,7 +10,7 @@ from sqlalchemy import URL, func, select
 
 from cloud.alarms import jobs, reading
 from cloud.alarms.answers import Answers
-from cloud.alarms.domain import Alarm, AlarmRules, Tracker, step
+from cloud.alarms.domain import Alarm
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.record import event_payload
 from cloud.alarms.service import AlarmService
@@ -24,6 +24,7 @@ from cloud.core.tenants import DEFAULT_TENANT, TenantId
 from cloud.migrations.upgrade import upgrade
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, IncomingShot
+from contract.alarming import AlarmRules, Tracker, step
 from contract.shot import Reason, ScoredShot, Scores, Shot
 from kit.clock import ManualClock
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cloud.alarms.domain import AlarmRules
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.service import AlarmService
 from cloud.core import events
@@ -22,6 +21,7 @@ from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, IncomingShot
 from cloud.web.facts import PageFacts
 from cloud.web.fleet_view import FleetFacts
+from contract.alarming import AlarmRules
 from contract.shot import ScoredShot, Scores, Shot
 from kit.clock import ManualClock
 

@@ -7,10 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from cloud.alarms import reading
-from cloud.alarms.domain import Alarm, AlarmRules
+from cloud.alarms.domain import Alarm
 from cloud.alarms.gateway_watch import GatewayWatch
 from cloud.alarms.service import AlarmService
-from cloud.alarms.trouble import QUIET_MS
 from cloud.core.database import Database, sqlite_url
 from cloud.core.events import EventLog
 from cloud.core.live import Live
@@ -20,6 +19,8 @@ from cloud.fleet.domain import FleetRules
 from cloud.fleet.service import FleetService
 from cloud.fleet.tables import PlantRow
 from cloud.migrations.upgrade import upgrade
+from contract.alarming import AlarmRules
+from contract.trouble import QUIET_MS
 from kit.clock import ManualClock
 
 pytestmark = pytest.mark.anyio

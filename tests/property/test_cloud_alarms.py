@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.alarms.domain import AlarmRules, Step, Tracker, counts, step
+from cloud.alarms.domain import counts
+from contract.alarming import AlarmRules, Step, Tracker, step
 from contract.shot import ScoredShot, Scores, Shot
 
 CYCLE_MS = 10_000

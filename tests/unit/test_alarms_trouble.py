@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.alarms.trouble import QUIET_MS, TroubleTracker, counts_of, step
+from contract.trouble import QUIET_MS, TroubleTracker, counts_of, step
 
 
 def test_the_first_rise_raises_and_quiet_clears() -> None:

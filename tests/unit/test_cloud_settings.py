@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from cloud.alarms.domain import AlarmRules
 from cloud.fleet.domain import FleetRules
 from cloud.settings import AlarmSettings, CloudSettings, EndpointSettings, FleetSettings, SecretError
+from contract.alarming import AlarmRules
 from kit.settings import SettingsError, load
 
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
