@@ -27,7 +27,7 @@ from cloud.web.translation import Catalogue
 GATEWAYS_ALL_MAX = 6
 """So many gateways are all shown; of more, only those of which something is to be said."""
 GATEWAYS_SHOWN_MAX = 100
-WALL_SIZES = (12, 30, 60, 120)
+WALL_SIZES = (8, 12, 60, 120)
 """Up to so many presses a wall screen shows in its largest, second largest, ... size."""
 RENDERED_MAX = 3_000
 """Rendered tiles that are kept for a language, of all filters that are looked at."""

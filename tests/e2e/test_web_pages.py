@@ -251,6 +251,7 @@ def test_a_gateway_that_leaves_takes_its_presses_offline_on_the_page(served, ope
         ("zh-CN", "dark", 1920, "view=wall"),
         ("zh-CN", "light", 1920, "density=list"),
         ("en", "dark", 390, "density=compact"),
+        ("zh-CN", "light", 390, "density=list"),
     ],
 )
 def test_two_hundred_presses_can_be_read_on_one_screen(served, open_page, root, language, scheme, width, query):
@@ -262,6 +263,8 @@ def test_two_hundred_presses_can_be_read_on_one_screen(served, open_page, root, 
     assert page.locator("article.tile h3 a").evaluate_all(
         "links => links.every(a => a.scrollWidth <= a.clientWidth + 1)"
     )
+    names = page.locator("article.tile h3").evaluate_all("names => names.map(name => name.offsetHeight)")
+    assert max(names) < 45, "a name stands in one line"
     if width == 1920 and query != "density=list":
         screens = page.evaluate("document.documentElement.scrollHeight / innerHeight")
         assert screens <= (1.02 if "wall" in query else 1.3)
