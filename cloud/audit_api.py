@@ -1,7 +1,5 @@
 """The audit log as JSON and as CSV, for whoever may read it."""
 
-import csv
-import io
 import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -15,6 +13,7 @@ from cloud.core.access import Principal, Right, requires
 from cloud.core.audit import SEALED, AuditRow
 from cloud.core.audit_repository import AuditFilter
 from cloud.core.audit_verifier import AuditVerifier
+from cloud.core.csv_text import csv_line, guarded
 from cloud.core.database import Database
 from cloud.core.paging import LIMIT_DEFAULT, LIMIT_MAX, Cursor, Limit, Page, decode_cursor, page_of, slice_of
 from cloud.core.problems import responses
@@ -23,7 +22,6 @@ EXPORT_LINES_MAX = 20_000
 """The newest of what the filters let through; the older ones by `to_ms`."""
 FILTER_CHARACTERS_MAX = 512
 MS_MAX = (1 << 53) - 1
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = ("audit_id", *(name for name in SEALED if name != "tenant_id"), "hash")
 
 Reader = Annotated[Principal, requires(Right.READ_AUDIT)]
@@ -114,14 +112,14 @@ def router(database: Database, verifier: AuditVerifier) -> APIRouter:
 
 async def csv_lines(database: Database, tenant_id: str, wanted: AuditFilter) -> AsyncIterator[str]:
     """The lines as CSV, a page of LIMIT_MAX at a time so that the database is free between two."""
-    yield _csv_line(COLUMNS)
+    yield csv_line(COLUMNS)
     before, left = None, EXPORT_LINES_MAX
     while left > 0:
         async with database.reading() as session:
             rows = await audit_repository.lines(session, tenant_id, wanted, before=before, limit=min(LIMIT_MAX, left))
         if not rows:
             return
-        yield "".join(_csv_line(_cells(row)) for row in rows)
+        yield "".join(csv_line(_cells(row)) for row in rows)
         before, left = rows[-1].audit_id, left - len(rows)
 
 
@@ -130,11 +128,5 @@ def _cells(row: AuditRow) -> list[str]:
     for name in COLUMNS:
         value = getattr(row, name)
         text = json.dumps(value, ensure_ascii=False, sort_keys=True) if isinstance(value, dict) else str(value or "")
-        cells.append(f"'{text}" if text.startswith(FORMULA_STARTS) else text)
+        cells.append(guarded(text))
     return cells
-
-
-def _csv_line(cells: list[str] | tuple[str, ...]) -> str:
-    file = io.StringIO()
-    csv.writer(file).writerow(cells)
-    return file.getvalue()

@@ -10,6 +10,7 @@ from cloud.core.tenants import TenantId
 from cloud.rollouts.tables import BundleRow, GuardPointRow, LabelRow, ModelEventRow, OrderRow, RolloutRow
 
 POINTS_MAX = 2_000
+REPAIRS_MAX = 50
 """Points of one trial that are kept, and shown."""
 ORDERS_MAX = 20_000
 
@@ -147,6 +148,16 @@ async def labels_before(session: AsyncSession, tenant_id: TenantId, before: UUID
     """How many labels are older than one."""
     statement = select(func.count()).where(LabelRow.tenant_id == tenant_id, LabelRow.label_id < before)
     return await session.scalar(statement) or 0
+
+
+async def repairs_of(
+    session: AsyncSession, tenant_id: TenantId, plant_id: str, press_id: str, *, from_ms: int, until_ms: int
+) -> Sequence[LabelRow]:
+    """The repairs of a press that were told of in a time, the newest first, at most REPAIRS_MAX."""
+    row = LabelRow
+    statement = select(row).where(row.tenant_id == tenant_id, row.plant_id == plant_id, row.press_id == press_id)
+    statement = statement.where(row.verdict == "maintenance_done", row.labelled_ms.between(from_ms, until_ms))
+    return (await session.scalars(statement.order_by(row.labelled_ms.desc(), row.label_id).limit(REPAIRS_MAX))).all()
 
 
 async def repairs(session: AsyncSession, tenant_id: TenantId) -> dict[tuple[str, str], int]:

@@ -1,8 +1,8 @@
-"""The JSON that charts draw: a shot's curves and a press's score trend, thinned to what a screen can show."""
+"""The JSON that charts draw, thinned to what a screen can show; and the trend of a press's scores."""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import TypedDict
+from collections.abc import Sequence
+from typing import Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -10,30 +10,28 @@ import numpy.typing as npt
 from cloud.telemetry.store import StoredShot
 from cloud.web.fleet_view import NOVELTY_PREFIX
 from cloud.web.translation import Catalogue
-from cloud.web.wording import mode_name, quantity_name
+from cloud.web.wording import mode_name
 from contract.alarming import risks
 from contract.shot import FloatArray
-from contract.vocabulary import SIGNALS
 
 MODES_SHOWN = 6
 POINTS_MAX = 1_200
 """About two a pixel on a wide screen; beyond it each pair of points is the least and the greatest of a bucket."""
 POINT_DIGITS = 5
 
-PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("pressure", ("InjectionPressure", "CavityPressure", "HydraulicPressure")),
-    ("screw", ("ScrewPosition", "ScrewVelocity")),
-    ("heat", ("MeltTemperature", "MouldTemperature", "ClampForce")),
-)
-
 Value = float | None
+Role = Literal["value", "reference", "low", "high", "centre", "limit", "outside"]
+"""What a line says: a shot's own values, what is usual (`low` and `high` bound a band), a limit, points outside it."""
 
 
 class Line(TypedDict):
-    """One drawn line; None is a gap."""
+    """One drawn line; None is a gap. Lines of one `style` look alike in all panels; `at_ms` is its shot's time."""
 
     label: str
     unit: str
+    role: Role
+    style: int
+    at_ms: int | None
     values: list[Value]
 
 
@@ -45,10 +43,20 @@ class Limit(TypedDict):
     value: float
 
 
+class Mark(TypedDict):
+    """Something that happened at a moment of the axis: a letter on an upright line, and in words below the chart."""
+
+    at: float
+    kind: str
+    letter: str
+    label: str
+
+
 class Panel(TypedDict):
     """Lines that share a time axis and at most two units."""
 
     title: str
+    note: str
     series: list[Line]
     limits: list[Limit]
     range: tuple[float, float] | None
@@ -69,21 +77,8 @@ class Chart(TypedDict):
     version: str
     x: Axis
     panels: list[Panel]
-
-
-def curves_chart(t: Catalogue, row: StoredShot | None) -> Chart:
-    """The curves of one shot; no panel when it has none."""
-    shot = row.scored.shot if row else None
-    if row is None or shot is None or not shot.curves or shot.sample_interval_s <= 0:
-        return _chart("none", t("chart.time"), [], [], is_time=False)
-    count = max(len(curve) for curve in shot.curves.values())
-    positions = _positions(count)
-    panels = [
-        _panel(t(f"chart.panel.{panel}"), [_curve(t, name, shot.curves[name], count) for name in names])
-        for panel, names in _panels(shot.curves)
-    ]
-    times = [round(float(position) * shot.sample_interval_s, 4) for position in positions]
-    return _chart(str(row.row_id), t("chart.time"), times, panels, is_time=False)
+    marks: list[Mark]
+    note: str
 
 
 def trend_chart(t: Catalogue, rows: Sequence[StoredShot], *, threshold: float) -> Chart:
@@ -98,14 +93,14 @@ def trend_chart(t: Catalogue, rows: Sequence[StoredShot], *, threshold: float) -
     if modes:
         lines = [_scores(ordered, key, mode_name(t, mode), 100, "%") for mode, key in modes]
         limit: Limit = {"label": t("chart.threshold"), "unit": "%", "value": round(threshold * 100, 2)}
-        panels.append(_panel(t("chart.panel.failure"), lines, limits=[limit], extent=(0.0, 100.0)))
+        panels.append(panel_of(t("chart.panel.failure"), styled(lines), limits=[limit], extent=(0.0, 100.0)))
     if novelties:
         lines = [_scores(ordered, NOVELTY_PREFIX + name, t(f"novelty.{name}"), 1, "×") for name in novelties]
         limit = {"label": t("chart.limit"), "unit": "×", "value": 1.0}
-        panels.append(_panel(t("chart.panel.novelty"), lines, limits=[limit], extent=(0.0, 2.0)))
+        panels.append(panel_of(t("chart.panel.novelty"), styled(lines), limits=[limit], extent=(0.0, 2.0)))
     version = f"{ordered[0].row_id}-{ordered[-1].row_id}-{len(ordered)}-{threshold}" if ordered else "none"
     times = [row.scored.shot.ended_ms / 1000 for row in ordered]
-    return _chart(version, t("chart.when"), times, panels, is_time=True)
+    return chart_of(version, t("chart.when"), times, panels, is_time=True)
 
 
 def _most_telling(rows: Sequence[StoredShot], threshold: float) -> list[tuple[str, str]]:
@@ -129,10 +124,10 @@ def thinned(values: FloatArray, count: int, points_max: int = POINTS_MAX) -> lis
     padded[: len(values)] = values[:count]
     if count > points_max:
         padded = _extremes(padded, _width(count, points_max))
-    return [_point(value) for value in padded.tolist()]
+    return [point(value) for value in padded.tolist()]
 
 
-def _point(value: float) -> Value:
+def point(value: float) -> Value:
     """`value` to POINT_DIGITS significant digits, as JSON can carry it; what is no finite number is a gap."""
     rounded = float(f"{value:.{POINT_DIGITS}g}")
     return rounded if math.isfinite(rounded) else None
@@ -152,7 +147,7 @@ def _extremes(values: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.flo
     return pairs.ravel()
 
 
-def _positions(count: int, points_max: int = POINTS_MAX) -> npt.NDArray[np.float64]:
+def positions(count: int, points_max: int = POINTS_MAX) -> npt.NDArray[np.float64]:
     """The sample positions at which `thinned` points are drawn."""
     if count <= points_max:
         return np.arange(count, dtype=np.float64)
@@ -166,26 +161,10 @@ def _width(count: int, points_max: int) -> int:
     return -(-count * 2 // points_max)
 
 
-def _panels(names: Iterable[str]) -> Iterable[tuple[str, list[str]]]:
-    left = set(names)
-    for panel, members in PANELS:
-        found = [name for name in members if name in left]
-        left.difference_update(found)
-        if found:
-            yield panel, found
-    if left:
-        yield "other", sorted(left)
-
-
-def _curve(t: Catalogue, name: str, curve: FloatArray, count: int) -> Line:
-    unit = SIGNALS[name].unit if name in SIGNALS else ""
-    return {"label": quantity_name(t, name), "unit": unit, "values": thinned(curve, count)}
-
-
 def _scores(rows: Sequence[StoredShot], key: str, label: str, factor: float, unit: str) -> Line:
     values = (row.scored.scores.values.get(key) for row in rows)
-    points = [None if value is None else _point(value * factor) for value in values]
-    return {"label": label, "unit": unit, "values": points}
+    points = [None if value is None else point(value * factor) for value in values]
+    return line_of(label, unit, points)
 
 
 def _names(rows: Sequence[StoredShot], prefix: str) -> list[str]:
@@ -193,15 +172,45 @@ def _names(rows: Sequence[StoredShot], prefix: str) -> list[str]:
     return sorted(key.removeprefix(prefix) for key in keys)
 
 
-def _panel(
-    title: str, lines: list[Line], *, limits: list[Limit] | None = None, extent: tuple[float, float] | None = None
+def line_of(
+    label: str, unit: str, values: list[Value], *, role: Role = "value", style: int = 0, at_ms: int | None = None
+) -> Line:
+    """A line; one of no shot has no time."""
+    return {"label": label, "unit": unit, "role": role, "style": style, "at_ms": at_ms, "values": values}
+
+
+def styled(lines: Sequence[Line]) -> list[Line]:
+    """Lines that each look different, in their order."""
+    return [{**line, "style": at} for at, line in enumerate(lines)]
+
+
+def panel_of(
+    title: str,
+    lines: list[Line],
+    *,
+    limits: list[Limit] | None = None,
+    extent: tuple[float, float] | None = None,
+    note: str = "",
 ) -> Panel:
-    return {"title": title, "series": lines, "limits": limits or [], "range": extent}
+    """A panel; the axis holds at least `extent`."""
+    return {"title": title, "note": note, "series": lines, "limits": limits or [], "range": extent}
 
 
-def _chart(version: str, label: str, times: list[float], panels: list[Panel], *, is_time: bool) -> Chart:
+def chart_of(
+    version: str,
+    label: str,
+    times: list[float],
+    panels: list[Panel],
+    *,
+    is_time: bool,
+    note: str = "",
+    marks: list[Mark] | None = None,
+) -> Chart:
+    """A chart; an axis of time is in seconds since 1970, another in seconds."""
     return {
         "version": version,
         "x": {"label": label, "unit": "" if is_time else "s", "is_time": is_time, "values": times},
         "panels": panels,
+        "marks": marks or [],
+        "note": note,
     }

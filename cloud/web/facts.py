@@ -28,6 +28,7 @@ from cloud.telemetry.store import Plants, PressKey, StoredShot, TelemetryStore
 from cloud.web.alarm_facts import AlarmFacts
 from cloud.web.fleet_index import FleetIndex, alarm_lines
 from cloud.web.fleet_view import AlarmLine, FleetFacts, PressFacts
+from cloud.web.press_history import PressHistory
 from cloud.web.press_page import ALARMS_SHOWN, PressPageFacts
 from cloud.web.press_view import SHOTS_SHOWN
 from kit.clock import Clock
@@ -71,6 +72,7 @@ class PageFacts:
         self._indexes: dict[TenantId, tuple[anyio.Lock, FleetIndex]] = {}
         self._fleet: dict[tuple[TenantId, WindowName], tuple[int, FleetFacts]] = {}
         self.threshold = alarms.rules.threshold
+        self.history = PressHistory(database, store, clock, self._threads, threshold=self.threshold)
 
     async def fleet(self, tenant: TenantId, window: WindowName = "shift") -> FleetFacts:
         """Every press and gateway of a tenant; read again only when something has happened since."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from cloud.rollouts.domain import Verdict
 from cloud.rollouts.shapes import RolloutDetailOut
-from cloud.web.charts import Chart, Limit, Line, Panel, Value
+from cloud.web.charts import Chart, Limit, Panel, Value, chart_of, line_of, panel_of, styled
 from cloud.web.translation import Catalogue
 from contract.model_orders import Figures
 from contract.vocabulary import FAILURE_MODES
@@ -135,7 +135,7 @@ def guards_chart(t: Catalogue, trial: RolloutDetailOut) -> Chart:
     panels: list[Panel] = []
     if points:
         shares = [
-            _line(
+            line_of(
                 f"{t(f'models.figures.{name}')} · {t(f'models.{who}')}",
                 "%",
                 [_percent(getattr(p, who), field) for p in points],
@@ -145,27 +145,22 @@ def guards_chart(t: Catalogue, trial: RolloutDetailOut) -> Chart:
         ]
         latency: Limit = {"label": t("models.bound"), "unit": "ms", "value": bounds.latency_p99_ms_max}
         latencies = [
-            _line(t(f"models.{who}"), "ms", [getattr(p, who).latency_p99_ms for p in points])
+            line_of(t(f"models.{who}"), "ms", [getattr(p, who).latency_p99_ms for p in points])
             for who in ("new", "beside")
         ]
         drift: Limit = {"label": t("models.bound"), "unit": "%", "value": 100 * bounds.strange_share_max}
         drifts = [
-            _line(t("models.figures.strange"), "%", [100 * p.new.strange_share for p in points]),
-            _line(t("models.figures.drift"), "%", [100 * p.new.drifted_share for p in points]),
-            _line(t("models.figures.scores"), "%", [100 * p.new.scores_drifted_share for p in points]),
+            line_of(t("models.figures.strange"), "%", [100 * p.new.strange_share for p in points]),
+            line_of(t("models.figures.drift"), "%", [100 * p.new.drifted_share for p in points]),
+            line_of(t("models.figures.scores"), "%", [100 * p.new.scores_drifted_share for p in points]),
         ]
         panels = [
-            {"title": t("models.panel.shares"), "series": shares, "limits": [], "range": (0.0, 100.0)},
-            {"title": t("models.panel.latency"), "series": latencies, "limits": [latency], "range": None},
-            {"title": t("models.panel.drift"), "series": drifts, "limits": [drift], "range": (0.0, 100.0)},
+            panel_of(t("models.panel.shares"), styled(shares), extent=(0.0, 100.0)),
+            panel_of(t("models.panel.latency"), styled(latencies), limits=[latency]),
+            panel_of(t("models.panel.drift"), styled(drifts), limits=[drift], extent=(0.0, 100.0)),
         ]
     version = f"{len(points)}-{points[-1].at_ms}" if points else "none"
-    axis = {"label": t("models.when"), "unit": "", "is_time": True, "values": times}
-    return {"version": version, "x": axis, "panels": panels}  # type: ignore[typeddict-item]
-
-
-def _line(label: str, unit: str, values: list[Value]) -> Line:
-    return {"label": label, "unit": unit, "values": values}
+    return chart_of(version, t("models.when"), times, panels, is_time=True)
 
 
 def _percent(figures: Figures, field: str) -> Value:

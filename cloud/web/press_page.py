@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -12,6 +12,8 @@ from cloud.web.drift_view import press_drift
 from cloud.web.fleet_view import PressFacts, failure_gauge, tile_of
 from cloud.web.live import Snapshot
 from cloud.web.outlook_view import FIRST_MODES, LIFE_SHOWN_H, outlook_of
+from cloud.web.press_choices import Place
+from cloud.web.press_query import PressQuery
 from cloud.web.press_view import SHOTS_SHOWN, parameters_of, quality_of, shot_table
 from cloud.web.shell import Shell
 from cloud.web.translation import Catalogue
@@ -46,11 +48,12 @@ def press_url(plant_id: str, press_id: str) -> str:
     return f"/plants/{quote(plant_id, safe='')}/presses/{quote(press_id, safe='')}"
 
 
-def press_snapshot(shell: Shell, t: Catalogue, facts: PressPageFacts) -> Snapshot:
+def press_snapshot(shell: Shell, t: Catalogue, facts: PressPageFacts, query: PressQuery) -> Snapshot:
     """The moving parts of one press's page."""
     newest = facts.press.shot
     table = shot_table(facts.table_rows)
     url = press_url(facts.press.plant_id, facts.press.press_id)
+    place = Place(url, facts.pinned_id, facts.before)
     report = facts.report
     baseline = report.baseline if report is not None else None
     drift = None
@@ -85,9 +88,13 @@ def press_snapshot(shell: Shell, t: Catalogue, facts: PressPageFacts) -> Snapsho
             has_quality=any(row.scored.scores.quality_class for row, _ in table.rows),
             pinned_id=facts.pinned_id,
             failures={row.row_id: _failure(row, facts.threshold) for row, _ in table.rows},
-            page_url=url,
-            older_url=f"{url}?{urlencode({'before': table.rows[-1][0].row_id})}#shots-title" if has_older else None,
-            newest_url=f"{url}#shots-title" if facts.before is not None else None,
+            shot_urls={row.row_id: Place(url, row.row_id).url(query) for row, _ in table.rows},
+            compare_urls={
+                row.row_id: place.url(query.compared(row.row_id), f"shot-{row.row_id}") for row, _ in table.rows
+            },
+            letters=query.letters,
+            older_url=replace(place, before=table.rows[-1][0].row_id).url(query, "shots-title") if has_older else None,
+            newest_url=replace(place, before=None).url(query, "shots-title") if facts.before is not None else None,
         ),
     }
     return Snapshot(pieces, shots=str(newest.row_id) if newest else "")

@@ -8,7 +8,6 @@ from cloud.telemetry.store import StoredShot
 from contract.vocabulary import PARAMETERS
 
 SHOTS_SHOWN = 20
-TREND_SHOTS = 500
 QUALITY_STRIP_SHOTS = 60
 COLUMNS_MAX = 8
 

@@ -1,6 +1,6 @@
 """The pages' URLs: overview, press, alarms, their live streams and chart data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
@@ -8,7 +8,7 @@ import anyio
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.middleware.gzip import GZipMiddleware
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from markupsafe import Markup
 from starlette.types import Scope
@@ -17,15 +17,19 @@ from cloud.core.live import Live
 from cloud.core.tenants import Tenant, TenantId
 from cloud.production.windows import WINDOWS
 from cloud.telemetry.store import PressKey
+from cloud.web import press_routes
 from cloud.web.alarms_page import AlarmPages
-from cloud.web.charts import curves_chart, trend_chart
+from cloud.web.curve_charts import signals_of
 from cloud.web.facts import PageFacts
+from cloud.web.feature_charts import features_of
 from cloud.web.fleet_page import FleetPage, link_to
 from cloud.web.fleet_view import DENSITIES, SORTS, FleetFilter, filter_of, moulds_of
 from cloud.web.lists import Lists
 from cloud.web.live import Feeds, Snapshot, digest_of
+from cloud.web.press_choices import Place, choices_of
 from cloud.web.press_page import moving, press_snapshot, press_url, values_html
-from cloud.web.press_view import SHOTS_SHOWN, TREND_SHOTS
+from cloud.web.press_query import SPAN_DEFAULT, PressQuery, address, query_of
+from cloud.web.press_view import SHOTS_SHOWN
 from cloud.web.shell import STATIC, Shell
 from cloud.web.streams import stream
 from cloud.web.translation import Catalogue
@@ -53,6 +57,7 @@ class LivePressKey:
     language: str
     press: PressKey
     is_latest: bool
+    query: PressQuery
 
 
 class VersionedFiles(StaticFiles):
@@ -76,8 +81,7 @@ def include(app: FastAPI, facts: PageFacts, *, live: Live, clock: Clock) -> "Pag
     router.add_api_route("/", pages.fleet, methods=["GET"])
     router.add_api_route("/live/fleet", pages.live_fleet, methods=["GET"])
     router.add_api_route("/plants/{plant_id}/presses/{press_id}", pages.press, methods=["GET"])
-    router.add_api_route("/plants/{plant_id}/presses/{press_id}/curves.json", pages.curves, methods=["GET"])
-    router.add_api_route("/plants/{plant_id}/presses/{press_id}/trend.json", pages.trend, methods=["GET"])
+    press_routes.include(router, pages.shell, facts)
     router.add_api_route("/live/plants/{plant_id}/presses/{press_id}", pages.live_press, methods=["GET"])
     lists = Lists(pages.shell, facts)
     router.add_api_route("/alarms/{alarm_id}/acknowledge", lists.acknowledge, methods=["POST"])
@@ -153,27 +157,42 @@ class Pages:
         """A press's page; `shot` pins the curves to a row, `before` turns the table to older rows."""
         key, t = PressKey(plant_id, press_id), self.shell.catalogue(request)
         facts = await self._facts.press(tenant, key, before=before, pinned_id=shot)
-        pinned = await self._facts.shot(tenant, key, shot) if facts and shot is not None else None
-        if facts is None or (shot is not None and pinned is None):
+        shown = await self._facts.shot(tenant, key, shot) if facts else None
+        if facts is None or (shot is not None and shown is None):
             return self._unknown_press(request, t, key)
-        snapshot = await anyio.to_thread.run_sync(press_snapshot, self.shell, t, facts)
-        is_latest = shot is None and before is None
-        url, language = press_url(plant_id, press_id), {"lang": t.language}
-        have = digest_of(moving(snapshot, is_latest=is_latest))
-        live = {**language, "have": have, **({} if is_latest else {"still": "1"})}
+        query = query_of(request.query_params)
+        others = await self._facts.history.with_curves(tenant, key, [i for i in query.compare if i != shot])
+        snapshot = await anyio.to_thread.run_sync(press_snapshot, self.shell, t, facts, query)
+        place, is_latest = Place(press_url(plant_id, press_id), shot, before), shot is None and before is None
+        lang = ("lang", t.language)
+        live = [lang, *query.query(), ("have", digest_of(moving(snapshot, is_latest=is_latest)))]
+        curves = [lang, *replace(query, features=(), span=SPAN_DEFAULT).query()]
         return self.shell.page(
             request,
             "press.html",
             page_name="press",
             press=key,
-            pinned=pinned,
-            pinned_values=values_html(self.shell, t, pinned),
+            pinned=shown if shot is not None else None,
+            pinned_values=values_html(self.shell, t, shown) if shot is not None else "",
             pieces={name: Markup(html) for name, html in snapshot.pieces.items()},  # noqa: S704
-            page_url=url,
+            choices=choices_of(
+                t,
+                place,
+                query,
+                signals=signals_of([row.scored.shot for row in (shown, *others) if row is not None]),
+                features=features_of(shown),
+                others=others,
+            ),
+            page_url=place.path,
+            latest_url=address(place.path, query.query()),
             shots_shown=SHOTS_SHOWN,
-            live_url=f"/live{url}?{urlencode(live)}",
-            curves_url=f"{url}/curves.json?{urlencode({**language, **({'shot': shot} if shot is not None else {})})}",
-            trend_url=f"{url}/trend.json?{urlencode(language)}",
+            live_url=address(f"/live{place.path}", live if is_latest else [*live, ("still", "1")]),
+            curves_url=address(f"{place.path}/curves.json", [*curves, *([("shot", str(shot))] if shot else [])]),
+            csv_url=address(f"{place.path}/shots.csv", PressQuery(span=query.span).query()),
+            trend_url=address(f"{place.path}/trend.json", [lang, *PressQuery(span=query.span).query()]),
+            features_url=address(
+                f"{place.path}/features.json", [lang, *replace(query, compare=(), signals=()).query()]
+            ),
         )
 
     async def live_press(
@@ -183,33 +202,15 @@ class Pages:
         t, press = self.shell.catalogue(request), PressKey(plant_id, press_id)
         if not await self._facts.knows(tenant, press):
             return self._unknown_press(request, t, press)
-        return stream(self._press_feeds, LivePressKey(tenant, t.language, press, not still), request, self.shell.clock)
-
-    async def curves(
-        self, request: Request, tenant: Tenant, plant_id: str, press_id: str, shot: RowId = None
-    ) -> Response:
-        """The curves of one shot, the newest unless `shot` names a row."""
-        t, press = self.shell.catalogue(request), PressKey(plant_id, press_id)
-        if not await self._facts.knows(tenant, press):
-            return self._unknown_press(request, t, press)
-        row = await self._facts.shot(tenant, press, shot)
-        chart = await anyio.to_thread.run_sync(curves_chart, t, row)
-        return JSONResponse(chart, headers={"Cache-Control": "no-store"})
-
-    async def trend(self, request: Request, tenant: Tenant, plant_id: str, press_id: str) -> Response:
-        """The scores of the last shots."""
-        t, press = self.shell.catalogue(request), PressKey(plant_id, press_id)
-        if not await self._facts.knows(tenant, press):
-            return self._unknown_press(request, t, press)
-        rows = await self._facts.recent(tenant, press, limit=TREND_SHOTS)
-        chart = trend_chart(t, rows, threshold=self._facts.threshold)
-        return JSONResponse(chart, headers={"Cache-Control": "no-store"})
+        key = LivePressKey(tenant, t.language, press, not still, query_of(request.query_params))
+        return stream(self._press_feeds, key, request, self.shell.clock)
 
     async def _press_snapshot(self, key: LivePressKey) -> Snapshot:
         facts = await self._facts.press(key.tenant, key.press)
         assert facts is not None, "a press that was born stays known"
         t = self.shell.catalogues[key.language]
-        return moving(await anyio.to_thread.run_sync(press_snapshot, self.shell, t, facts), is_latest=key.is_latest)
+        snapshot = await anyio.to_thread.run_sync(press_snapshot, self.shell, t, facts, key.query)
+        return moving(snapshot, is_latest=key.is_latest)
 
     def _unknown_press(self, request: Request, t: Catalogue, press: PressKey) -> Response:
         detail = t("press.unknown", plant=press.plant_id, press=press.press_id)

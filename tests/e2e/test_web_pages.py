@@ -156,7 +156,8 @@ def test_each_page_speaks_the_language_fits_the_width_and_breaks_no_policy(
         assert page.locator("html").get_attribute("lang") == language
         if name == "press":
             expect(page.locator("#trend[data-state=drawn] canvas").first).to_be_visible()
-            expect(page.locator("#curves[data-state=drawn] canvas")).to_have_count(3)
+            expect(page.locator("#curves[data-state=drawn] canvas")).to_have_count(4)
+            expect(page.locator("#features[data-state=drawn] canvas")).to_have_count(3)
             assert is_drawn(page, "#curves")
             assert is_drawn(page, "#trend")
         assert not scrolls_sideways(page), path

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -158,6 +159,7 @@ class Plant:
             ended_ms = now_ms - round((shots - 1 - at) * CYCLE_S * 1000)
             for press_id in PRESSES:
                 shot = self._shot(press_id, ended_ms, wear if press_id == WORN_PRESS else 0.0, CYCLE_S + at % 5 * 0.02)
+                shot = _of_job(shot, "JOB-7730") if at < shots // 4 else shot
                 is_silent = press_id == UNSETTLED_PRESS and at == shots - 1
                 self._write(web_models.without_failures(shot) if is_silent else shot)
         self._call(self._tell(PRESSES, now_ms))
@@ -289,7 +291,7 @@ class Plant:
             press_id,
             ended_ms,
             parameters,
-            {} if is_replayed else _curves(cycle_time_s),
+            {} if is_replayed else _curves(cycle_time_s, 1 + 0.02 * ripple),
             0.0 if is_replayed else SAMPLE_INTERVAL_S,
             cycle_counter=self._record_id,
             job_name="JOB-7731",
@@ -298,7 +300,11 @@ class Plant:
         return ScoredShot(shot, np.zeros(4, np.float32), "features", scores)
 
 
-def _curves(cycle_time_s: float) -> dict[str, FloatArray]:
+def _of_job(scored: ScoredShot, job_name: str) -> ScoredShot:
+    return replace(scored, shot=replace(scored.shot, job_name=job_name))
+
+
+def _curves(cycle_time_s: float, scale: float) -> dict[str, FloatArray]:
     """Fill, hold, dosing and rest by straight lines: enough to see each panel."""
     time_s = np.arange(round(cycle_time_s / SAMPLE_INTERVAL_S)) * SAMPLE_INTERVAL_S
     corners_s = [0.0, 1.2, 1.3, 4.0, 4.1, 8.0, cycle_time_s]
@@ -310,4 +316,4 @@ def _curves(cycle_time_s: float) -> dict[str, FloatArray]:
         "MeltTemperature": [230, 233, 233, 232, 231, 230, 230],
         "ClampForce": [800, 805, 805, 803, 801, 800, 20],
     }
-    return {name: np.interp(time_s, corners_s, values).astype(np.float32) for name, values in corners.items()}
+    return {name: (scale * np.interp(time_s, corners_s, values)).astype(np.float32) for name, values in corners.items()}

@@ -15,7 +15,7 @@ from cloud.production.reading import Figures
 from cloud.production.windows import WINDOWS
 from cloud.telemetry.store import PressKey, StoredShot
 from cloud.web import numbers
-from cloud.web.charts import POINTS_MAX, curves_chart, thinned, trend_chart
+from cloud.web.charts import POINTS_MAX, thinned, trend_chart
 from cloud.web.fleet_page import _strip
 from cloud.web.fleet_view import (
     CONDITIONS,
@@ -215,24 +215,6 @@ def test_thinning_keeps_the_greatest_and_the_least_and_the_bound(values):
     present = [point for point in points if point is not None]
     assert max(present) == pytest.approx(float(values.max()), rel=1e-4)
     assert min(present) == pytest.approx(float(values.min()), rel=1e-4)
-
-
-@given(st.integers(1, 20_000), st.integers(0, 5))
-def test_curves_of_any_length_share_their_axis_and_are_json(length, missing):
-    wave = np.sin(np.arange(length, dtype=np.float32))
-    wave[:missing] = np.nan
-    row = stored(curves={"InjectionPressure": wave, "ScrewPosition": wave[: length // 2 + 1], "Odd": wave})
-    chart = curves_chart(T, row)
-    assert [panel["title"] for panel in chart["panels"]] == ["Pressures", "Screw", "Other signals"]
-    for panel in chart["panels"]:
-        for line in panel["series"]:
-            assert len(line["values"]) == len(chart["x"]["values"])
-    json.dumps(chart, allow_nan=False)
-
-
-def test_a_shot_without_curves_gives_a_chart_without_panels():
-    assert curves_chart(T, stored())["panels"] == []
-    assert curves_chart(T, None)["panels"] == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**12), SCORE), max_size=20))

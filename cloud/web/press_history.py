@@ -1,0 +1,180 @@
+"""What a press's page reads of its past: a span of shots, the reference of now, what happened when."""
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.alarms import service as alarm_service
+from cloud.core.database import Database
+from cloud.core.tenants import TenantId
+from cloud.fleet import reading
+from cloud.rollouts import repository as rollouts
+from cloud.telemetry.store import PAGE_ROWS_MAX, PressKey, StoredShot, TelemetryStore
+from cloud.web.press_query import HOUR_MS, PressQuery
+from cloud.web.reference import REFERENCE_SHOTS, Envelope, envelope_of, healthy_of
+from kit.clock import Clock
+
+ROW_ID_END: Final = 1 << 62
+AT_END: Final = (ROW_ID_END, ROW_ID_END)
+"""Behind every shot."""
+LOOKED_BACK: Final = PAGE_ROWS_MAX
+"""Shots among which the healthy ones are sought."""
+RUN_SHOTS: Final = 300
+KEPT_S: Final = 60.0
+REFERENCES_MAX: Final = 200
+MARKS_MAX: Final = 50
+
+Kind = Literal["job", "mould", "maintenance", "alarm"]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that happened at a press: `what` is the new job or mould, the failure mode of an alarm or repair."""
+
+    at_ms: int
+    kind: Kind
+    what: str
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """What is usual for a press and mould: the envelope of its curves, and a run in control, oldest first."""
+
+    mould_id: str
+    envelope: Envelope | None
+    run: Sequence[StoredShot]
+    made_s: float
+
+
+class PressHistory:
+    """Reads for the charts and lists of a press's past; references are kept for KEPT_S."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: TelemetryStore,
+        clock: Clock,
+        threads: anyio.CapacityLimiter,
+        *,
+        threshold: float,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._clock = clock
+        self._threads = threads
+        self._threshold = threshold
+        self._references: OrderedDict[tuple[TenantId, PressKey, str], Reference] = OrderedDict()
+
+    async def in_span(self, tenant: TenantId, press: PressKey, query: PressQuery) -> list[StoredShot]:
+        """The shots of a span, newest first, at most `query.shots_max`."""
+        pages = self.pages(tenant, press, query, shots_max=query.shots_max)
+        return [row async for page in pages for row in page]
+
+    async def pages(
+        self, tenant: TenantId, press: PressKey, query: PressQuery, *, shots_max: int
+    ) -> AsyncIterator[list[StoredShot]]:
+        """The shots of a span, newest first, a page at a time so that the store is free between two."""
+        from_ms = self._clock.utc_ms() - query.since_hours * HOUR_MS if query.since_hours else 0
+        plants, before, left = await self._plants(tenant), AT_END, shots_max
+        while left > 0:
+            limit = min(PAGE_ROWS_MAX, left)
+            page = await self._blocking(self._store.between, plants, press, from_ms=from_ms, before=before, limit=limit)
+            if page:
+                yield page
+            if len(page) < limit:
+                return
+            before, left = place_of(page[-1]), left - limit
+
+    async def with_curves(self, tenant: TenantId, press: PressKey, row_ids: Sequence[int]) -> list[StoredShot]:
+        """Those of these shots that are the press's, in the order in which they are asked."""
+        found = await self._blocking(self._store.shots, await self._plants(tenant), press, list(row_ids))
+        by_id = {row.row_id: row for row in found}
+        return [by_id[row_id] for row_id in row_ids if row_id in by_id]
+
+    async def reference(self, tenant: TenantId, press: PressKey, row: StoredShot, *, is_latest: bool) -> Reference:
+        """What was usual before this shot; for the latest shot what was so at most KEPT_S ago."""
+        key = tenant, press, row.scored.shot.mould_id
+        kept = self._references.get(key) if is_latest else None
+        if kept is not None and self._clock.monotonic_s() - kept.made_s < KEPT_S:
+            return kept
+        made = await self._reference(tenant, press, row)
+        if is_latest:
+            self._references[key] = made
+            self._references.move_to_end(key)
+            while len(self._references) > REFERENCES_MAX:
+                self._references.popitem(last=False)
+        return made
+
+    async def _reference(self, tenant: TenantId, press: PressKey, row: StoredShot) -> Reference:
+        plants, mould_id = await self._plants(tenant), row.scored.shot.mould_id
+        before = place_of(row)
+        async with self._database.reading() as session:
+            repaired_ms = await rollouts.repairs_of(session, tenant, *_names(press), from_ms=0, until_ms=before[0])
+        from_ms = repaired_ms[0].labelled_ms if repaired_ms else 0
+        rows = await self._blocking(
+            self._store.between, plants, press, from_ms=from_ms, before=before, limit=LOOKED_BACK
+        )
+        healthy = healthy_of(rows, mould_id, threshold=self._threshold)
+        ids = [each.row_id for each in healthy[:REFERENCE_SHOTS]]
+        drawn = await self._blocking(self._store.shots, plants, press, ids)
+        envelope = await anyio.to_thread.run_sync(envelope_of, [each.scored.shot for each in drawn])
+        return Reference(mould_id, envelope, healthy[::-1][:RUN_SHOTS], self._clock.monotonic_s())
+
+    async def marks(self, tenant: TenantId, press: PressKey, from_ms: int, until_ms: int) -> list[Happening]:
+        """What happened in a time, in its order; the newest MARKS_MAX."""
+        plants = await self._plants(tenant)
+        changes = await self._blocking(
+            self._store.changes, plants, press, from_ms=from_ms, until_ms=until_ms, limit=MARKS_MAX
+        )
+        found = [
+            Happening(change.ended_ms, kind, now, before)
+            for change in changes
+            for kind, now, before in _changed(change.job_name, change.job_before, change.mould_id, change.mould_before)
+        ]
+        async with self._database.reading() as session:
+            repairs = await rollouts.repairs_of(session, tenant, *_names(press), from_ms=from_ms, until_ms=until_ms)
+            found += [Happening(label.labelled_ms, "maintenance", label.mode) for label in repairs]
+            found += await _alarm_marks(session, tenant, press, from_ms, until_ms)
+        return sorted(found, key=lambda mark: (mark.at_ms, mark.kind, mark.what))[-MARKS_MAX:]
+
+    async def _plants(self, tenant: TenantId) -> frozenset[str]:
+        async with self._database.reading() as session:
+            return await reading.plant_ids(session, tenant)
+
+    async def _blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await anyio.to_thread.run_sync(lambda: function(*args, **kwargs), limiter=self._threads)
+
+
+def place_of(row: StoredShot) -> tuple[int, int]:
+    """Where a shot stands in its press's own time."""
+    return row.scored.shot.ended_ms, row.row_id
+
+
+async def _alarm_marks(
+    session: AsyncSession, tenant: TenantId, press: PressKey, from_ms: int, until_ms: int
+) -> list[Happening]:
+    found = await alarm_service.alarms(
+        session, tenant, plant_id=press.plant_id, press_id=press.press_id, limit=MARKS_MAX
+    )
+    return [
+        Happening(alarm.raised_ms, "alarm", alarm.mode)
+        for alarm in found.items
+        if from_ms <= alarm.raised_ms <= until_ms
+    ]
+
+
+def _changed(job: str, job_before: str, mould: str, mould_before: str) -> list[tuple[Kind, str, str]]:
+    pairs: list[tuple[Kind, str, str]] = [("job", job, job_before), ("mould", mould, mould_before)]
+    return [(kind, now, before) for kind, now, before in pairs if now != before]
+
+
+def _names(press: PressKey) -> tuple[str, str]:
+    return press.plant_id, press.press_id
