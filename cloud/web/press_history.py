@@ -9,7 +9,8 @@ import anyio
 import anyio.to_thread
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cloud.alarms import service as alarm_service
+from cloud.alarms import reading as alarms_reading
+from cloud.alarms.repository import AlarmFilter
 from cloud.core.database import Database
 from cloud.core.tenants import TenantId
 from cloud.fleet import reading
@@ -161,9 +162,8 @@ def place_of(row: StoredShot) -> tuple[int, int]:
 async def _alarm_marks(
     session: AsyncSession, tenant: TenantId, press: PressKey, from_ms: int, until_ms: int
 ) -> list[Happening]:
-    found = await alarm_service.alarms(
-        session, tenant, plant_id=press.plant_id, press_id=press.press_id, limit=MARKS_MAX
-    )
+    wanted = AlarmFilter(plant_id=press.plant_id, press_id=press.press_id)
+    found = await alarms_reading.alarms(session, tenant, wanted, limit=MARKS_MAX)
     return [
         Happening(alarm.raised_ms, "alarm", alarm.mode)
         for alarm in found.items

@@ -386,7 +386,7 @@ def test_an_older_shot_stays_on_the_page_while_new_ones_arrive(served, open_page
     served.plant.run(shots=3, wear=0.0)
     page = open_page()
     page.goto(f"{served.url}/plants/{PLANT}/presses/IMM-01")
-    page.locator("#press-shots tbody tr a").last.click()
+    page.locator("#press-shots tbody th a").last.click()
     expect(page.get_by_role("link", name="Back to the latest shot")).to_be_visible()
     expect(page.locator("tr.is-selected")).to_have_count(1)
     readings = page.locator("#press-readings")

@@ -54,6 +54,7 @@ def test_choices_zoom_and_reset_by_keyboard_and_survive_a_new_shot(served, open_
     expect(reset).to_be_hidden()
     plot.focus()
     page.keyboard.press("End")
+    expect(plot.locator(".u-value").nth(1)).to_contain_text("mm")
     page.keyboard.press("+")
     expect(reset).to_be_visible()
     with page.expect_response(lambda answer: "features.json" in answer.url):
