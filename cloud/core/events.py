@@ -119,6 +119,27 @@ async def since(session: AsyncSession, tenant_id: TenantId, position: int, kinds
     return found if len(found) <= SINCE_EVENTS_MAX else None
 
 
+async def about(
+    session: AsyncSession,
+    tenant_id: TenantId,
+    wanted: Mapping[str, str],
+    kinds: frozenset[str],
+    *,
+    until_ms: int,
+    limit: int,
+) -> list[Event]:
+    """A tenant's events of these kinds whose payload says what is wanted, until a moment, the newest first."""
+    row = EventRow
+    statement = select(row.event_id, row.kind, row.payload, row.created_ms).where(
+        row.tenant_id == tenant_id,
+        row.kind.in_(kinds),
+        row.created_ms <= until_ms,
+        *(row.payload[name].as_string() == value for name, value in wanted.items()),
+    )
+    found = await session.execute(statement.order_by(row.created_ms.desc(), row.event_id.desc()).limit(limit))
+    return [Event(event_id, tenant_id, *rest) for event_id, *rest in found]
+
+
 async def prune(session: AsyncSession, now_ms: int) -> None:
     """Forget events that are older than KEPT_MS and that every subscriber has had."""
     had_by_all = await session.scalar(

@@ -29,8 +29,10 @@ from cloud.web.alarm_facts import AlarmFacts
 from cloud.web.fleet_index import FleetIndex, alarm_lines
 from cloud.web.fleet_view import AlarmLine, FleetFacts, PressFacts
 from cloud.web.press_history import PressHistory
+from cloud.web.press_log import PressLog
 from cloud.web.press_page import ALARMS_SHOWN, PressPageFacts
 from cloud.web.press_view import SHOTS_SHOWN
+from cloud.web.shell import Shell
 from kit.clock import Clock
 
 READ_THREADS_MAX = 4
@@ -145,12 +147,11 @@ class PageFacts:
 
     async def knows(self, tenant: TenantId, press: PressKey) -> bool:
         """Whether the tenant has this press: asked before anything of it is shown."""
-        async with self._database.reading() as session:
-            try:
-                await reading.press(session, tenant, press.plant_id, press.press_id)
-            except NotFoundError:
-                return False
-        return True
+        return await self.history.knows(tenant, press)
+
+    def press_log(self, shell: Shell) -> PressLog:
+        """The page of what happened at a press."""
+        return PressLog(shell, self._database, self.history)
 
     async def recent(
         self, tenant: TenantId, press: PressKey, *, limit: int, before: int | None = None

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud.alarms import reading as alarms_reading
 from cloud.alarms.repository import AlarmFilter
 from cloud.core.database import Database
+from cloud.core.problems import NotFoundError
 from cloud.core.tenants import TenantId
 from cloud.fleet import reading
 from cloud.rollouts import repository as rollouts
@@ -131,9 +132,18 @@ class PressHistory:
 
     async def marks(self, tenant: TenantId, press: PressKey, from_ms: int, until_ms: int) -> list[Happening]:
         """What happened in a time, in its order; the newest MARKS_MAX."""
+        found = await self.changes_and_repairs(tenant, press, from_ms, until_ms, limit=MARKS_MAX)
+        async with self._database.reading() as session:
+            found += await _alarm_marks(session, tenant, press, from_ms, until_ms)
+        return sorted(found, key=lambda mark: (mark.at_ms, mark.kind, mark.what))[-MARKS_MAX:]
+
+    async def changes_and_repairs(
+        self, tenant: TenantId, press: PressKey, from_ms: int, until_ms: int, *, limit: int
+    ) -> list[Happening]:
+        """The newest `limit` changes of job or mould in a time, and as many repairs as are kept."""
         plants = await self._plants(tenant)
         changes = await self._blocking(
-            self._store.changes, plants, press, from_ms=from_ms, until_ms=until_ms, limit=MARKS_MAX
+            self._store.changes, plants, press, from_ms=from_ms, until_ms=until_ms, limit=limit
         )
         found = [
             Happening(change.ended_ms, kind, now, before)
@@ -142,9 +152,16 @@ class PressHistory:
         ]
         async with self._database.reading() as session:
             repairs = await rollouts.repairs_of(session, tenant, *_names(press), from_ms=from_ms, until_ms=until_ms)
-            found += [Happening(label.labelled_ms, "maintenance", label.mode) for label in repairs]
-            found += await _alarm_marks(session, tenant, press, from_ms, until_ms)
-        return sorted(found, key=lambda mark: (mark.at_ms, mark.kind, mark.what))[-MARKS_MAX:]
+        return found + [Happening(label.labelled_ms, "maintenance", label.mode) for label in repairs]
+
+    async def knows(self, tenant: TenantId, press: PressKey) -> bool:
+        """Whether the tenant has this press."""
+        async with self._database.reading() as session:
+            try:
+                await reading.press(session, tenant, press.plant_id, press.press_id)
+            except NotFoundError:
+                return False
+        return True
 
     async def _plants(self, tenant: TenantId) -> frozenset[str]:
         async with self._database.reading() as session:

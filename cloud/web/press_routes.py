@@ -20,6 +20,7 @@ PRESS_PATH = "/plants/{plant_id}/presses/{press_id}"
 def include(router: APIRouter, shell: Shell, facts: PageFacts) -> None:
     """Add the routes to `router`."""
     data = PressData(shell, facts)
+    facts.press_log(shell).include(router)
     router.add_api_route(f"{PRESS_PATH}/shots.csv", data.shots, methods=["GET"])
     for name, handler in (("curves", data.curves), ("trend", data.trend), ("features", data.features)):
         router.add_api_route(f"{PRESS_PATH}/{name}.json", handler, methods=["GET"])

@@ -81,3 +81,21 @@ def test_the_shots_of_a_span_are_saved_as_csv(served, open_page):
     assert "CushionStroke [mm]" in head
     assert len(lines) == 7
     assert page.request.get(f"{served.url}{PRESS}/nobody/shots.csv").status == 404
+
+
+def test_the_log_tells_states_alarms_and_jobs_newest_first(served, open_page, root):
+    served.plant.run(shots=8, wear=0.95)
+    served.plant.go_dark()
+    page = open_page(width=390)
+    page.goto(f"{served.url}{PRESS}/IMM-02")
+    page.get_by_role("link", name="Event log").click()
+    texts = page.locator("tbody td").all_inner_texts()
+    assert "Offline" in texts[0]
+    assert any("Alarm raised: Check-ring wear" in text for text in texts)
+    assert any("Job JOB-7731, before JOB-7730" in text for text in texts)
+    assert "Seen for the first time" in " ".join(texts)
+    assert not scrolls_sideways(page)
+    page.screenshot(path=root / "build" / "screenshots" / "press-log-en-390.png", full_page=True)
+    page.goto(f"{served.url}{PRESS}/IMM-02/log?before=1")
+    expect(page.get_by_text("Nothing has happened yet.")).to_be_visible()
+    assert page.request.get(f"{served.url}{PRESS}/nobody/log").status == 404

@@ -17,6 +17,7 @@ from cloud.web.curve_charts import CURVE_POINTS, curves_chart
 from cloud.web.feature_charts import features_chart, features_of, shown_features, value_of
 from cloud.web.press_choices import Place, choices_of
 from cloud.web.press_history import Happening, Reference
+from cloud.web.press_log import LogLine, page_of_lines
 from cloud.web.press_query import COMPARED_MAX, SPANS, PressQuery, query_of
 from cloud.web.reference import REFERENCE_SHOTS_MIN, envelope_of, healthy_of
 from cloud.web.shots_csv import attachment, csv_lines
@@ -226,3 +227,18 @@ def test_a_file_name_from_outside_stays_a_file_name():
     assert "\n" not in name
     assert name.count('"') == 2
     assert "/" not in name
+
+
+@given(st.lists(st.integers(0, 30), max_size=60), st.integers(1, 10))
+def test_pages_of_the_log_tell_each_line_once_in_its_order(times, shown):
+    """As long as no moment has more lines than a page."""
+    lines = [LogLine(at_ms, "done", str(at)) for at, at_ms in enumerate(times) if times[:at].count(at_ms) < shown]
+    told, until_ms = [], 99
+    while True:
+        page = page_of_lines([line for line in lines if line.at_ms <= until_ms], shown=shown)
+        told += page.lines
+        if page.older_ms is None:
+            break
+        until_ms = page.older_ms - 1
+    assert [line.at_ms for line in told] == sorted((line.at_ms for line in lines), reverse=True)
+    assert {line.text for line in told} == {line.text for line in lines}
