@@ -18,6 +18,9 @@ from cloud.alarms import api as alarms_api
 from cloud.alarms.gateway_watch import GatewayWatch
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.keeper import AlarmKeeper
+from cloud.alarms.rules import api as rules_api
+from cloud.alarms.rules.desk import RuleDesk
+from cloud.alarms.rules.stale_watch import StaleWatch
 from cloud.alarms.service import AlarmService
 from cloud.core import audit, events, problems
 from cloud.core.audit_verifier import AuditVerifier
@@ -70,6 +73,7 @@ from cloud.web.oidc_pages import include as include_oidc_pages
 from cloud.web.people_pages import include as include_people_pages
 from cloud.web.routes import Pages
 from cloud.web.routes import include as include_pages
+from cloud.web.rules_page import include as include_rules_page
 from cloud.web.translation import load_catalogues
 from cloud.web.webhooks_page import include as include_webhooks_page
 from cloud.webhooks import api as webhooks_api
@@ -123,6 +127,7 @@ class Cloud:
         log_of_events = self.events = events.EventLog(self.live)
         self.fleet = FleetService(log_of_events, self.live, settings.fleet.rules())
         self.alarms = AlarmService(log_of_events, self.live, settings.alarms.rules(), settings.alarms.policy())
+        self.rules = RuleDesk(self.database, self.store, self.alarms, clock, seconds=clock.monotonic_s)
         self.webhooks = WebhookParts(
             self.database,
             self.live,
@@ -220,6 +225,7 @@ class Cloud:
             "fleet": FleetWatcher(self.database, self.fleet, self.clock).run,
             "alarms": self.alarm_consumer.run,
             "alarms.keeper": AlarmKeeper(self.database, self.alarms, self.clock).run,
+            "alarms.stale": StaleWatch(self.database, self.store, self.alarms, self.clock).run,
             "alarms.gateways": GatewayWatch(self.database, self.alarms, self.clock).run,
             "production": self.production_consumer.run,
             "production.board": self.production.run,
@@ -335,6 +341,7 @@ def create_app(
     _include_identity_pages(app, cloud)
     include_gateways_page(app, app.state.pages.shell, cloud.database, cloud.gateways.identities, cloud.clock)
     include_audit_page(app, app.state.pages.shell, cloud.database, cloud.audit)
+    include_rules_page(app, app.state.pages.shell, cloud.rules)
     include_gaps_page(app, app.state.pages.shell, cloud.gap_ledger)
     include_models_page(app, app.state.pages.shell, cloud.rollouts, cloud.store)
     include_webhooks_page(app, app.state.pages.shell, cloud.webhooks)
@@ -371,6 +378,7 @@ def _api(cloud: Cloud) -> APIRouter:
     api.include_router(fleet_api.router(cloud.database))
     api.include_router(shots_api.router(cloud.database, cloud.store))
     api.include_router(gaps_api.router(cloud.gap_ledger))
+    api.include_router(rules_api.router(cloud.rules))  # before the routes of /alarms/{alarm_id}
     api.include_router(alarms_api.router(cloud.database, cloud.alarms, cloud.clock))
     api.include_router(webhooks_api.router(cloud.webhooks))
     api.include_router(endpoints_api.router(cloud.webhooks))

@@ -52,7 +52,7 @@ class Answers:
         row.acknowledged_ms, row.acknowledged_by, row.comment = now_ms, by, comment
         row.announced_ms, row.is_held_back = row.announced_ms or now_ms, False
         row.escalate_ms = None
-        row.realarm_ms = self._alarms.policy.next_realarm_ms(now_ms) if turned.life.is_active else None
+        row.realarm_ms = self._alarms.next_realarm_ms(row, now_ms) if turned.life.is_active else None
         row.state = turned.life.state
         after = {"state": row.state, "by": by, "comment": comment}
         audit_alarm(session, row, actor, "alarm_acknowledged", now_ms, before={"state": before}, after=after)

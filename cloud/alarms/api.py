@@ -91,7 +91,7 @@ def _reads(routes: APIRouter, database: Database, clock: Clock) -> None:
 
     @routes.get("/withheld", responses=responses(422), summary="Points that are shelved, suppressed or out of service")
     async def withheld(tenant: Tenant, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT) -> Page[WithheldOut]:
-        parts = decode_cursor(cursor, str, str, str, str, str)
+        parts = decode_cursor(cursor, str, str, str, str, str, str)
         after = Point(*map(str, parts)) if parts else None
         async with database.reading() as session:
             found = await reading.withheld_points(session, tenant, after=after, limit=limit)
@@ -210,4 +210,4 @@ def _deeds(routes: APIRouter, database: Database, deeds: Deeds, clock: Clock) ->
 
 
 def _names(point: Point) -> tuple[str, ...]:
-    return point.plant_id, point.press_id, point.gateway_id, point.kind, point.mode
+    return point.plant_id, point.press_id, point.gateway_id, point.kind, point.mode, point.rule_id

@@ -76,6 +76,11 @@ class Alarm:
     escalation_level: int
     assigned_to: str | None
     assigned_name: str | None
+    rule_id: str
+    """The rule that raised it; empty for an alarm of before there were rules."""
+    rule_version: int | None
+    value: float | None
+    """What its rule measured, in the unit of the feature; None where it measured none."""
 
     @property
     def is_active(self) -> bool:

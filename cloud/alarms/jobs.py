@@ -1,10 +1,10 @@
-"""Reads stored shots in the order of their arrival and lets them raise and clear alarms.
+"""Reads stored shots in the order of their arrival and lets the rules of their tenants raise and clear alarms.
 
 The alarms, their events, the trackers and the reader's cursor move in one transaction: wherever the program is killed,
 the next one goes on behind the last shot that counted, and no alarm is lost or raised twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import anyio
@@ -12,7 +12,11 @@ import anyio.to_thread
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms import repository
-from cloud.alarms.domain import counts
+from cloud.alarms.points import Point, Raising
+from cloud.alarms.repository import TrackerKey
+from cloud.alarms.rules import residuals
+from cloud.alarms.rules.evaluation import Outcome, Seen, SeenKey, take
+from cloud.alarms.rules.rulesets import RuleSets
 from cloud.alarms.service import AlarmService
 from cloud.alarms.tables import TrackerRow
 from cloud.core import cursors
@@ -21,14 +25,12 @@ from cloud.core.live import Live, wait_for_change
 from cloud.core.tenants import DEFAULT_TENANT, TenantId
 from cloud.fleet.reading import tenants_of_plants
 from cloud.telemetry.store import StoredShot, TelemetryStore
-from contract.alarming import Tracker, risks, step
+from contract.alarming import Tracker
 from kit.clock import Clock
 
 CURSOR = "shots:alarms"
 BATCH_SHOTS_MAX = 500
 POLL_S = 1.0
-
-TrackerKey = tuple[str, str, str]
 
 
 class AlarmConsumer:
@@ -42,6 +44,7 @@ class AlarmConsumer:
         self._alarms = alarms
         self._live = live
         self._clock = clock
+        self._rule_sets = RuleSets(alarms.rules)
         self._reader = anyio.CapacityLimiter(1)
 
     async def run(self) -> None:
@@ -75,55 +78,67 @@ class AlarmConsumer:
     async def _take(self, session: AsyncSession, rows: Sequence[StoredShot]) -> None:
         presses = sorted({(row.press.plant_id, row.press.press_id) for row in rows})
         tenants = await tenants_of_plants(session, sorted({plant_id for plant_id, _ in presses}))
+        rule_sets = {tenant_id: await self._rule_sets.of(session, tenant_id) for tenant_id in _tenants(rows, tenants)}
         known = await repository.trackers(session, presses)
-        trackers = {key: _tracker(row) for key, row in known.items()}
+        seen: dict[tuple[str, str], dict[SeenKey, Seen]] = {}
+        for (plant_id, press_id, rule_id, subject), tracker in known.items():
+            seen.setdefault((plant_id, press_id), {})[rule_id, subject] = _seen(tracker)
         for row in rows:
+            place = row.press.plant_id, row.press.press_id
             tenant_id = tenants.get(row.press.plant_id, DEFAULT_TENANT)
-            await self._take_shot(session, tenant_id, row, trackers)
-        for key, tracker in trackers.items():
-            _keep(session, known.get(key), key, tracker)
+            rules = rule_sets[tenant_id].of_press(*place)
+            for outcome in take(rules, row, seen.setdefault(place, {})):
+                await self._follow(session, tenant_id, row, outcome)
+        for place, each in seen.items():
+            for key, what in each.items():
+                _keep(session, known.get((*place, *key)), (*place, *key), what)
 
-    async def _take_shot(
-        self, session: AsyncSession, tenant_id: TenantId, row: StoredShot, trackers: dict[TrackerKey, Tracker]
-    ) -> None:
-        for mode, risk in risks(row.scored.scores).items():
-            rules = self._alarms.rules.at(risk.threshold)
-            key = (row.press.plant_id, row.press.press_id, mode)
-            tracker = trackers.get(key, Tracker())
-            if not counts(
-                row.scored,
-                is_historical=row.is_historical,
-                received_ms=row.received_ms,
-                tracker=tracker,
-                rules=rules,
-            ):
-                continue
-            after, happened = step(tracker, risk.probability, row.scored.shot.ended_ms, rules)
-            trackers[key] = after
-            if happened == "raise":
-                await self._alarms.raise_alarm(
-                    session,
-                    tenant_id,
-                    row,
-                    mode,
-                    probability=risk.probability,
-                    threshold=rules.threshold,
-                    first_over_ms=after.first_over_ms or row.scored.shot.ended_ms,
-                    now_ms=self._clock.utc_ms(),
-                )
-            elif happened == "clear":
-                await self._alarms.clear_alarm(session, *key, self._clock.utc_ms())
+    async def _follow(self, session: AsyncSession, tenant_id: TenantId, row: StoredShot, outcome: Outcome) -> None:
+        now_ms = self._clock.utc_ms()
+        raising = raising_of(tenant_id, row, outcome)
+        if outcome.step == "raise":
+            await self._alarms.raise_at(session, raising, now_ms)
+        else:
+            await self._alarms.clear_at(session, raising.point, now_ms, why=outcome.look.why or None)
 
 
-def _tracker(row: TrackerRow) -> Tracker:
-    return Tracker(row.is_raised, row.over_count, row.first_over_ms, row.under_count, row.last_ended_ms)
+def raising_of(tenant_id: TenantId, row: StoredShot, outcome: Outcome) -> Raising:
+    """What an alarm says that a shot has brought about."""
+    rule, look = outcome.compiled.rule, outcome.look
+    where = Point(
+        row.press.plant_id, row.press.press_id, "", rule.condition.kind, look.subject, outcome.compiled.rule_id
+    )
+    return Raising(
+        tenant_id,
+        where,
+        rule.priority_at(look.subject),
+        is_latching=rule.is_latching,
+        probability=look.probability,
+        threshold=look.threshold,
+        value=look.value,
+        reasons=look.reasons,
+        first_over_ms=outcome.first_over_ms,
+        shot_row_id=row.row_id,
+        rule_version=outcome.compiled.version,
+        realarm_ms=rule.realarm_ms,
+        why=look.why,
+    )
 
 
-def _keep(session: AsyncSession, row: TrackerRow | None, key: TrackerKey, tracker: Tracker) -> None:
-    fields = asdict(tracker)
+def _tenants(rows: Sequence[StoredShot], of_plants: Mapping[str, TenantId]) -> set[TenantId]:
+    return {of_plants.get(row.press.plant_id, DEFAULT_TENANT) for row in rows}
+
+
+def _seen(row: TrackerRow) -> Seen:
+    tracker = Tracker(row.is_raised, row.over_count, row.first_over_ms, row.under_count, row.last_ended_ms)
+    return Seen(tracker, None if row.memory is None else residuals.from_stored(row.memory))
+
+
+def _keep(session: AsyncSession, row: TrackerRow | None, key: TrackerKey, what: Seen) -> None:
     if row is None:
-        plant_id, press_id, mode = key
-        session.add(TrackerRow(plant_id=plant_id, press_id=press_id, mode=mode, **fields))
-        return
-    for name, value in fields.items():
+        plant_id, press_id, rule_id, mode = key
+        row = TrackerRow(plant_id=plant_id, press_id=press_id, rule_id=rule_id, mode=mode)
+        session.add(row)
+    for name, value in asdict(what.tracker).items():
         setattr(row, name, value)
+    row.memory = None if what.residuals is None else residuals.as_stored(what.residuals)

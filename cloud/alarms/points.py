@@ -13,7 +13,8 @@ Step = Literal["raise", "clear"]
 class Point:
     """Where alarms of one kind and mode come from: a press, or without `press_id` a gateway.
 
-    What is shelved, suppressed or out of service is the point, so that it holds for the next occurrence too.
+    What is shelved, suppressed or out of service is the point, so that it holds for the next occurrence too. Several
+    rules may watch one thing: each has a point of its own.
     """
 
     plant_id: str
@@ -21,6 +22,7 @@ class Point:
     gateway_id: str
     kind: str
     mode: str
+    rule_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,12 @@ class Raising:
     reasons: tuple[AlarmReason, ...] = ()
     first_over_ms: int | None = None
     shot_row_id: int | None = None
+    rule_version: int | None = None
+    value: float | None = None
+    """What was measured, in the unit of its feature."""
+    realarm_ms: int | None = None
+    """Its rule's own time to the re-alarm, 0 for never; None leaves it to the site."""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,10 @@ def as_stored(raising: Raising) -> dict[str, Any]:
         "reasons": [[reason.feature, reason.value, reason.sigma] for reason in raising.reasons],
         "first_over_ms": raising.first_over_ms,
         "shot_row_id": raising.shot_row_id,
+        "rule_version": raising.rule_version,
+        "value": raising.value,
+        "realarm_ms": raising.realarm_ms,
+        "why": raising.why,
     }
 
 

@@ -119,7 +119,7 @@ async def withheld_points(
 
 async def withheld_point(session: AsyncSession, alarm: Alarm) -> WithheldPoint | None:
     """Why an alarm is withheld; None when it is not."""
-    point = Point(alarm.plant_id, alarm.press_id, alarm.gateway_id, alarm.kind, alarm.mode)
+    point = Point(alarm.plant_id, alarm.press_id, alarm.gateway_id, alarm.kind, alarm.mode, alarm.rule_id)
     row = await repository.point(session, point)
     return await _withheld(session, row) if row is not None and withheld_of(row) else None
 

@@ -162,6 +162,9 @@ def alarm_of(row: AlarmRow) -> Alarm:
         escalation_level=row.escalation_level,
         assigned_to=row.assigned_to,
         assigned_name=row.assigned_name,
+        rule_id=row.rule_id,
+        rule_version=row.rule_version,
+        value=row.value,
     )
 
 
@@ -172,7 +175,7 @@ def state_of(row: AlarmRow) -> State:
 
 def point_of(row: AlarmRow | PointRow) -> Point:
     """Where a row belongs."""
-    return Point(row.plant_id, row.press_id, row.gateway_id, row.kind, row.mode)
+    return Point(row.plant_id, row.press_id, row.gateway_id, row.kind, row.mode, row.rule_id)
 
 
 def life_of(row: AlarmRow, withheld: frozenset[Withholding]) -> Life:

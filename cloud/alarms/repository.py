@@ -77,12 +77,13 @@ def _of_point(point: Point) -> Select[AlarmRow]:
         AlarmRow.gateway_id == point.gateway_id,
         AlarmRow.kind == point.kind,
         AlarmRow.mode == point.mode,
+        AlarmRow.rule_id == point.rule_id,
     )
 
 
 async def point(session: AsyncSession, key: Point) -> PointRow | None:
     """What is held of a point."""
-    return await session.get(PointRow, (key.plant_id, key.press_id, key.gateway_id, key.kind, key.mode))
+    return await session.get(PointRow, (key.plant_id, key.press_id, key.gateway_id, key.kind, key.mode, key.rule_id))
 
 
 async def last_of_group(session: AsyncSession, place: Point, cause: str) -> tuple[UUID, int] | None:
@@ -130,11 +131,18 @@ async def withheld_points(
     session: AsyncSession, tenant_id: TenantId, *, after: Point | None, limit: int
 ) -> Sequence[PointRow]:
     """Points that are shelved, suppressed or out of service, by their names."""
-    columns = (PointRow.plant_id, PointRow.press_id, PointRow.gateway_id, PointRow.kind, PointRow.mode)
+    columns = (
+        PointRow.plant_id,
+        PointRow.press_id,
+        PointRow.gateway_id,
+        PointRow.kind,
+        PointRow.mode,
+        PointRow.rule_id,
+    )
     reasons = (PointRow.shelved_ms, PointRow.suppressed_ms, PointRow.taken_out_ms)
     statement = select(PointRow).where(PointRow.tenant_id == tenant_id, or_(*(r.is_not(None) for r in reasons)))
     if after is not None:
-        key = (after.plant_id, after.press_id, after.gateway_id, after.kind, after.mode)
+        key = (after.plant_id, after.press_id, after.gateway_id, after.kind, after.mode, after.rule_id)
         statement = statement.where(tuple_(*columns) > key)
     return (await session.scalars(statement.order_by(*columns).limit(limit))).all()
 
@@ -234,23 +242,28 @@ async def due(session: AsyncSession, now_ms: int, *, limit: int) -> Due:
     )
 
 
-async def trackers(session: AsyncSession, presses: Sequence[tuple[str, str]]) -> dict[tuple[str, str, str], TrackerRow]:
-    """The trackers of these (plant, press), by (plant, press, mode)."""
-    found: dict[tuple[str, str, str], TrackerRow] = {}
+TrackerKey = tuple[str, str, str, str]
+"""(plant, press or gateway, rule, what the rule looks at)."""
+
+
+async def trackers(session: AsyncSession, presses: Sequence[tuple[str, str]]) -> dict[TrackerKey, TrackerRow]:
+    """The trackers of these (plant, press)."""
+    found: dict[TrackerKey, TrackerRow] = {}
     for start in range(0, len(presses), KEYS_PER_QUERY_MAX):
         chunk = presses[start : start + KEYS_PER_QUERY_MAX]
         statement = select(TrackerRow).where(tuple_(TrackerRow.plant_id, TrackerRow.press_id).in_(chunk))
-        found |= {(row.plant_id, row.press_id, row.mode): row for row in await session.scalars(statement)}
+        rows = await session.scalars(statement)
+        found |= {(row.plant_id, row.press_id, row.rule_id, row.mode): row for row in rows}
     return found
 
 
 async def forget_counts(session: AsyncSession) -> None:
-    """Let every tracker count from nothing; what is raised stays raised."""
-    nothing = {"over_count": 0, "first_over_ms": None, "under_count": 0, "last_ended_ms": None}
+    """Let every tracker count and learn from nothing; what is raised stays raised."""
+    nothing = {"over_count": 0, "first_over_ms": None, "under_count": 0, "last_ended_ms": None, "memory": None}
     await session.execute(update(TrackerRow).values(nothing))
 
 
-async def trouble_trackers(session: AsyncSession) -> dict[tuple[str, str, str], TroubleTrackerRow]:
-    """All trackers of gateways' troubles, by (plant, gateway, mode)."""
+async def trouble_trackers(session: AsyncSession) -> dict[TrackerKey, TroubleTrackerRow]:
+    """All trackers of gateways' troubles."""
     rows = await session.scalars(select(TroubleTrackerRow))
-    return {(row.plant_id, row.gateway_id, row.mode): row for row in rows}
+    return {(row.plant_id, row.gateway_id, row.rule_id, row.mode): row for row in rows}

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms import repository
-from cloud.alarms.domain import FAILURE_PROBABILITY, Alarm, reasons_of
+from cloud.alarms.domain import Alarm
 from cloud.alarms.flood import is_held_back
 from cloud.alarms.floods import FLOOD_BEGAN, FLOOD_ENDED, Floods
 from cloud.alarms.life import Event, Life, Turn, Withholding, turn
@@ -15,12 +15,10 @@ from cloud.alarms.points import Delay, Point, Raising, as_stored, heard
 from cloud.alarms.policy import ESCALATION_LEVELS_MAX, AlarmPolicy
 from cloud.alarms.record import EVENT_PREFIX, NO_CHANGE, Recorder, alarm_of, life_of, point_of, withheld_of
 from cloud.alarms.tables import AlarmRow, PointRow
-from cloud.alarms.trouble import GATEWAY_TROUBLE, priority_of_trouble
 from cloud.core.audit import SYSTEM, Actor
 from cloud.core.events import EventLog
 from cloud.core.live import Live
 from cloud.core.tenants import TenantId
-from cloud.telemetry.store import StoredShot
 from contract.alarming import AlarmRules
 from kit.ids import uuid7
 
@@ -56,57 +54,6 @@ class AlarmService:
         self.floods = Floods(self.recorder)
         self.rules = rules
         self.policy = policy or AlarmPolicy()
-
-    async def raise_alarm(
-        self,
-        session: AsyncSession,
-        tenant_id: TenantId,
-        row: StoredShot,
-        mode: str,
-        *,
-        probability: float,
-        threshold: float,
-        first_over_ms: int,
-        now_ms: int,
-    ) -> Alarm:
-        """The alarm of a press's failure mode, caused by the shot `row`."""
-        raising = Raising(
-            tenant_id,
-            Point(row.press.plant_id, row.press.press_id, "", FAILURE_PROBABILITY, mode),
-            self.rules.priority,
-            probability=probability,
-            threshold=threshold,
-            reasons=reasons_of(row.scored),
-            first_over_ms=first_over_ms,
-            shot_row_id=row.row_id,
-        )
-        return await self.raise_at(session, raising, now_ms)
-
-    async def clear_alarm(self, session: AsyncSession, plant_id: str, press_id: str, mode: str, now_ms: int) -> None:
-        """The cause of the active alarm has gone; it stays open until it is acknowledged."""
-        await self.clear_at(session, Point(plant_id, press_id, "", FAILURE_PROBABILITY, mode), now_ms)
-
-    async def raise_trouble(
-        self,
-        session: AsyncSession,
-        tenant_id: TenantId,
-        plant_id: str,
-        gateway_id: str,
-        mode: str,
-        *,
-        count: int,
-        now_ms: int,
-    ) -> Alarm:
-        """The alarm of a gateway's trouble; `count` is by how much its counter had risen then."""
-        point = Point(plant_id, "", gateway_id, GATEWAY_TROUBLE, mode)
-        raising = Raising(tenant_id, point, priority_of_trouble(mode), count=count)
-        return await self.raise_at(session, raising, now_ms)
-
-    async def clear_trouble(
-        self, session: AsyncSession, plant_id: str, gateway_id: str, mode: str, now_ms: int
-    ) -> None:
-        """The trouble is over; its alarm stays open until it is acknowledged."""
-        await self.clear_at(session, Point(plant_id, "", gateway_id, GATEWAY_TROUBLE, mode), now_ms)
 
     async def report(self, session: AsyncSession, raising: Raising, *, is_there: bool, now_ms: int) -> None:
         """A look at a cause: raises or clears once it has lasted as long as `raising` asks, by a later look or none."""
@@ -146,20 +93,24 @@ class AlarmService:
             session.add(row)
         row.cleared_ms, row.acknowledged_ms, row.acknowledged_by, row.reset_ms = None, None, None, None
         row.announced_ms, row.escalation_level, row.state = None, 0, turned.life.state
+        row.rule_version, row.realarm_own_ms = raising.rule_version, raising.realarm_ms
+        why = raising.why or None
         if not turned.is_announcement:
-            return self.turned(session, row, RAISED_SILENTLY, before, SYSTEM, now_ms)
+            return self.turned(session, row, RAISED_SILENTLY, before, SYSTEM, now_ms, why=why)
         tenant_id = raising.tenant_id
         flood = await self.floods.count(session, tenant_id, row.priority, row.group_order)
         row.is_held_back = is_held_back(row.priority, row.group_order, in_flood=flood is not None)
         self._announced(row, now_ms)
         what = RAISED_SILENTLY if row.is_held_back else "raised"
-        alarm = self.turned(session, row, what, before, SYSTEM, now_ms, is_annunciation=True)
+        alarm = self.turned(session, row, what, before, SYSTEM, now_ms, why=why, is_annunciation=True)
         if flood is None:
             await self.floods.look_for_beginning(session, tenant_id, now_ms)
         return alarm
 
-    async def clear_at(self, session: AsyncSession, where: Point, now_ms: int) -> Alarm | None:
-        """The cause of a point's active alarm has gone; None when none is active.
+    async def clear_at(
+        self, session: AsyncSession, where: Point, now_ms: int, *, why: str | None = None
+    ) -> Alarm | None:
+        """The cause of a point's active alarm has gone, or its rule looks there no more; None when none is active.
 
         A shelf for one occurrence ends with it: it is due from now on, and `keeper` takes it away.
         """
@@ -179,7 +130,7 @@ class AlarmService:
         if point is not None and point.is_one_shot and point.shelved_until_ms is not None:
             point.shelved_until_ms = min(point.shelved_until_ms, now_ms)
         await session.flush()  # the next alarm of this point may follow in the same transaction
-        return self.turned(session, row, what, before, SYSTEM, now_ms)
+        return self.turned(session, row, what, before, SYSTEM, now_ms, why=why)
 
     async def escalate(self, session: AsyncSession, row: AlarmRow, now_ms: int) -> None:
         """Nobody has answered in time: one level up, ESCALATION_LEVELS_MAX at most."""
@@ -261,6 +212,12 @@ class AlarmService:
         is_due = not row.is_held_back
         row.escalate_ms = self.policy.next_escalation_ms(row.priority, row.escalation_level, now_ms) if is_due else None
 
+    def next_realarm_ms(self, row: AlarmRow, now_ms: int) -> int | None:
+        """When an alarm that was acknowledged now is announced again: as its rule has it, else as the site has it."""
+        if row.realarm_own_ms is None:
+            return self.policy.next_realarm_ms(now_ms)
+        return now_ms + row.realarm_own_ms if row.realarm_own_ms else None
+
     def new_point(self, session: AsyncSession, tenant_id: TenantId, where: Point) -> PointRow:
         """A point with nothing to hold yet."""
         row = PointRow(**asdict(where), tenant_id=tenant_id, is_one_shot=False)
@@ -283,6 +240,7 @@ class AlarmService:
             raised_ms=now_ms,
             comment=None,
             shot_row_id=raising.shot_row_id,
+            value=raising.value,
             cause=cause,
             group_id=group[0] if group else alarm_id,
             group_order=group[1] + 1 if group else 1,

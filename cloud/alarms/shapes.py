@@ -47,8 +47,8 @@ class AlarmOut(Out):
     plant_id: str
     press_id: str = Field(description="Empty for an alarm of a gateway.")
     gateway_id: str = Field(description="Empty for an alarm of a press.")
-    kind: str = Field(description="`failure_probability` of a press, `gateway_trouble` of a gateway.")
-    mode: str = Field(description="The failure mode, or the kind of trouble.")
+    kind: str = Field(description="As the kinds of rules; `gateway_trouble` is of a gateway.")
+    mode: str = Field(description="The failure mode, feature or statistic, or the kind of trouble.")
     priority: str
     state: State = Field(description="`normal`: nothing remains to be done.")
     probability: float | None = Field(description="Failure probability of the shot that raised it, 0 to 1.")
@@ -74,6 +74,9 @@ class AlarmOut(Out):
     escalation_level: int
     assigned_to: str | None = Field(description="User id.")
     assigned_name: str | None
+    rule_id: str = Field(description="The rule that raised it; `standard.` and its kind for the rules as delivered.")
+    rule_version: int | None = Field(description="0: the rule as delivered.")
+    value: float | None = Field(description="What the rule measured, in the unit of its feature.")
 
 
 class HistoryOut(Out):
@@ -105,6 +108,7 @@ class WithheldOut(Out):
     gateway_id: str
     kind: str
     mode: str
+    rule_id: str
     state: State
     shelved_ms: int | None
     shelved_until_ms: int | None
@@ -130,6 +134,7 @@ class WithheldOut(Out):
             "gateway_id": where.gateway_id,
             "kind": where.kind,
             "mode": where.mode,
+            "rule_id": where.rule_id,
         }
         reasons = {name: getattr(point, name) for name in cls.model_fields if name not in names}
         return cls(**names, **reasons)

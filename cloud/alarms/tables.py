@@ -21,6 +21,7 @@ class AlarmRow(Base):
     __tablename__ = "alarms"
     __table_args__ = (
         Index(None, "tenant_id", "alarm_id"),
+        Index(None, "tenant_id", "rule_id", "alarm_id"),
         Index(None, "tenant_id", "state", "alarm_id"),
         Index(None, "tenant_id", "plant_id", "press_id", "alarm_id"),
         Index(None, "plant_id", "press_id", "gateway_id", "kind", "mode", "alarm_id"),
@@ -35,6 +36,7 @@ class AlarmRow(Base):
             "gateway_id",
             "kind",
             "mode",
+            "rule_id",
             unique=True,
             sqlite_where=text(IS_ACTIVE),
             postgresql_where=text(IS_ACTIVE),
@@ -75,6 +77,11 @@ class AlarmRow(Base):
     """When it is announced again if its cause is still there; None when never."""
     assigned_to: Mapped[str | None]
     assigned_name: Mapped[str | None]
+    rule_id: Mapped[str]
+    rule_version: Mapped[int | None]
+    value: Mapped[float | None]
+    realarm_own_ms: Mapped[int | None]
+    """Its rule's own time to the re-alarm, 0 for never; None leaves it to the site."""
 
 
 class PointRow(Base):
@@ -91,6 +98,7 @@ class PointRow(Base):
     gateway_id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(primary_key=True)
     mode: Mapped[str] = mapped_column(primary_key=True)
+    rule_id: Mapped[str] = mapped_column(primary_key=True)
     tenant_id: Mapped[str]
     shelved_ms: Mapped[int | None]
     shelved_until_ms: Mapped[int | None]
@@ -167,13 +175,15 @@ class FloodRow(Base):
 
 
 class TrackerRow(Base):
-    """`domain.Tracker` of one press and failure mode."""
+    """`domain.Tracker` of one press, rule and what the rule looks at; `memory` is what an SPC rule has learnt."""
 
     __tablename__ = "alarm_trackers"
 
     plant_id: Mapped[str] = mapped_column(primary_key=True)
     press_id: Mapped[str] = mapped_column(primary_key=True)
+    rule_id: Mapped[str] = mapped_column(primary_key=True)
     mode: Mapped[str] = mapped_column(primary_key=True)
+    memory: Mapped[dict[str, Any] | None]
     is_raised: Mapped[bool]
     over_count: Mapped[int]
     first_over_ms: Mapped[int | None]
@@ -182,12 +192,13 @@ class TrackerRow(Base):
 
 
 class TroubleTrackerRow(Base):
-    """`trouble.TroubleTracker` of one gateway and kind of trouble."""
+    """`trouble.TroubleTracker` of one gateway, rule and kind of trouble."""
 
     __tablename__ = "gateway_trouble_trackers"
 
     plant_id: Mapped[str] = mapped_column(primary_key=True)
     gateway_id: Mapped[str] = mapped_column(primary_key=True)
+    rule_id: Mapped[str] = mapped_column(primary_key=True)
     mode: Mapped[str] = mapped_column(primary_key=True)
     is_raised: Mapped[bool]
     counted: Mapped[int]

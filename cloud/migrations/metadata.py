@@ -2,6 +2,7 @@
 
 from sqlalchemy import MetaData
 
+import cloud.alarms.rules.tables
 import cloud.alarms.tables
 import cloud.core.audit
 import cloud.core.tables

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 from fastapi import Request
@@ -86,6 +87,16 @@ class Shell:
         return self._environment.get_template(template).render(t=t, words=_Words(t), **values)
 
 
+class _About(Protocol):
+    """An alarm, or the point of alarms."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def mode(self) -> str: ...
+
+
 class _Words:
     """The words for names that come from data, bound to one language, for templates."""
 
@@ -94,6 +105,14 @@ class _Words:
 
     def mode(self, mode: str) -> str:
         return wording.mode_name(self._t, mode)
+
+    def alarm(self, alarm: _About) -> str:
+        """See `wording.alarm_name`; of an alarm or its point."""
+        return wording.alarm_name(self._t, alarm.kind, alarm.mode)
+
+    def subject(self, kind: str, mode: str) -> str:
+        """The same of an alarm that there would have been."""
+        return wording.alarm_name(self._t, kind, mode)
 
     def measure(self, name: str) -> str:
         """See `wording.measure_name`."""

@@ -15,6 +15,15 @@ def mode_name(t: Catalogue, mode: str) -> str:
     return t("mode_within", mode=name, hours=horizon.removesuffix("h")) if horizon else name
 
 
+def alarm_name(t: Catalogue, kind: str, mode: str) -> str:
+    """What an alarm is about: a failure mode or trouble, or what its rule found of a feature, score or press."""
+    told = t.find(f"alarm.of.{kind}")
+    if told is None:
+        return mode_name(t, mode)
+    what = score_name(t, f"Novelty/{mode}") if kind == "novelty" else feature_name(t, mode)
+    return t(f"alarm.of.{kind}", what=what)
+
+
 def measure_name(t: Catalogue, measure: str) -> str:
     """What a figure of a model card measures."""
     return t.find(f"measure.{measure.replace('.', '_')}") or spaced(measure)

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.points import Point, Raising
+from cloud.alarms.rules.desk import RuleDesk
 from cloud.alarms.service import AlarmService
 from cloud.core import problems
 from cloud.core.access import RIGHTS, SCOPE_KEY, Principal, Role
@@ -36,7 +37,7 @@ from cloud.rollouts.parts import RolloutParts
 from cloud.rollouts.tables import OrderRow
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, IncomingShot
-from cloud.web import gateways_page, models_page, routes
+from cloud.web import gateways_page, models_page, routes, rules_page
 from cloud.web.facts import PageFacts
 from cloud.web.translation import load_catalogues
 from cloud.web.webhooks_page import include as include_webhooks
@@ -137,6 +138,8 @@ class Plant:
             require_signature=False,
             trusted_keys=None,
         )
+        desk = RuleDesk(database, self._store, alarms, self._clock, seconds=self._clock.monotonic_s)
+        rules_page.include(app, self._pages.shell, desk)
         models_page.include(app, self._pages.shell, parts, self._store)
         gateways = GatewayParts(
             database,

@@ -4,7 +4,6 @@ import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from sqlalchemy import URL, delete, insert, text, update
 from sqlalchemy.dialects import sqlite
@@ -12,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from starlette.requests import Request
 
 from cloud.alarms.answers import Answers
+from cloud.alarms.points import Point, Raising
 from cloud.alarms.service import AlarmService
 from cloud.core import audit, audit_repository
 from cloud.core.audit import Actor, AuditRow, actor_of, record
@@ -22,10 +22,8 @@ from cloud.core.events import EventLog
 from cloud.core.live import Live
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.migrations.upgrade import upgrade
-from cloud.telemetry.store import PressKey, StoredShot
 from cloud.webhooks.domain import ConfiguredEndpoint
 from contract.alarming import AlarmRules
-from contract.shot import ScoredShot, Scores, Shot
 from kit.clock import ManualClock
 from tests.integration.webhook_world import Outbox
 
@@ -246,20 +244,9 @@ def test_a_request_that_is_not_signed_in_is_nobody_at_its_address() -> None:
 async def test_an_acknowledgement_is_audited_once_with_who_made_it(database: Database) -> None:
     live = Live()
     alarms = AlarmService(EventLog(live), live, AlarmRules())
-    shot = Shot("m1", NOW_MS, {}, job_name="j")
-    scored = ScoredShot(shot, np.zeros(1, np.float32), "h", Scores("b", {}))
-    row = StoredShot(1, PressKey("p", "m1"), "g", NOW_MS, False, scored)
+    raising = Raising(DEFAULT_TENANT, Point("p", "m1", "", "failure_probability", "check_ring_wear"), "high")
     async with database.transaction() as session:
-        alarm = await alarms.raise_alarm(
-            session,
-            DEFAULT_TENANT,
-            row,
-            "check_ring_wear",
-            probability=0.9,
-            threshold=0.8,
-            first_over_ms=NOW_MS,
-            now_ms=NOW_MS,
-        )
+        alarm = await alarms.raise_at(session, raising, NOW_MS)
     for comment in ("seen", "seen again"):
         async with database.transaction() as session:
             await Answers(alarms).acknowledge(

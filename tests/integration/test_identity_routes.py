@@ -68,7 +68,12 @@ OWN = {
     "DELETE /api/v1/sessions/{session_id}",
 }
 """About who asks, whoever it is."""
+RULE = {"name": "theft", "priority": "low", "condition": {"kind": "limit", "feature": "CushionStroke", "below": -9}}
 BODIES: dict[str, dict[str, object]] = {
+    "POST /api/v1/alarms/rules": {"rule": RULE},
+    "POST /api/v1/alarms/rules/dry-run": {"rule": RULE},
+    "PUT /api/v1/alarms/rules/{rule_id}?version=1": {"rule": RULE, "version": 1},
+    "POST /api/v1/alarms/rules/{rule_id}/revert": {"to": 1, "version": 1},
     "POST /api/v1/alarms/{alarm_id}/shelve": {"minutes": 5, "reason": "theft"},
     "POST /api/v1/alarms/{alarm_id}/comment": {"comment": "theft"},
     "POST /api/v1/alarms/{alarm_id}/assign": {"user_id": None},
@@ -81,7 +86,10 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /api/v1/endpoints": {"name": "other", "template": "json", "url": "https://receiver.invalid/"},
 }
 """Good ones, so that it is not a missing field that stops a stranger."""
-QUERIES = {"/api/v1/models/history/shots": "?plant_id={plant_id}&press_id={press_id}"}
+QUERIES = {
+    "/api/v1/alarms/rules/{rule_id}": "?version=1",
+    "/api/v1/models/history/shots": "?plant_id={plant_id}&press_id={press_id}",
+}
 """Of what is asked about a thing without its id in the path."""
 MOVING = frozenset(
     {"health", "next_probe_ms", "resume_at_ms", "last_failure_ms", "last_error", "pending", "dead_letters"}
@@ -97,6 +105,7 @@ SECRETS = (
     "key-of-hall-7",
     "reason-of-hall-7",
     "bundle-of-hall-7",
+    "rule-of-hall-7",
 )
 """Names of the first company's things: no answer to anybody else may have one of them."""
 
@@ -221,9 +230,11 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
         while not deliveries:
             deliveries = (await client.get("/api/v1/deliveries", headers=admin)).json()["items"]
             await anyio.sleep(0.05)
+    rule = await client.post("/api/v1/alarms/rules", json={"rule": {**RULE, "name": "rule-of-hall-7"}}, headers=admin)
     return {
         "endpoint_id": hook,
         "delivery_id": deliveries[0]["delivery_id"],
+        "rule_id": rule.json()["rule_id"],
         "rollout_id": rollout_id,
         "bundle_id": bundle_id,
         "provider": "company-accounts",

@@ -1,0 +1,77 @@
+"""What a rule may say agrees with what is trained, and the rules as delivered are the settings."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from cloud.alarms.rules.definition import HORIZONS_H, Rule, StaleData
+from cloud.alarms.rules.evaluation import compiled
+from cloud.alarms.rules.silence import silence_ms_max
+from cloud.alarms.rules.standard import FAILURES, TROUBLES, delivered
+from cloud.alarms.trouble import CONSEQUENCES, priority_of_trouble
+from cloud.web.rules_form import KINDS, blank, fields_of, rule_of
+from contract.alarming import AlarmRules
+from models.training import survival
+
+SETTINGS = st.builds(
+    AlarmRules,
+    threshold=st.floats(0.01, 1),
+    deadband=st.just(0.001),
+    on_delay_shots=st.integers(1, 100),
+    on_delay_s=st.floats(0, 1000),
+    off_delay_shots=st.integers(1, 100),
+    history_s_max=st.floats(0, 10_000),
+    priority=st.sampled_from(("low", "medium", "high", "critical")),
+)
+
+
+def test_the_horizons_of_rules_are_those_that_are_trained() -> None:
+    assert HORIZONS_H == survival.HORIZONS_H
+
+
+@given(SETTINGS, st.none() | st.floats(0.01, 1))
+def test_the_failure_rule_as_delivered_is_the_settings(settings: AlarmRules, threshold: float | None) -> None:
+    made = compiled(FAILURES, 0, delivered(settings)[FAILURES], settings)
+    assert made.limits.at(threshold) == settings.at(threshold)
+    assert made.rule.priority_at("check_ring_wear") == settings.priority
+
+
+def test_the_trouble_rule_as_delivered_has_every_kind_at_its_own_priority() -> None:
+    rule = delivered(AlarmRules())[TROUBLES]
+    for trouble in CONSEQUENCES:
+        assert rule.has_subject(trouble)
+        assert rule.priority_at(trouble) == priority_of_trouble(trouble)
+
+
+def test_a_priority_may_come_from_consequence_and_time() -> None:
+    told = {"name": "r", "condition": {"kind": "novelty"}, "consequence": "major", "respond_minutes": 5}
+    assert Rule.model_validate(told).priority_at("T2") == "critical"
+    with pytest.raises(ValidationError, match="go together"):
+        Rule.model_validate({**told, "respond_minutes": None})
+
+
+@pytest.mark.parametrize(
+    ("told", "cycle_ms", "expected"),
+    [
+        ({"seconds": 60}, None, 60_000),
+        ({"cycles": 3}, 20_000.0, 60_000),
+        ({"cycles": 3}, None, None),
+        ({"cycles": 3, "seconds": 90}, 20_000.0, 90_000),
+        ({"cycles": 10, "seconds": 90}, 20_000.0, 200_000),
+        ({"cycles": 10, "seconds": 90}, None, 90_000),
+    ],
+)
+def test_silence_is_the_longer_of_what_is_told(
+    told: dict[str, float], cycle_ms: float | None, expected: int | None
+) -> None:
+    assert silence_ms_max(StaleData.model_validate(told), cycle_ms) == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_form_gives_back_the_rule_that_it_shows(kind: str) -> None:
+    known = next(each for each in KINDS if each == kind)
+    own = {"name": ["r"], "feature": ["CycleTime"], "above": ["5"], "features": ["CycleTime", "HoldTime"]}
+    rule = rule_of(known, {**blank(known), **own, "presses": ["a, b"], "note": ["n"]})
+    assert rule.scope.presses == ("a", "b")
+    assert rule_of(known, fields_of(rule)) == rule
