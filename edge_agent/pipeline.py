@@ -23,6 +23,8 @@ from models.features.resample import resample
 from models.features.schema import FEATURES_HASH
 
 QUEUE_SHOTS_MAX = 256
+PATIENT_SHOTS_MAX = QUEUE_SHOTS_MAX // 2
+"""Of these, shots of sources that can wait: a file that is replayed must leave room for the presses."""
 BATCH_SHOTS_MAX = 64
 JOURNAL_RETRY_S = 1.0
 """How long a commit that would make room is waited for before older content is given up, and between later tries."""
@@ -46,14 +48,16 @@ class _Queued:
 
     delivery: Delivery
     lost: _Lost | None
+    is_patient: bool = False
 
 
 class Pipeline:
     """Sources deliver into a bounded queue; one task empties it, so that one fsync serves all that waited.
 
-    At the bound a file waits and a press's shot is refused and counted: the press itself is never blocked. What a press
-    lost, here or before, goes into the journal in the order of its cycles: before its next shot, in the same append, or
-    when the queue is empty. So a restart, which counts from the last position in the journal, counts nothing twice.
+    A file waits at half the bound; at the bound a press's shot is refused and counted: the press itself is never blocked.
+    What a press lost, here or before, goes into the journal in the order of its cycles: before its next shot, in the same
+    append, or when the queue is empty. So a restart, which counts from the last position in the journal, counts nothing
+    twice.
     """
 
     def __init__(
@@ -79,13 +83,19 @@ class Pipeline:
         self._vain_until_s = 0.0
         self._lost: dict[str, _Lost] = {}  # by press, what waits for its next shot: two lines at most
         self._send, self._receive = anyio.create_memory_object_stream[_Queued](QUEUE_SHOTS_MAX)
+        self._patient = anyio.Semaphore(PATIENT_SHOTS_MAX)
         self._work = anyio.CapacityLimiter(1)
 
     async def deliver(self, delivery: Delivery, *, can_wait: bool) -> bool:
         """Take a shot from a source; see `Deliver`."""
         press_id = delivery.shot.press_id
         if can_wait:
-            await self._send.send(_Queued(delivery, _after(None, delivery)))
+            await self._patient.acquire()
+            try:
+                await self._send.send(_Queued(delivery, _after(None, delivery), is_patient=True))
+            except BaseException:
+                self._patient.release()
+                raise
         else:
             queued = _Queued(delivery, _after(self._lost.get(press_id), delivery))
             try:
@@ -124,6 +134,9 @@ class Pipeline:
                 batch.append(self._receive.receive_nowait())
             except anyio.WouldBlock:
                 break
+        for queued in batch:
+            if queued.is_patient:
+                self._patient.release()
         return batch
 
     async def _append(self, records: Sequence[NewRecord]) -> None:

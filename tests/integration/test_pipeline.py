@@ -21,7 +21,7 @@ from edge_agent.journal.journal import JournalFullError, NewRecord
 from edge_agent.journal.memory_journal import MemoryJournal
 from edge_agent.journal.segment_journal import SegmentJournal
 from edge_agent.journal.thread import JournalThread
-from edge_agent.pipeline import QUEUE_SHOTS_MAX, Pipeline
+from edge_agent.pipeline import PATIENT_SHOTS_MAX, QUEUE_SHOTS_MAX, Pipeline
 from edge_agent.sources.source import Delivery, Missed
 
 pytestmark = pytest.mark.anyio
@@ -175,6 +175,29 @@ async def test_what_a_press_lost_stands_in_the_journal_in_the_order_of_its_cycle
         ((GapLine("p", MISSED_CYCLES, 5, full + 13, full + 18),), full + 13),
         ((), full + 18),
     ]
+
+
+async def test_a_file_that_is_replayed_leaves_room_for_the_presses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "JOURNAL_RETRY_S", 0.01)
+    line, count = Line(records_max=64), 2 * QUEUE_SHOTS_MAX
+
+    async def replay() -> None:
+        for number in range(1, count + 1):
+            shot = replace(delivery(number).shot, press_id="file")
+            await line.pipeline.deliver(Delivery(shot, "file:f", str(number)), can_wait=True)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(replay)
+        await anyio.wait_all_tasks_blocked()  # the queue holds all that a file may put into it
+        tasks.start_soon(line.pipeline.run)
+        await until(lambda: line.health.journal_errors > 0)  # nothing moves any more
+        for number in range(1, PATIENT_SHOTS_MAX + 1):
+            assert await line.pipeline.deliver(delivery(number), can_wait=False)
+        while line.journal.positions() != {"file:f": str(count), "opcua:p": str(PATIENT_SHOTS_MAX)}:
+            line.journal.forget(line.journal.bounds()[1], RangeSet())
+            await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+    assert line.health.shots_refused == 0
 
 
 class WatchedThread(JournalThread):
