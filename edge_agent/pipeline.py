@@ -54,10 +54,10 @@ class _Queued:
 class Pipeline:
     """Sources deliver into a bounded queue; one task empties it, so that one fsync serves all that waited.
 
-    A file waits at half the bound; at the bound a press's shot is refused and counted: the press itself is never blocked.
-    What a press lost, here or before, goes into the journal in the order of its cycles: before its next shot, in the same
-    append, or when the queue is empty. So a restart, which counts from the last position in the journal, counts nothing
-    twice.
+    A file waits at half the bound; at the bound a press's shot is refused and counted: the press itself never waits.
+    What a press lost, here or before, goes into the journal in the order of its cycles: before its next shot, in the
+    same append, or when the queue is empty. So a restart, which counts from the last position in the journal, counts
+    nothing twice.
     """
 
     def __init__(
