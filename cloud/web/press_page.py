@@ -15,6 +15,7 @@ from cloud.web.outlook_view import FIRST_MODES, LIFE_SHOWN_H, outlook_of
 from cloud.web.press_choices import Place
 from cloud.web.press_query import PressQuery
 from cloud.web.press_view import SHOTS_SHOWN, parameters_of, quality_of, shot_table
+from cloud.web.production_view import production_of
 from cloud.web.shell import Shell
 from cloud.web.translation import Catalogue
 from contract.model_orders import PressReport
@@ -71,6 +72,7 @@ def press_snapshot(shell: Shell, t: Catalogue, facts: PressPageFacts, query: Pre
         ),
         "press-alarms": shell.fragment("press_alarms.html", t, alarms=facts.alarms[:ALARMS_SHOWN]),
         "press-quality": shell.fragment("press_quality.html", t, quality=quality_of(facts.rows)),
+        "press-production": shell.fragment("press_production.html", t, production=production_of(facts.rows)),
         "press-outlook": shell.fragment(
             "press_outlook.html",
             t,

@@ -19,6 +19,7 @@ from cloud.web.press_choices import Place, choices_of
 from cloud.web.press_history import Happening, Reference
 from cloud.web.press_log import LogLine, page_of_lines
 from cloud.web.press_query import COMPARED_MAX, SPANS, PressQuery, query_of
+from cloud.web.production_view import production_of
 from cloud.web.reference import REFERENCE_SHOTS_MIN, envelope_of, healthy_of
 from cloud.web.shots_csv import attachment, csv_lines
 from cloud.web.translation import load_catalogues
@@ -242,3 +243,18 @@ def test_pages_of_the_log_tell_each_line_once_in_its_order(times, shown):
         until_ms = page.older_ms - 1
     assert [line.at_ms for line in told] == sorted((line.at_ms for line in lines), reverse=True)
     assert {line.text for line in told} == {line.text for line in lines}
+
+
+def test_production_is_told_of_the_running_job_alone():
+    rows = [
+        stored(at, job_name="old" if at < 4 else "new", parameters={"CycleTime": 18.0 + at, "EnergyPerCycle": at / 100})
+        for at in range(1, 10)
+    ]
+    told = production_of(rows)
+    assert told is not None
+    assert (told.job_name, told.shots, told.since_ms, told.is_open) == ("new", 6, NOW_MS + 4, False)
+    assert (told.cycle_s, told.energy_kwh, told.usual_energy_kwh) == (24.5, 0.09, pytest.approx(0.065))
+    alone = production_of([stored(1)])
+    assert alone is not None
+    assert (alone.is_open, alone.energy_kwh, alone.usual_energy_kwh) == (True, None, None)
+    assert production_of([]) is None
