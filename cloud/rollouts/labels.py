@@ -8,6 +8,7 @@ from anyio import to_thread
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms import reading as alarms
+from cloud.alarms.rules.repository import forget_learnt
 from cloud.core import audit
 from cloud.core.audit import Actor
 from cloud.core.database import Database
@@ -18,6 +19,7 @@ from cloud.core.tenants import TenantId
 from cloud.fleet import reading
 from cloud.rollouts import repository
 from cloud.rollouts.domain import Verdict
+from cloud.rollouts.history import REPAIRED
 from cloud.rollouts.tables import LabelRow
 from cloud.telemetry.store import Plants, TelemetryStore
 from kit.ids import uuid7
@@ -47,7 +49,7 @@ async def put_label(
     bundle_id: str,
     now_ms: int,
 ) -> LabelRow:
-    """Say what an alarm was; the latest word counts.
+    """Say what an alarm was; the latest word counts. After a repair, rules learn the press's normal anew.
 
     Raises:
         NotFoundError: the tenant has no such alarm.
@@ -73,6 +75,8 @@ async def put_label(
         session.add(row)
     row.verdict, row.comment = cast("str", verdict), comment
     row.labelled_ms, row.labelled_by = now_ms, actor.name[:NAME_CHARACTERS_MAX]
+    if verdict == REPAIRED and (before is None or before["verdict"] != REPAIRED):
+        await forget_learnt(session, alarm.plant_id, alarm.press_id)
     after = {"verdict": verdict, "comment": comment}
     audit.record(
         session, tenant_id, actor, "alarm_labelled", f"alarm:{alarm_id}", now_ms=now_ms, before=before, after=after

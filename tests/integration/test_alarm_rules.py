@@ -14,6 +14,7 @@ from cloud.alarms.rules.definition import Rule
 from cloud.alarms.rules.residuals import LEARN_SHOTS
 from cloud.alarms.rules.service import RuleRefusedError, RuleService, SavedRule, StaleVersionError
 from cloud.alarms.rules.standard import FAILURES
+from cloud.alarms.rules.tables import RuleRow
 from cloud.alarms.service import AlarmService
 from cloud.core.audit import Actor, AuditRow
 from cloud.core.database import Database
@@ -23,6 +24,7 @@ from cloud.core.problems import InvalidFieldError, NotFoundError
 from cloud.core.tenants import DEFAULT_TENANT, TenantId
 from cloud.fleet.tables import PlantRow
 from cloud.migrations.upgrade import upgrade
+from cloud.rollouts.labels import put_label
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, IncomingShot
 from contract.alarming import AlarmRules
@@ -162,6 +164,42 @@ async def test_spc_learns_across_restarts_and_begins_anew_with_another_mould(dat
     assert alarm.reasons[0].sigma > 5
     await world.shoot(9.0, mould="m2")
     assert await world.why_cleared(alarm) == "rule_learns_anew"
+
+
+async def test_after_a_repair_a_press_s_normal_is_learnt_anew(database: Database) -> None:
+    world, noise = World(database), np.random.default_rng(7).standard_normal(LEARN_SHOTS + 5)
+    await world.create(written({"kind": "spc", "features": ["CushionStroke"], "nelson": [1]}, off_delay_shots=50))
+    await world.shoot(*(5 + 0.1 * noise), 7.0)
+    [*_, alarm] = await world.found()
+    async with database.transaction() as session:
+        await put_label(
+            session,
+            EventLog(Live()),
+            DEFAULT_TENANT,
+            alarm.alarm_id,
+            LI,
+            verdict="maintenance_done",
+            comment="",
+            bundle_id="",
+            now_ms=NOW_MS,
+        )
+    await world.shoot(9.0)
+    assert await world.why_cleared(alarm) == "rule_learns_anew"
+    before = len(await world.found())
+    await world.shoot(*(9 + 0.1 * noise))
+    assert len(await world.found()) == before, "9 is what is normal now"
+
+
+async def test_a_stored_rule_of_unknown_words_stops_no_other(database: Database) -> None:
+    world = World(database)
+    odd = await world.create(written(CUSHION))
+    await world.create(written(CUSHION))
+    async with database.transaction() as session:
+        row = await session.get(RuleRow, (DEFAULT_TENANT, odd.rule_id))
+        assert row is not None
+        row.definition = {**row.definition, "condition": {"kind": "weather"}}
+    await world.shoot(1.0)
+    assert len(await world.found()) == 1
 
 
 @pytest.mark.parametrize(

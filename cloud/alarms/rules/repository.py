@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms.points import Point
@@ -89,6 +89,6 @@ async def trackers_of(
 
 
 async def forget_learnt(session: AsyncSession, plant_id: str, press_id: str) -> None:
-    """Take away what rules have learnt of a press."""
-    where = (TrackerRow.plant_id == plant_id, TrackerRow.press_id == press_id, TrackerRow.memory.is_not(None))
-    await session.execute(delete(TrackerRow).where(*where, ~TrackerRow.is_raised))
+    """Let rules learn a press's normal anew; what they have raised by the old one clears with its next shot."""
+    where = (TrackerRow.plant_id == plant_id, TrackerRow.press_id == press_id)
+    await session.execute(update(TrackerRow).where(*where).values(memory=None))

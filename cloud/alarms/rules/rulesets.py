@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import structlog
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms.rules import repository
@@ -10,6 +12,8 @@ from cloud.alarms.rules.evaluation import OF_SHOTS, Compiled, compiled
 from cloud.alarms.rules.standard import DELIVERED, delivered
 from cloud.core.tenants import TenantId
 from contract.alarming import AlarmRules
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,11 @@ class RuleSets:
     async def _load(self, session: AsyncSession, tenant_id: TenantId) -> RuleSet:
         found = {rule_id: (DELIVERED, rule) for rule_id, rule in delivered(self._settings).items()}
         for row in await repository.rules(session, tenant_id):
-            found[row.rule_id] = row.version, Rule.model_validate(row.definition)
+            found.pop(row.rule_id, None)
+            try:
+                found[row.rule_id] = row.version, Rule.model_validate(row.definition)
+            except ValidationError as error:  # of another version's words: the other rules must go on
+                log.error("alarm_rule_unusable", tenant_id=tenant_id, rule_id=row.rule_id, reason=str(error))
         return RuleSet(
             tuple(
                 compiled(rule_id, version, rule, self._settings)
