@@ -28,7 +28,8 @@ LOOKED_BACK: Final = PAGE_ROWS_MAX
 """Shots among which the healthy ones are sought."""
 RUN_SHOTS: Final = 300
 KEPT_S: Final = 60.0
-REFERENCES_MAX: Final = 200
+REFERENCES_MAX: Final = 32
+"""A run of 300 shots with their features is some 3 MB."""
 MARKS_MAX: Final = 50
 
 Kind = Literal["job", "mould", "maintenance", "alarm"]

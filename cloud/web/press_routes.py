@@ -1,7 +1,9 @@
 """The URLs of what a press's page loads after itself: the data of its charts, as JSON."""
 
+from typing import Annotated
+
 import anyio.to_thread
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from cloud.core.tenants import Tenant, TenantId
@@ -14,6 +16,7 @@ from cloud.web.press_query import query_of
 from cloud.web.shell import Shell
 from cloud.web.shots_csv import attachment, csv_lines
 
+RowId = Annotated[int | None, Query(ge=0, lt=1 << 63)]
 PRESS_PATH = "/plants/{plant_id}/presses/{press_id}"
 
 
@@ -34,7 +37,7 @@ class PressData:
         self._facts = facts
 
     async def curves(
-        self, request: Request, tenant: Tenant, plant_id: str, press_id: str, shot: int | None = None
+        self, request: Request, tenant: Tenant, plant_id: str, press_id: str, shot: RowId = None
     ) -> Response:
         """The curves of one shot, the newest unless `shot` names a row, over the usual ones."""
         press = PressKey(plant_id, press_id)

@@ -1,12 +1,12 @@
 """The pages' URLs: overview, press, alarms, their live streams and chart data."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlencode
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
@@ -29,6 +29,7 @@ from cloud.web.live import Feeds, Snapshot, digest_of
 from cloud.web.press_choices import Place, choices_of
 from cloud.web.press_page import moving, press_snapshot, press_url, values_html
 from cloud.web.press_query import SPAN_DEFAULT, PressQuery, address, query_of
+from cloud.web.press_routes import RowId
 from cloud.web.press_view import SHOTS_SHOWN
 from cloud.web.shell import STATIC, Shell
 from cloud.web.streams import stream
@@ -36,8 +37,6 @@ from cloud.web.translation import Catalogue
 from kit.clock import Clock
 
 COMPRESSED_FROM_BYTES = 1_000
-
-RowId = Annotated[int | None, Query(ge=0, lt=1 << 63)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,3 +99,5 @@ def test_the_log_tells_states_alarms_and_jobs_newest_first(served, open_page, ro
     page.goto(f"{served.url}{PRESS}/IMM-02/log?before=1")
     expect(page.get_by_text("Nothing has happened yet.")).to_be_visible()
     assert page.request.get(f"{served.url}{PRESS}/nobody/log").status == 404
+    assert page.request.get(f"{served.url}{PRESS}/IMM-02/curves.json?shot={10**30}").status == 422
+    assert page.request.get(f"{served.url}{PRESS}/IMM-02/curves.json?shot={10**15}&compare={10**18}").status == 200
