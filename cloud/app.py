@@ -51,6 +51,8 @@ from cloud.identity.passwords import Passwords
 from cloud.ingest.gate import Gate
 from cloud.ingest.presence import Presence
 from cloud.ingest.service import Ingest
+from cloud.maintenance import api as maintenance_api
+from cloud.maintenance.desk import MaintenanceDesk
 from cloud.migrations.upgrade import upgrade
 from cloud.production import api as production_api
 from cloud.production.board import ProductionBoard
@@ -68,6 +70,7 @@ from cloud.web.audit_page import include as include_audit_page
 from cloud.web.facts import PageFacts
 from cloud.web.gaps_page import include as include_gaps_page
 from cloud.web.gateways_page import include as include_gateways_page
+from cloud.web.maintenance_page import include as include_maintenance_page
 from cloud.web.models_page import include as include_models_page
 from cloud.web.oidc_pages import include as include_oidc_pages
 from cloud.web.people_pages import include as include_people_pages
@@ -168,6 +171,9 @@ class Cloud:
             folder=settings.storage.dir,
             require_signature=settings.models.require_signature,
             trusted_keys=settings.models.trusted_keys,
+        )
+        self.maintenance = MaintenanceDesk(
+            self.database, self.store, self.events, self.production, clock, settings.alarms.rules().threshold
         )
         registry = self.rollouts.registry(self.fleet)
         gate = Gate(self._is_barred)
@@ -344,6 +350,8 @@ def create_app(
     include_rules_page(app, app.state.pages.shell, cloud.rules)
     include_gaps_page(app, app.state.pages.shell, cloud.gap_ledger)
     include_models_page(app, app.state.pages.shell, cloud.rollouts, cloud.store)
+    zone = settings.production.schedule().zone
+    include_maintenance_page(app, app.state.pages.shell, cloud.maintenance, zone)
     include_webhooks_page(app, app.state.pages.shell, cloud.webhooks)
     return app
 
@@ -386,6 +394,7 @@ def _api(cloud: Cloud) -> APIRouter:
     gateways = cloud.gateways
     api.include_router(gateways_api.router(cloud.database, gateways.identities, gateways.keeper, cloud.clock))
     api.include_router(rollouts_api.router(cloud.rollouts))
+    api.include_router(maintenance_api.router(cloud.maintenance))
     api.include_router(labels_api.router(cloud.rollouts, cloud.store))
     api.include_router(history_api.router(cloud.rollouts, cloud.store))
     api.include_router(audit_api.router(cloud.database, cloud.audit))

@@ -11,6 +11,7 @@ import cloud.gateways.tables
 import cloud.identity.oidc_tables
 import cloud.identity.tables
 import cloud.ingest.tables
+import cloud.maintenance.tables
 import cloud.production.tables
 import cloud.rollouts.tables
 import cloud.webhooks.tables

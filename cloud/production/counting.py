@@ -60,6 +60,18 @@ def hour_fields(counts: Mapping[HourKey, Output]) -> list[dict[str, int | str]]:
     return [dict(zip(names, (*key, *astuple(counts[key])), strict=True)) for key in sorted(counts)]
 
 
+def mould_fields(counts: Mapping[HourKey, Output]) -> list[dict[str, int | str]]:
+    """The shots of each mould as columns; a press that names no mould counts for none."""
+    found: dict[tuple[str, str], int] = {}
+    for (tenant_id, _, _, _, mould_id), output in counts.items():
+        if mould_id and output.shots:
+            found[tenant_id, mould_id] = found.get((tenant_id, mould_id), 0) + output.shots
+    return [
+        {"tenant_id": tenant_id, "mould_id": mould_id, "shots": shots}
+        for (tenant_id, mould_id), shots in sorted(found.items())
+    ]
+
+
 def counts_json(times: CycleTimes) -> dict[str, int]:
     """Cycle times as a row keeps them."""
     return {str(at): count for at, count in times.counts.items()}

@@ -16,7 +16,7 @@ from cloud.core.live import Live, wait_for_change
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.fleet.reading import tenants_of_plants
 from cloud.production import repository
-from cloud.production.counting import counted, counts_json, cycle_times, hour_fields, key_of, times_by_key
+from cloud.production.counting import counted, counts_json, cycle_times, hour_fields, key_of, mould_fields, times_by_key
 from cloud.production.repository import ExpectedKey
 from cloud.production.tables import ExpectedCycleRow
 from cloud.production.windows import Schedule, hour_of
@@ -97,6 +97,7 @@ class ProductionConsumer:
             lambda at_ms: hour_of(at_ms, self._schedule),
         )
         await repository.add_hours(session, hour_fields(counts))
+        await repository.add_to_moulds(session, mould_fields(counts))
         for key, cycles_s in times_by_key(cycles).items():
             times = cycle_times(rows[key].counts).with_cycles(cycles_s)
             rows[key].counts, rows[key].own_s = counts_json(times), times.median_s()

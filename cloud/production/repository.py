@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core.tenants import TenantId
 from cloud.production.oee import Output
-from cloud.production.tables import ExpectedCycleRow, HourRow, PlannedDowntimeRow
+from cloud.production.tables import ExpectedCycleRow, HourRow, MouldShotsRow, PlannedDowntimeRow
 
 KEYS_PER_QUERY_MAX = 300
 
@@ -21,6 +21,11 @@ ON CONFLICT (tenant_id, hour_ms, plant_id, press_id, mould_id) DO UPDATE SET
   shots = production_hours.shots + excluded.shots, timed = production_hours.timed + excluded.timed,
   timed_ms = production_hours.timed_ms + excluded.timed_ms, graded = production_hours.graded + excluded.graded,
   good = production_hours.good + excluded.good
+""")
+
+ADD_TO_MOULDS = text("""
+INSERT INTO mould_shots (tenant_id, mould_id, shots) VALUES (:tenant_id, :mould_id, :shots)
+ON CONFLICT (tenant_id, mould_id) DO UPDATE SET shots = mould_shots.shots + excluded.shots
 """)
 
 ExpectedKey = tuple[str, str, str]
@@ -42,6 +47,26 @@ async def add_hours(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> No
     """Add counts to those of their hours."""
     if rows:
         await session.execute(ADD, rows)
+
+
+async def add_to_moulds(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
+    """Add shots to those of their moulds."""
+    if rows:
+        await session.execute(ADD_TO_MOULDS, rows)
+
+
+async def mould_shots(session: AsyncSession, tenant_id: TenantId, *, limit: int) -> dict[str, int]:
+    """All shots of a tenant's moulds, those with most shots first."""
+    row = MouldShotsRow
+    statement = select(row.mould_id, row.shots).where(row.tenant_id == tenant_id)
+    found = await session.execute(statement.order_by(row.shots.desc(), row.mould_id).limit(limit))
+    return {str(mould_id): int(shots) for mould_id, shots in found}
+
+
+async def shots_of_mould(session: AsyncSession, tenant_id: TenantId, mould_id: str) -> int | None:
+    """All shots of a mould; None when no press has told of it."""
+    row = await session.get(MouldShotsRow, (tenant_id, mould_id))
+    return None if row is None else row.shots
 
 
 async def sums(session: AsyncSession, tenant_id: TenantId, start_ms: int, end_ms: int) -> list[Sum]:

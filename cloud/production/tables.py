@@ -1,4 +1,4 @@
-"""The tables of production: counts by hour, what cycle time is expected, and when presses were not planned to run."""
+"""The tables of production: counts by hour and mould, the cycle time expected, when presses are not planned to run."""
 
 from typing import Any
 from uuid import UUID
@@ -55,3 +55,13 @@ class PlannedDowntimeRow(Base):
     start_ms: Mapped[int]
     end_ms: Mapped[int]
     reason: Mapped[str] = mapped_column(Text())
+
+
+class MouldShotsRow(Base):
+    """All shots of a mould, over all presses and all time: hours are forgotten, a mould's wear is not."""
+
+    __tablename__ = "mould_shots"
+
+    tenant_id: Mapped[str] = mapped_column(primary_key=True)
+    mould_id: Mapped[str] = mapped_column(primary_key=True)
+    shots: Mapped[int]

@@ -20,7 +20,7 @@ from cloud.fleet import reading
 from cloud.rollouts import repository
 from cloud.rollouts.domain import Verdict
 from cloud.rollouts.history import REPAIRED
-from cloud.rollouts.tables import LabelRow
+from cloud.rollouts.tables import LabelRow, RepairRow
 from cloud.telemetry.store import Plants, TelemetryStore
 from kit.ids import uuid7
 from models.features.schema import FEATURES, FEATURES_HASH
@@ -84,6 +84,50 @@ async def put_label(
     payload = {"alarm_id": str(alarm_id), "mode": alarm.mode, "by": row.labelled_by, **after}
     events.record(session, tenant_id, ALARM_LABELLED, payload, now_ms)
     return row
+
+
+async def take_back(
+    session: AsyncSession,
+    events: EventLog,
+    tenant_id: TenantId,
+    alarm_id: UUID,
+    actor: Actor,
+    *,
+    verdict: Verdict | None,
+    comment: str,
+    now_ms: int,
+) -> None:
+    """Bring an alarm's label back to what it was; with no `verdict` the alarm is judged by nobody again."""
+    row = await repository.label(session, tenant_id, alarm_id)
+    if row is None:
+        return
+    before, target = {"verdict": row.verdict, "comment": row.comment}, f"alarm:{alarm_id}"
+    after = None if verdict is None else {"verdict": verdict, "comment": comment}
+    if verdict is None:
+        await session.delete(row)
+    else:
+        row.verdict, row.comment = cast("str", verdict), comment
+        row.labelled_ms, row.labelled_by = now_ms, actor.name[:NAME_CHARACTERS_MAX]
+    audit.record(session, tenant_id, actor, "alarm_label_taken_back", target, now_ms=now_ms, before=before, after=after)
+    payload = {"alarm_id": str(alarm_id), "mode": row.mode, "by": actor.name, "verdict": verdict, "comment": comment}
+    events.record(session, tenant_id, ALARM_LABELLED, payload, now_ms)
+
+
+async def add_repair(session: AsyncSession, tenant_id: TenantId, plant_id: str, press_id: str, *, now_ms: int) -> UUID:
+    """Tell of a repair that no alarm had asked for: gateway and rules find anew what is normal for the press."""
+    repair_id = uuid7(now_ms)
+    session.add(
+        RepairRow(repair_id=repair_id, tenant_id=tenant_id, plant_id=plant_id, press_id=press_id, repaired_ms=now_ms)
+    )
+    await forget_learnt(session, plant_id, press_id)
+    return repair_id
+
+
+async def drop_repair(session: AsyncSession, tenant_id: TenantId, repair_id: UUID) -> None:
+    """Take a repair back; a gateway that has begun to learn anew goes on."""
+    row = await repository.repair(session, tenant_id, repair_id)
+    if row is not None:
+        await session.delete(row)
 
 
 async def judge(

@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core.tenants import TenantId
-from cloud.rollouts.tables import BundleRow, GuardPointRow, LabelRow, ModelEventRow, OrderRow, RolloutRow
+from cloud.rollouts.tables import BundleRow, GuardPointRow, LabelRow, ModelEventRow, OrderRow, RepairRow, RolloutRow
 
 POINTS_MAX = 2_000
 REPAIRS_MAX = 50
@@ -161,11 +161,23 @@ async def repairs_of(
 
 
 async def repairs(session: AsyncSession, tenant_id: TenantId) -> dict[tuple[str, str], int]:
-    """By plant and press, when the newest repair was told of."""
-    statement = select(LabelRow.plant_id, LabelRow.press_id, func.max(LabelRow.labelled_ms))
-    statement = statement.where(LabelRow.tenant_id == tenant_id, LabelRow.verdict == "maintenance_done")
-    rows = await session.execute(statement.group_by(LabelRow.plant_id, LabelRow.press_id))
-    return {(str(plant_id), str(press_id)): int(at_ms) for plant_id, press_id, at_ms in rows.all()}
+    """By plant and press, when the newest repair was told of: with an alarm's label, or as one of its own."""
+    labelled = select(LabelRow.plant_id, LabelRow.press_id, func.max(LabelRow.labelled_ms))
+    labelled = labelled.where(LabelRow.tenant_id == tenant_id, LabelRow.verdict == "maintenance_done")
+    own = select(RepairRow.plant_id, RepairRow.press_id, func.max(RepairRow.repaired_ms))
+    own = own.where(RepairRow.tenant_id == tenant_id)
+    found: dict[tuple[str, str], int] = {}
+    for statement, row in ((labelled, LabelRow), (own, RepairRow)):
+        for plant_id, press_id, at_ms in await session.execute(statement.group_by(row.plant_id, row.press_id)):
+            key = (str(plant_id), str(press_id))
+            found[key] = max(int(at_ms), found.get(key, 0))
+    return found
+
+
+async def repair(session: AsyncSession, tenant_id: TenantId, repair_id: UUID) -> RepairRow | None:
+    """One repair of the tenant."""
+    row = await session.get(RepairRow, repair_id)
+    return row if row is not None and row.tenant_id == tenant_id else None
 
 
 async def label_counts(session: AsyncSession, tenant_id: TenantId, bundle_id: str | None = None) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The tables of bundles, trials, orders, guard figures, labels, and the line of events that is only added to."""
+"""The tables of bundles, trials, orders, guards, labels, repairs, and the line of events that is only added to."""
 
 from typing import Any
 from uuid import UUID
@@ -128,3 +128,16 @@ class LabelRow(Base):
     raised_ms: Mapped[int]
     labelled_ms: Mapped[int]
     labelled_by: Mapped[str]
+
+
+class RepairRow(Base):
+    """A repair of a press that no alarm had asked for: what was normal before it is so no more."""
+
+    __tablename__ = "press_repairs"
+    __table_args__ = (Index(None, "tenant_id", "plant_id", "press_id"),)
+
+    repair_id: Mapped[UUID] = mapped_column(Uuid(), primary_key=True)
+    tenant_id: Mapped[str]
+    plant_id: Mapped[str]
+    press_id: Mapped[str]
+    repaired_ms: Mapped[int]
