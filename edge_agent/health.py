@@ -50,17 +50,21 @@ class HealthReporter:
     health: Health
     last_s: float
     last_scored: int = 0
+    last_cpu_s: float = field(default_factory=lambda: _cpu_s())
 
     def metrics(self, now_s: float, now_ms: int, counts: JournalCounts, oldest_ms: int | None) -> dict[str, float]:
         """The health metrics by name: `Health/JournalRecords`, `Health/LagSeconds` and so on."""
         elapsed_s = max(now_s - self.last_s, 1e-3)
-        scored = self.health.shots_scored - self.last_scored
+        scored, cpu_s = self.health.shots_scored - self.last_scored, _cpu_s()
+        cpu_share = max(0.0, cpu_s - self.last_cpu_s) / elapsed_s
+        self.last_cpu_s = cpu_s
         self.last_s, self.last_scored = now_s, self.health.shots_scored
         values = {
             "JournalRecords": counts.records,
             "JournalBytes": counts.size_bytes,
             "LagSeconds": 0.0 if oldest_ms is None else max(0.0, (now_ms - oldest_ms) / 1000),
             "ScoresPerSecond": scored / elapsed_s,
+            "CpuPercent": 100.0 * cpu_share,
             "RssMiB": psutil.Process().memory_info().rss / 2**20,
             "ShotsTaken": self.health.shots_taken,
             "ShotsRefused": self.health.shots_refused,
@@ -79,3 +83,9 @@ class HealthReporter:
             "PressesConnected": sum(self.health.presses.values()),
         }
         return {PREFIX + name: float(value) for name, value in values.items()}
+
+
+def _cpu_s() -> float:
+    """Processor time that the program has used, in user and system mode."""
+    times = psutil.Process().cpu_times()
+    return float(times.user + times.system)
