@@ -17,7 +17,7 @@ SHOTS ?= 50000
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv web train demo test test-long check fix sim e2e faults bench-peers bench lock proto clean
+.PHONY: help venv web train demo test test-long check fix sim e2e screenshots faults bench-peers bench lock proto clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -74,6 +74,9 @@ sim: $(STAMP)  ## Run SEEDS seeds of the deterministic simulation, from SEED on;
 
 e2e: $(STAMP) $(WEB) $(BUNDLE)  ## Only the tests that start the real programs.
 	@$(PY) -m pytest tests/e2e $(PYTEST_ARGS)
+
+screenshots: $(STAMP) $(WEB)  ## Write a picture of every page, in both languages, wide and narrow, light and dark, to build/.
+	@$(PY) -m tests.e2e.screenshots
 
 faults: $(STAMP)  ## Break the real programs nine ways and count; SHOTS=5000 is the quick look.
 	@$(PY) -m bench.faults --shots $(SHOTS) --json
