@@ -52,7 +52,7 @@ demo: $(STAMP) $(WEB) $(BUNDLE)  ## Run the whole system on embedded defaults; C
 test: $(STAMP) $(WEB) $(BUNDLE)  ## Prove it: checks, unit, property, adapter, integration and end-to-end tests.
 	@$(PY) -m deploy.test_packages
 	@$(MAKE) --no-print-directory check
-	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-long: $(STAMP) $(WEB) $(BUNDLE)  ## The deeper runs of what `make test` does in small: 200 kills, 6,000 requests, big files.
 	@$(PY) -m deploy.test_packages

@@ -7,24 +7,28 @@ from pathlib import Path
 import pytest
 import pytest_socket
 import structlog
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
+PROGRAMS = "tests/e2e/"
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.hookimpl(tryfirst=True)
+class ByFile(LoadScopeScheduling):
+    """Where tests run side by side (`-n`), a file stays in one process, and real programs run one test at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return PROGRAMS if path.startswith(PROGRAMS) else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side (`-n`), a file stays in one process, and the real programs run one test at a time.
-
-    They come first: they wait more than they compute, and the rest fits beside them.
-    """
-    items.sort(key=lambda item: not _starts_programs(item))
-    for item in items:
-        name = "programs" if _starts_programs(item) else item.path.relative_to(ROOT).as_posix()
-        item.add_marker(pytest.mark.xdist_group(name))
-
-
-def _starts_programs(item: pytest.Item) -> bool:
-    return item.path.is_relative_to(ROOT / "tests" / "e2e")
+    """The real programs come first: they wait more than they compute, and the rest fits beside them."""
+    items.sort(key=lambda item: not item.nodeid.startswith(PROGRAMS))
 
 
 @pytest.hookimpl(trylast=True)
