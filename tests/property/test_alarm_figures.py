@@ -47,6 +47,9 @@ ALARM = Alarm(
     escalation_level=0,
     assigned_to=None,
     assigned_name=None,
+    rule_id="",
+    rule_version=None,
+    value=None,
 )
 ALARMS = st.lists(
     st.builds(
