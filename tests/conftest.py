@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 import pytest_socket
 import structlog
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+settings.register_profile("zhisan", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("zhisan")  # no test fails by the wall clock
 PROGRAMS = "tests/e2e/"
 ROOT = Path(__file__).resolve().parents[1]
 
