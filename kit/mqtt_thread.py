@@ -13,10 +13,8 @@ from contextlib import suppress
 import paho.mqtt.client as paho
 
 RECONNECT_S_MIN, RECONNECT_S_MAX = 1.0, 30.0
-MISC_EVERY_S = 1.0
-"""How often keep-alive is looked at when nothing comes."""
-WAKES_MAX = 4_096
-READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+MISC_EVERY_S = 1.0  # how often keep-alive is looked at when nothing comes
+WAKES_MAX, READ, WRITE = 4_096, selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
 class ClientThread:
@@ -24,21 +22,22 @@ class ClientThread:
 
     def __init__(self, client: paho.Client) -> None:
         self._client = client
-        self._woken, self._waker = socket.socketpair()
-        self._woken.setblocking(False)
-        self._waker.setblocking(False)
+        self._pair: tuple[socket.socket, socket.socket] | None = None  # what wakes the thread, and who does
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         client.on_socket_register_write = lambda *_: None  # without one paho writes in the thread of whoever publishes
 
     def start(self) -> None:
         """Begin to connect."""
+        self._pair = socket.socketpair()
+        self._pair[0].setblocking(False)
+        self._pair[1].setblocking(False)
         self._thread.start()
 
     def wake(self) -> None:
         """Have written what was just published."""
         with suppress(OSError):  # it is full of calls to wake, or over
-            self._waker.send(b"\0")
+            _ = self._pair and self._pair[1].send(b"\0")
 
     def leave(self) -> None:
         """Send DISCONNECT behind what was published, and nothing more."""
@@ -49,8 +48,8 @@ class ClientThread:
     def join(self) -> None:
         """Wait, having called `leave`, for the thread's end: at most a connection's timeout or its keep-alive."""
         self._thread.join()
-        self._woken.close()
-        self._waker.close()
+        for end in self._pair or ():
+            end.close()
 
     def _run(self) -> None:
         wait_s = RECONNECT_S_MIN
@@ -72,9 +71,10 @@ class ClientThread:
     def _serve(self) -> bool:
         """Read and write until the connection is gone; True when the broker had accepted it."""
         client, stream, was_accepted = self._client, self._client.socket(), False
-        assert stream is not None, "it has just connected"
+        assert stream is not None and self._pair is not None  # noqa: PT018 - it runs, and has just connected
+        woken, _ = self._pair
         with selectors.DefaultSelector() as selector:
-            selector.register(self._woken, READ)
+            selector.register(woken, READ)
             selector.register(stream, READ)
             while True:
                 if client.want_write():
@@ -84,8 +84,8 @@ class ClientThread:
                 selector.modify(stream, READ | WRITE if client.want_write() else READ)
                 is_waiting = isinstance(stream, ssl.SSLSocket) and stream.pending() > 0
                 ready = {key.fileobj: what for key, what in selector.select(0 if is_waiting else MISC_EVERY_S)}
-                if self._woken in ready:
-                    self._woken.recv(WAKES_MAX)
+                if woken in ready:
+                    woken.recv(WAKES_MAX)
                 if is_waiting or ready.get(stream, 0) & READ:
                     client.loop_read()
                     was_accepted |= client.is_connected()

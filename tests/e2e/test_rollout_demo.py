@@ -63,11 +63,11 @@ def test_a_good_bundle_goes_from_shadow_to_champion(plant: RolloutPlant) -> None
     [shot, *_] = plant.get("/plants/demo/presses/p-1/shots")["items"]
     assert shot["scores"]["values"] == {}, "a shadow scores nothing that could alarm"
     assert advance(plant, rollout_id, "shadow") == "canary"
-    assert plant.running_on() == {"p-1": bundle_id, "p-2": "", "p-3": ""}
+    plant.wait(lambda: plant.running_on() == {"p-1": bundle_id, "p-2": "", "p-3": ""}, "the canary's report")
     shots_for_all(plant, 30)
     assert advance(plant, rollout_id, "canary") == "champion"
     shots_for_all(plant, 30)
-    assert plant.running_on() == dict.fromkeys(PRESSES, bundle_id)
+    plant.wait(lambda: plant.running_on() == dict.fromkeys(PRESSES, bundle_id), "every press's report")
     assert plant.post(f"/rollouts/{rollout_id}/advance", why="won").json()["outcome"] == "promoted"
     assert plant.get(f"/models/bundles/{bundle_id}")["state"] == "champion"
     [shot, *_] = plant.get("/plants/demo/presses/p-3/shots")["items"]
