@@ -174,7 +174,7 @@ class Uplink:
                 case Refusal(instance, reason) if instance == self._instance:
                     await self._stand_down(reason)
             if word is not None:
-                is_new = self._window.committed(word)
+                is_new = self._window.committed(word, self._clock.monotonic_s())
                 self._on_word()
                 if is_new:
                     await self._journal.forget(word.below, RangeSet(word.ranges))

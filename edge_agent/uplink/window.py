@@ -7,6 +7,7 @@ from typing import Literal
 
 from contract.commit import Commit, CommitError
 from contract.ranges import RangeSet
+from edge_agent.uplink.pace import Pace
 
 RECORDS_MAX = 5_000
 BYTES_MAX = 16 * 1024 * 1024
@@ -52,9 +53,10 @@ class Window:
     """The unconfirmed part of the journal, bounded by count and by bytes.
 
     `begin` at each birth: what is in the journal then is history, what comes after is live. Live records go first;
-    history and re-sending may fill only `history_share` of the window, so that a live record always finds room
-    while the host commits. A record that is not committed `resend_after_s` after it was sent goes out again; as
-    long as no commit comes at all, that time doubles up to a minute.
+    history may fill only `history_share` of the window, so that a live record always finds room while the host
+    commits, and no more than the host takes in a moment (`Pace`), so that it does not wait there. A record
+    that is not committed `resend_after_s` after it was sent goes out again; as long as no commit comes at all, that
+    time doubles up to a minute.
 
     `own_from` is the next id of the journal when this program opened it: nobody else can have sent it or a later one.
     """
@@ -75,6 +77,7 @@ class Window:
         self._bytes_max = bytes_max
         self._resend_after_s = resend_after_s
         self._history_share = history_share
+        self._pace = Pace(max(1, int(records_max * history_share)))
         self._next_id = self._live_next = self._history_next = self._live_start = 1
         self.renew(epoch, own_from)
 
@@ -100,6 +103,7 @@ class Window:
         self._in_flight_bytes = 0
         self._patience_s = self._resend_after_s
         self._resending_since_s = None
+        self._pace.begin()
         self._history_next = max(first, self._durable_below)
         self._live_next = self._live_start = self._next_id = next_id
 
@@ -198,7 +202,7 @@ class Window:
     def _is_durable(self, first: int, last: int) -> bool:
         return self._durable.contiguous_from(max(first, self._durable_below)) > last
 
-    def committed(self, commit: Commit) -> bool:
+    def committed(self, commit: Commit, now_s: float) -> bool:
         """Take the host's word; True when it brought something new, which may then be forgotten.
 
         Raises:
@@ -216,6 +220,7 @@ class Window:
         for first, last in commit.ranges:
             is_new |= self._durable.add(first, last)
         settled = [first for first, flight in self._in_flight.items() if self._is_durable(first, flight.last_id)]
+        self._pace.committed(now_s - self._in_flight[record_id].sent_s for record_id in settled)
         for record_id in settled:
             self._drop(record_id)
         if is_new or settled or not self._in_flight:
@@ -233,12 +238,15 @@ class Window:
     def settle(self, now_s: float, *, after_s: float) -> RangeSet:
         """For a host that never commits: what was sent `after_s` ago on this connection counts as delivered."""
         delivered = RangeSet()
+        waits_s: list[float] = []
         for record_id, flight in list(self._in_flight.items()):
             if now_s - flight.sent_s < after_s:
                 break
+            waits_s.append(now_s - flight.sent_s)
             delivered.add(record_id, flight.last_id)
             self._durable.add(record_id, flight.last_id)
             self._drop(record_id)
+        self._pace.committed(waits_s)
         return delivered
 
     def replay(self, recalled_from: int) -> None:
@@ -273,11 +281,11 @@ class Window:
         """Whether one more record of this lane may be sent."""
         if lane == "resend":
             return True
-        share = self._share(lane)
-        return len(self._in_flight) < self._records_max * share and self._in_flight_bytes < self._bytes_max * share
+        if lane == "live":
+            return len(self._in_flight) < self._records_max and self._in_flight_bytes < self._bytes_max
+        is_small = self._in_flight_bytes < self._bytes_max * self._history_share
+        return is_small and self._pace.has_room(len(self._in_flight))
 
     def _limit(self, lane: Lane) -> int:
-        return max(1, min(FETCH_MAX, int(self._records_max * self._share(lane)) - len(self._in_flight)))
-
-    def _share(self, lane: Lane) -> float:
-        return self._history_share if lane == "history" else 1.0
+        records = self._pace.records if lane == "history" else self._records_max
+        return max(1, min(FETCH_MAX, records - len(self._in_flight)))

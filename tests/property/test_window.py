@@ -48,7 +48,7 @@ class Gateway:
 
     def commit(self, stored: set[int]) -> None:
         word = commit_of(EPOCH, RangeSet((i, i) for i in stored))
-        if self.window.committed(word):
+        if self.window.committed(word, self.now_s):
             gone = RangeSet([(0, word.below - 1), *word.ranges])
             self.kept = {i for i in self.kept if i not in gone}
 
@@ -149,7 +149,7 @@ def test_a_commit_that_cannot_be_true_forgets_nothing(commit: Commit) -> None:
     gateway = Gateway(3)
     gateway.send()
     with pytest.raises(CommitError):
-        gateway.window.committed(commit)
+        gateway.window.committed(commit, gateway.now_s)
     assert gateway.window.in_flight == 3
 
 
@@ -159,23 +159,23 @@ def test_a_flood_of_live_records_does_not_starve_history() -> None:
         gateway.append(100)
         sent = gateway.send()
         sent_of_history += sum(lane == "history" for lane, _ in sent)
-        gateway.window.committed(commit_of(EPOCH, RangeSet([(i, i) for _, i in sent])))
+        gateway.window.committed(commit_of(EPOCH, RangeSet([(i, i) for _, i in sent])), gateway.now_s)
     assert sent_of_history == 500
 
 
 def test_a_commit_of_ids_that_were_never_sent_from_here_tells_that_the_journal_is_an_old_copy() -> None:
     window = Window(EPOCH, own_from=11)
     window.begin(8, 11)
-    assert window.committed(Commit(EPOCH, 11)), "what was there before this program started may be anybody's"
+    assert window.committed(Commit(EPOCH, 11), 0.0), "what was there before this program started may be anybody's"
     window.appended(14)
     window.sent((11, 11), SIZE, 0.0)
-    assert window.committed(Commit(EPOCH, 12))
+    assert window.committed(Commit(EPOCH, 12), 0.0)
     with pytest.raises(ForeignCommitError):
-        window.committed(Commit(EPOCH, 13))
+        window.committed(Commit(EPOCH, 13), 0.0)
     with pytest.raises(ForeignCommitError):
-        window.committed(Commit(EPOCH, 12, ((40, 60),)))
+        window.committed(Commit(EPOCH, 12, ((40, 60),)), 0.0)
     window.renew("e2", 1)
-    assert not window.committed(Commit("e2", 1)), "the new epoch begins with nothing durable"
+    assert not window.committed(Commit("e2", 1), 0.0), "the new epoch begins with nothing durable"
 
 
 def test_without_a_commit_what_was_sent_long_enough_ago_settles_in_order() -> None:
