@@ -21,6 +21,7 @@ from cloud.alarms.keeper import AlarmKeeper
 from cloud.alarms.rules import api as rules_api
 from cloud.alarms.rules.desk import RuleDesk
 from cloud.alarms.rules.stale_watch import StaleWatch
+from cloud.alarms.rules.unreadable_watch import UnreadableWatch
 from cloud.alarms.service import AlarmService
 from cloud.core import audit, events, problems
 from cloud.core.audit_verifier import AuditVerifier
@@ -156,6 +157,7 @@ class Cloud:
             reload=Reload(settings.gateways.reload_pid_file, settings.gateways.reload_command),
         )  # before the first link: with mutual TLS its certificate is made here
         self.alarm_consumer = AlarmConsumer(self.database, self.store, self.alarms, self.live, clock)
+        self.unreadable_rules = UnreadableWatch(self.database, self.alarms, clock)
         schedule = settings.production.schedule()
         self.production_consumer = ProductionConsumer(self.database, self.store, self.live, clock, schedule)
         self.production = ProductionBoard(self.database, self.live, clock, schedule)
@@ -232,6 +234,7 @@ class Cloud:
             "alarms": self.alarm_consumer.run,
             "alarms.keeper": AlarmKeeper(self.database, self.alarms, self.clock).run,
             "alarms.stale": StaleWatch(self.database, self.store, self.alarms, self.clock).run,
+            "alarms.rules": self.unreadable_rules.run,
             "alarms.gateways": GatewayWatch(self.database, self.alarms, self.clock).run,
             "production": self.production_consumer.run,
             "production.board": self.production.run,
@@ -256,6 +259,7 @@ class Cloud:
                 is_listening=lambda: self.ingest.listening.is_on,
                 messages_dropped=lambda: self.link.dropped,
                 faults=lambda: self.supervisor.faults,
+                rules_unreadable=lambda: self.unreadable_rules.found,
                 live_readers=lambda: self.pages.readers() if self.pages else {},
             )
         )

@@ -57,6 +57,7 @@ class Parts:
     is_listening: Callable[[], bool]
     messages_dropped: Callable[[], int]
     faults: Callable[[], Mapping[str, str | None]]
+    rules_unreadable: Callable[[], int]
     live_readers: Callable[[], Mapping[str, int]]
 
 
@@ -113,6 +114,9 @@ def families(parts: Parts, counts: Counts) -> Iterator[Metric]:
     yield _gauge("zhisan_gateways", "Gateways by state.", counts.gateways, "state")
     yield _gauge(
         "zhisan_alarms_open", "Alarms that are active or not acknowledged, by state.", counts.open_alarms, "state"
+    )
+    yield _gauge(
+        "zhisan_alarm_rules_unreadable", "Stored rules of alarms that cannot be read.", parts.rules_unreadable()
     )
     yield from _outbox(parts, counts)
     yield from _gateways(counts)

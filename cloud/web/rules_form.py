@@ -1,13 +1,13 @@
 """A rule as the fields of a form, and the other way. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from cloud.alarms.rules.definition import Kind, Rule
+from cloud.alarms.rules.stored import KINDS, Unreadable
 
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 Fields = Mapping[str, Sequence[str]]
 """What stands in a form: each field with its values."""
 
@@ -59,12 +59,12 @@ def rule_of(kind: Kind, fields: Fields) -> Rule:
     )
 
 
-def fields_of(rule: Rule) -> dict[str, list[str]]:
-    """What a form shows of a rule."""
-    told = rule.model_dump(mode="json")
-    flat = {**told["condition"], **{name: value for name, value in told.items() if name not in ("condition", "scope")}}
-    fields = {name: _shown(value) for name, value in flat.items()}
-    return fields | {name: [", ".join(told["scope"][name])] for name in SCOPE}
+def fields_of(rule: Rule | Unreadable) -> dict[str, list[str]]:
+    """What a form shows of a rule; of one that cannot be read, what is left of it."""
+    told = rule.definition if isinstance(rule, Unreadable) else rule.model_dump(mode="json")
+    flat = {**_part(told, "condition"), **{name: told[name] for name in told if name not in ("condition", "scope")}}
+    fields, scope = {name: _shown(value) for name, value in flat.items()}, _part(told, "scope")
+    return fields | {name: [", ".join(_shown(scope.get(name)))] for name in SCOPE}
 
 
 def blank(kind: Kind) -> dict[str, list[str]]:
@@ -98,6 +98,11 @@ def _one(fields: Fields, name: str) -> str:
 
 def _names(text: str) -> list[str]:
     return [name for name in (part.strip() for part in text.replace("\n", ",").split(",")) if name]
+
+
+def _part(told: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = told.get(name)
+    return part if isinstance(part, Mapping) else {}
 
 
 def _shown(value: object) -> list[str]:

@@ -13,13 +13,14 @@ from cloud.alarms.policy import MATRIX, PRIORITIES
 from cloud.alarms.rules.definition import HORIZONS_H, UNITS, Kind
 from cloud.alarms.rules.desk import RuleDesk
 from cloud.alarms.rules.dry_run import DryRun
-from cloud.alarms.rules.service import RuleRefusedError, SavedRule, StaleVersionError, kinds_of
+from cloud.alarms.rules.service import AnyRule, RuleRefusedError, StaleVersionError, UnreadableRule, kinds_of
 from cloud.alarms.rules.shapes import WHY_CHARACTERS_MAX
+from cloud.alarms.rules.stored import KINDS, Unreadable
 from cloud.core.access import Principal, Right, current_principal, requires
 from cloud.core.audit import actor_of
 from cloud.core.problems import InvalidFieldError, NotFoundError
 from cloud.core.tenants import Tenant, TenantId
-from cloud.web.rules_form import KINDS, OF_SHOTS, Fields, blank, faults_of, fields_of, rule_of
+from cloud.web.rules_form import OF_SHOTS, Fields, blank, faults_of, fields_of, rule_of
 from cloud.web.shell import Shell
 from contract.trouble import COUNTERS
 from contract.vocabulary import FAILURE_MODES
@@ -53,7 +54,7 @@ def include(app: FastAPI, shell: Shell, desk: RuleDesk) -> None:
 class Sheet:
     """What the page of one rule shows beside its form."""
 
-    saved: SavedRule | None = None
+    saved: AnyRule | None = None
     run: DryRun | None = None
     faults: tuple[tuple[str, str], ...] = ()
     conflict: str = ""
@@ -69,13 +70,15 @@ class RulePages:
 
     async def rules(self, request: Request, tenant: Tenant) -> Response:
         """All rules by kind, with how often each has fired."""
-        found = kinds_of(await self._desk.rules(tenant))
+        rules = await self._desk.rules(tenant)
+        found = kinds_of(rules)
         principal = current_principal(request)
         return self._shell.page(
             request,
             "rules.html",
             page_name="rules",
             kinds=[(kind, found.get(kind, [])) for kind in KINDS],
+            unreadable=[saved for saved in rules if isinstance(saved, UnreadableRule)],
             may_write=Right.CONFIGURE in principal.rights,
         )
 
@@ -92,7 +95,7 @@ class RulePages:
             saved = await self._desk.rule(tenant, rule_id)
         except NotFoundError:
             return self._unknown(request, rule_id)
-        return await self._sheet(request, saved.rule.condition.kind, fields_of(saved.rule), Sheet(saved))
+        return await self._stands(request, saved)
 
     async def create(self, request: Request, principal: Engineer, kind: KindTold = "limit") -> Response:
         """Try a new rule, or save it."""
@@ -107,9 +110,11 @@ class RulePages:
             saved = await self._desk.rule(TenantId(principal.tenant_id), rule_id)
         except NotFoundError:
             return self._unknown(request, rule_id)
-        return await self._write(request, principal, saved.rule.condition.kind, saved)
+        if saved.kind is None:
+            return await self._stands(request, saved, conflict="unknown_kind")
+        return await self._write(request, principal, saved.kind, saved)
 
-    async def _write(self, request: Request, principal: Principal, kind: Kind, saved: SavedRule | None) -> Response:
+    async def _write(self, request: Request, principal: Principal, kind: Kind, saved: AnyRule | None) -> Response:
         form = await request.form(max_fields=FORM_FIELDS_MAX)
         fields, tenant, actor = _fields(form), TenantId(principal.tenant_id), actor_of(request)
         why = _text(form, "why")[:WHY_CHARACTERS_MAX]
@@ -149,7 +154,9 @@ class RulePages:
         except NotFoundError:
             return self._unknown(request, rule_id)
         except StaleVersionError:
-            return await self._stale(request, tenant, rule_id)
+            return await self._stands(request, await self._desk.rule(tenant, rule_id), conflict="stale")
+        except RuleRefusedError:
+            return await self._stands(request, await self._desk.rule(tenant, rule_id), conflict="unreadable_version")
         return RedirectResponse(f"{PAGE}/{quote(rule_id)}", status_code=303)
 
     async def delete(self, request: Request, principal: Engineer, rule_id: str) -> Response:
@@ -162,15 +169,17 @@ class RulePages:
         except NotFoundError:
             return self._unknown(request, rule_id)
         except (StaleVersionError, RuleRefusedError):
-            return await self._stale(request, tenant, rule_id)
+            return await self._stands(request, await self._desk.rule(tenant, rule_id), conflict="stale")
         return RedirectResponse(PAGE, status_code=303)
 
-    async def _stale(self, request: Request, tenant: TenantId, rule_id: str) -> Response:
-        saved = await self._desk.rule(tenant, rule_id)
-        sheet = Sheet(saved, conflict="stale", status=409)
-        return await self._sheet(request, saved.rule.condition.kind, fields_of(saved.rule), sheet)
+    async def _stands(self, request: Request, saved: AnyRule, *, conflict: str = "") -> Response:
+        """The rule as it is saved, with what kept it from being changed."""
+        found = saved.stored if isinstance(saved, UnreadableRule) else saved.rule
+        faults = tuple(faults_of(found.error)) if isinstance(found, Unreadable) else ()
+        sheet = Sheet(saved, faults=faults, conflict=conflict, status=409 if conflict else 200)
+        return await self._sheet(request, saved.kind, fields_of(found), sheet)
 
-    async def _sheet(self, request: Request, kind: Kind, fields: Fields, sheet: Sheet) -> Response:
+    async def _sheet(self, request: Request, kind: Kind | None, fields: Fields, sheet: Sheet) -> Response:
         principal, saved = current_principal(request), sheet.saved
         versions: list[Any] = []
         if saved is not None:
@@ -185,6 +194,7 @@ class RulePages:
             kind=kind,
             fields=fields,
             saved=saved,
+            unreadable=saved.stored if isinstance(saved, UnreadableRule) else None,
             versions=versions,
             run=sheet.run,
             faults=sheet.faults,

@@ -19,6 +19,9 @@ from tests.e2e.web_plant import Plant
 
 ENGINEER = Principal("user", "u-2", "Wang Wei", DEFAULT_TENANT, RIGHTS[Role.ENGINEER], "token-of-the-session")
 TRY = {"en": "Try on the last 7 days", "zh-CN": "用最近 7 天试运行"}
+SAVE = {"en": "Save", "zh-CN": "保存"}
+UNREADABLE = {"en": "Rule cannot be read", "zh-CN": "规则无法读取"}
+ITS_RULE = {"en": "Its rule", "zh-CN": "所属规则"}
 WOULD = {"en": r"Would have fired \d+ times?", "zh-CN": r"本应触发 \d+ 次"}
 
 
@@ -81,3 +84,25 @@ def test_a_rule_is_written_tried_changed_taken_back_and_deleted(served, open_pag
     page.get_by_role("button", name="Delete rule").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Rules")
     expect(page.get_by_text("<b>slow</b>")).to_have_count(0)
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_a_rule_that_cannot_be_read_says_why_and_is_saved_anew(served, open_page, root, language):  # noqa: F811
+    served.plant.run(shots=2, wear=0.0)
+    page = open_page(language=language)
+    page.goto(f"{served.url}/rules/standard.failure_probability")
+    page.get_by_role("button", name=SAVE[language]).click()
+    served.plant.spoil_rules()
+    page.goto(f"{served.url}/rules")
+    expect(page.locator("section[aria-labelledby=unreadable]")).to_contain_text("colour: Extra inputs")
+    assert not scrolls_sideways(page)
+    page.screenshot(path=root / "build" / "screenshots" / f"rules-unreadable-{language}.png", full_page=True)
+    page.goto(f"{served.url}/alarms")
+    page.get_by_role("link", name=UNREADABLE[language]).click()
+    page.get_by_role("link", name=ITS_RULE[language]).click()
+    expect(page.get_by_role("alert").first).to_be_visible()
+    page.screenshot(path=root / "build" / "screenshots" / f"rule-unreadable-{language}.png", full_page=True)
+    page.get_by_role("button", name=SAVE[language]).click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.goto(f"{served.url}/rules")
+    expect(page.locator("#unreadable")).to_have_count(0)

@@ -12,11 +12,14 @@ from zoneinfo import ZoneInfo
 import anyio.lowlevel
 import numpy as np
 from fastapi import FastAPI
+from sqlalchemy import select
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.points import Point, Raising
 from cloud.alarms.rules.desk import RuleDesk
+from cloud.alarms.rules.tables import RuleRow
+from cloud.alarms.rules.unreadable_watch import UnreadableWatch
 from cloud.alarms.service import AlarmService
 from cloud.core import problems
 from cloud.core.access import RIGHTS, SCOPE_KEY, Principal, Role
@@ -210,6 +213,10 @@ class Plant:
         """An alarm of a rule, now."""
         self._call(self._raise(Raising(DEFAULT_TENANT, Point(PLANT, press_id, "", "rule", mode), priority)))
 
+    def spoil_rules(self) -> None:
+        """Let every saved rule say what this version does not know, and be told of."""
+        self._call(self._spoil_rules())
+
     def go_dark(self) -> None:
         """The gateway's connection ends."""
         self._call(self._die())
@@ -252,6 +259,12 @@ class Plant:
     async def _raise(self, raising: Raising) -> None:
         async with self.database.transaction() as session:
             await self._alarms.raise_at(session, raising, self._clock.utc_ms())
+
+    async def _spoil_rules(self) -> None:
+        async with self.database.transaction() as session:
+            for row in await session.scalars(select(RuleRow)):
+                row.definition, row.version = {**row.definition, "colour": "red"}, row.version + 1
+        await UnreadableWatch(self.database, self._alarms, self._clock).look()
 
     async def _die(self) -> None:
         async with self.database.transaction() as session:

@@ -12,9 +12,17 @@ from cloud.alarms.domain import Alarm
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.rules.definition import Rule
 from cloud.alarms.rules.residuals import LEARN_SHOTS
-from cloud.alarms.rules.service import RuleRefusedError, RuleService, SavedRule, StaleVersionError
+from cloud.alarms.rules.service import (
+    RuleRefusedError,
+    RuleService,
+    SavedRule,
+    StaleVersionError,
+    UnreadableRule,
+)
 from cloud.alarms.rules.standard import FAILURES
-from cloud.alarms.rules.tables import RuleRow
+from cloud.alarms.rules.stored import RULE_UNREADABLE
+from cloud.alarms.rules.tables import RuleRow, RuleVersionRow
+from cloud.alarms.rules.unreadable_watch import UnreadableWatch
 from cloud.alarms.service import AlarmService
 from cloud.core.audit import Actor, AuditRow
 from cloud.core.database import Database
@@ -91,7 +99,29 @@ class World:
 
     async def standard(self) -> SavedRule:
         async with self.database.reading() as session:
-            return await self.rules.rule(session, DEFAULT_TENANT, FAILURES, NOW_MS)
+            found = await self.rules.rule(session, DEFAULT_TENANT, FAILURES, NOW_MS)
+        assert isinstance(found, SavedRule)
+        return found
+
+    async def spoil(self, rule_id: str) -> None:
+        """Let a stored rule say what no version of ours says, as after a downgrade."""
+        async with self.database.transaction() as session:
+            row = await session.get(RuleRow, (DEFAULT_TENANT, rule_id))
+            assert row is not None
+            row.definition = {**row.definition, "condition": {**row.definition["condition"], "feature": "Humidity"}}
+            row.version += 1
+
+    async def look(self) -> int:
+        """How many rules a program that has started anew cannot read."""
+        watch = UnreadableWatch(self.database, self.alarms, self.clock)
+        await watch.look()
+        return watch.found
+
+    async def delete(self, saved: SavedRule | UnreadableRule) -> None:
+        async with self.database.transaction() as session:
+            await self.rules.delete(
+                session, DEFAULT_TENANT, saved.rule_id, version=saved.version, why="", actor=LI, now_ms=NOW_MS
+            )
 
     async def found(self, tenant: TenantId = DEFAULT_TENANT) -> list[Alarm]:
         async with self.database.reading() as session:
@@ -231,6 +261,64 @@ async def test_another_mould_lets_go_of_a_rule_s_alarm(database: Database) -> No
     await world.shoot(1.0, mould="m2")
     [alarm] = await world.found()
     assert await world.why_cleared(alarm) == "rule_left_mould"
+
+
+async def test_a_rule_that_cannot_be_read_is_told_of_by_an_alarm_until_somebody_saves_it_anew(
+    database: Database,
+) -> None:
+    world = World(database)
+    spoilt, other = await world.create(written(CUSHION)), await world.create(written({**CUSHION, "below": 3.0}))
+    assert await world.look() == 0
+    await world.spoil(spoilt.rule_id)
+    assert [await world.look(), await world.look()] == [1, 1], "told of once"
+    await world.shoot(1.0)
+    about, raised = await world.found()
+    assert (about.kind, about.priority, about.plant_id, about.rule_id) == (
+        RULE_UNREADABLE,
+        "medium",
+        "plant-1",
+        spoilt.rule_id,
+    )
+    assert raised.rule_id == other.rule_id, "the other rules go on"
+    async with database.reading() as session:
+        found = await world.rules.rule(session, DEFAULT_TENANT, spoilt.rule_id, NOW_MS)
+        known = await world.rules.rules(session, DEFAULT_TENANT, NOW_MS)
+    assert isinstance(found, UnreadableRule)
+    assert (found.kind, found.name, found.fired, len(known)) == ("limit", "a rule", 0, 4)
+    assert "condition.limit.feature: 'Humidity' is no feature" in found.stored.reason
+    with pytest.raises(InvalidFieldError, match="kind"):
+        await world.change(SavedRule(found.rule_id, 2, other.rule, None, "", 0), written({"kind": "novelty"}))
+    await world.change(SavedRule(found.rule_id, 2, other.rule, None, "", 0), written(CUSHION))
+    about, *_ = await world.found()
+    assert (about.state, await world.why_cleared(about)) == ("cleared_unacknowledged", "rule_readable")
+    assert await world.look() == 0
+
+
+async def test_a_rule_that_cannot_be_read_can_be_deleted_and_an_unreadable_version_not_taken_back(
+    database: Database,
+) -> None:
+    world = World(database)
+    saved = await world.create(written(CUSHION))
+    async with database.transaction() as session:
+        version = await session.get(RuleVersionRow, (DEFAULT_TENANT, saved.rule_id, 1))
+        assert version is not None
+        version.definition = {"condition": {"kind": "of another time"}}
+    with pytest.raises(RuleRefusedError, match="cannot be read"):
+        async with database.transaction() as session:
+            await world.rules.revert(
+                session, DEFAULT_TENANT, saved.rule_id, to=1, version=1, why="", actor=LI, now_ms=NOW_MS
+            )
+    await world.spoil(saved.rule_id)
+    await world.look()
+    await world.delete(SavedRule(saved.rule_id, 2, saved.rule, None, "", 0))
+    [about] = await world.found()
+    assert await world.why_cleared(about) == "rule_deleted"
+    async with database.reading() as session:
+        versions = await world.rules.versions(session, DEFAULT_TENANT, saved.rule_id, before=None, limit=9)
+    assert [(each.what, isinstance(each.rule, Rule)) for each in versions.items] == [
+        ("deleted", False),
+        ("created", False),
+    ]
 
 
 async def test_every_save_is_a_version_and_an_old_one_comes_back_as_a_new_one(database: Database) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cloud.alarms.rules.stale_watch import StaleWatch
+from cloud.alarms.rules.tables import RuleRow
 from cloud.app import Cloud, create_app
 from cloud.core.access import Right
 from cloud.core.tenants import DEFAULT_TENANT
@@ -45,6 +46,24 @@ async def client(cloud: Any) -> AsyncIterator[httpx.AsyncClient]:
 
 def rule(condition: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     return {"name": "cushion", "priority": "low", "condition": condition or CUSHION, **more}
+
+
+async def test_a_rule_that_cannot_be_read_stands_in_the_list_with_its_reason(
+    cloud: Any, client: httpx.AsyncClient
+) -> None:
+    made = (await client.post(RULES, json={"rule": rule()})).json()
+    path = f"{RULES}/{made['rule_id']}"
+    async with cloud[0].database.transaction() as session:
+        row = await session.get(RuleRow, (DEFAULT_TENANT, made["rule_id"]))
+        row.definition = {**row.definition, "colour": "red"}
+    listed = await client.get(RULES)
+    assert listed.status_code == 200
+    told = next(each for each in listed.json()["items"] if each["rule_id"] == made["rule_id"])
+    assert (told["kind"], told["rule"], told["stored"]["colour"]) == ("limit", None, "red")
+    assert told["unreadable"] == "colour: Extra inputs are not permitted"
+    assert (await client.put(path, json={"rule": rule(), "version": 1})).json()["rule"]["name"] == "cushion"
+    assert (await client.get(path)).json()["unreadable"] is None
+    assert (await client.delete(path, params={"version": 2})).status_code == 204
 
 
 async def test_the_life_of_a_rule(cloud: Any, client: httpx.AsyncClient) -> None:

@@ -7,7 +7,7 @@ import anyio.to_thread
 
 from cloud.alarms.rules.definition import Rule
 from cloud.alarms.rules.dry_run import DAYS_MAX, DryRun, can_replay, replay
-from cloud.alarms.rules.service import RuleRefusedError, RuleService, RuleVersion, SavedRule
+from cloud.alarms.rules.service import AnyRule, RuleRefusedError, RuleService, RuleVersion, SavedRule
 from cloud.alarms.service import AlarmService
 from cloud.core.audit import Actor
 from cloud.core.database import Database
@@ -42,12 +42,12 @@ class RuleDesk:
         self._turn = anyio.Lock()
         self._reader = anyio.CapacityLimiter(1)
 
-    async def rules(self, tenant_id: TenantId) -> list[SavedRule]:
+    async def rules(self, tenant_id: TenantId) -> list[AnyRule]:
         """See `RuleService.rules`."""
         async with self._database.reading() as session:
             return await self._rules.rules(session, tenant_id, self._clock.utc_ms())
 
-    async def rule(self, tenant_id: TenantId, rule_id: str) -> SavedRule:
+    async def rule(self, tenant_id: TenantId, rule_id: str) -> AnyRule:
         """See `RuleService.rule`."""
         async with self._database.reading() as session:
             return await self._rules.rule(session, tenant_id, rule_id, self._clock.utc_ms())

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms.points import Point
 from cloud.alarms.record import point_of
+from cloud.alarms.rules.stored import RULE_UNREADABLE
 from cloud.alarms.rules.tables import RuleRow, RuleVersionRow
 from cloud.alarms.tables import AlarmRow, TrackerRow, TroubleTrackerRow
 from cloud.core.tenants import TenantId
@@ -70,7 +71,7 @@ async def raised_since(session: AsyncSession, tenant_id: TenantId, since_ms: int
     """How many alarms each rule has raised since then."""
     statement = (
         select(AlarmRow.rule_id, func.count())
-        .where(AlarmRow.tenant_id == tenant_id, AlarmRow.raised_ms >= since_ms)
+        .where(AlarmRow.tenant_id == tenant_id, AlarmRow.raised_ms >= since_ms, AlarmRow.kind != RULE_UNREADABLE)
         .group_by(AlarmRow.rule_id)
     )
     found = await session.execute(statement)

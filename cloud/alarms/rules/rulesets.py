@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 
 import structlog
-from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms.rules import repository
-from cloud.alarms.rules.definition import Kind, Rule
+from cloud.alarms.rules.definition import Kind
 from cloud.alarms.rules.evaluation import OF_SHOTS, Compiled, compiled
 from cloud.alarms.rules.standard import DELIVERED, delivered
+from cloud.alarms.rules.stored import Unreadable, read
 from cloud.core.tenants import TenantId
 from contract.alarming import AlarmRules
 
@@ -21,6 +21,8 @@ class RuleSet:
     """All enabled rules of a tenant."""
 
     rules: tuple[Compiled, ...]
+    unreadable: frozenset[tuple[str, int]] = frozenset()
+    """Rules with their versions that cannot be read: they are passed over, and `UnreadableWatch` tells of them."""
     _of_presses: dict[tuple[str, str], tuple[Compiled, ...]] = field(default_factory=dict)
 
     def of_press(self, plant_id: str, press_id: str) -> tuple[Compiled, ...]:
@@ -56,16 +58,20 @@ class RuleSets:
 
     async def _load(self, session: AsyncSession, tenant_id: TenantId) -> RuleSet:
         found = {rule_id: (DELIVERED, rule) for rule_id, rule in delivered(self._settings).items()}
+        unreadable: set[tuple[str, int]] = set()
         for row in await repository.rules(session, tenant_id):
             found.pop(row.rule_id, None)
-            try:
-                found[row.rule_id] = row.version, Rule.model_validate(row.definition)
-            except ValidationError as error:  # of another version's words: the other rules must go on
-                log.error("alarm_rule_unusable", tenant_id=tenant_id, rule_id=row.rule_id, reason=str(error))
+            rule = read(row.definition)
+            if isinstance(rule, Unreadable):  # the other rules must go on
+                unreadable.add((row.rule_id, row.version))
+                log.error("alarm_rule_unreadable", tenant_id=tenant_id, rule_id=row.rule_id, reason=rule.reason)
+            else:
+                found[row.rule_id] = row.version, rule
         return RuleSet(
             tuple(
                 compiled(rule_id, version, rule, self._settings)
                 for rule_id, (version, rule) in found.items()
                 if rule.is_enabled
-            )
+            ),
+            frozenset(unreadable),
         )

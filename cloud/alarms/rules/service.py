@@ -1,15 +1,16 @@
 """Rules are written, changed, taken back and deleted here, in the caller's transaction; every save is a version."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms.record import point_of
 from cloud.alarms.rules import repository
-from cloud.alarms.rules.definition import Rule
+from cloud.alarms.rules.definition import Kind, Rule
 from cloud.alarms.rules.standard import DELIVERED, STANDARD, delivered
+from cloud.alarms.rules.stored import RULE_UNREADABLE, Unreadable, read
 from cloud.alarms.rules.tables import RuleRow, RuleVersionRow
 from cloud.alarms.service import AlarmService
 from cloud.alarms.tables import AlarmRow, TrackerRow, TroubleTrackerRow
@@ -28,6 +29,8 @@ RULES_MAX = 200
 """Of a tenant, beside the standard ones."""
 DISABLED, DELETED, NARROWED = "rule_disabled", "rule_deleted", "rule_narrowed"
 """Why the alarms of a rule clear when it looks at their place or cause no more."""
+READABLE = "rule_readable"
+"""Why the alarm about a rule clears that could not be read: somebody has saved it anew."""
 WEEK_MS = 7 * 24 * 60 * 60 * 1000
 What = Literal["created", "changed", "reverted", "deleted", "delivered"]
 
@@ -61,13 +64,49 @@ class SavedRule:
         """Whether it came with the product: it can be changed and disabled, not deleted."""
         return self.rule_id.startswith(STANDARD)
 
+    @property
+    def name(self) -> str:
+        """As people named it."""
+        return self.rule.name
+
+    @property
+    def kind(self) -> Kind:
+        """What its condition looks at."""
+        return self.rule.condition.kind
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRule:
+    """A saved rule whose words this version does not know: nothing is watched by it until it is saved anew."""
+
+    rule_id: str
+    version: int
+    stored: Unreadable
+    kind: Kind | None
+    changed_ms: int | None
+    changed_by: str
+    fired: int
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether it came with the product: it can be taken back to how it was delivered, not deleted."""
+        return self.rule_id.startswith(STANDARD)
+
+    @property
+    def name(self) -> str:
+        """As people named it, else its id."""
+        return self.stored.name or self.rule_id
+
+
+AnyRule = SavedRule | UnreadableRule
+
 
 @dataclass(frozen=True, slots=True)
 class RuleVersion:
     """One version of a rule, with who saved it and why."""
 
     version: int
-    rule: Rule
+    rule: Rule | Unreadable
     what: str
     at_ms: int | None
     actor_kind: str
@@ -86,18 +125,18 @@ class RuleService:
         """What the standard rules are made of."""
         return self._alarms.rules
 
-    async def rules(self, session: AsyncSession, tenant_id: TenantId, now_ms: int) -> list[SavedRule]:
+    async def rules(self, session: AsyncSession, tenant_id: TenantId, now_ms: int) -> list[AnyRule]:
         """All rules of a tenant, the standard ones first; at most RULES_MAX beside them."""
         fired = await repository.raised_since(session, tenant_id, now_ms - WEEK_MS)
-        found = {
+        found: dict[str, AnyRule] = {
             rule_id: SavedRule(rule_id, DELIVERED, rule, None, "", fired.get(rule_id, 0))
             for rule_id, rule in delivered(self.settings).items()
         }
         for row in await repository.rules(session, tenant_id):
-            found[row.rule_id] = _saved(row, fired.get(row.rule_id, 0))
+            found[row.rule_id] = self._known(row, fired.get(row.rule_id, 0))
         return list(found.values())
 
-    async def rule(self, session: AsyncSession, tenant_id: TenantId, rule_id: str, now_ms: int) -> SavedRule:
+    async def rule(self, session: AsyncSession, tenant_id: TenantId, rule_id: str, now_ms: int) -> AnyRule:
         """One rule.
 
         Raises:
@@ -159,10 +198,11 @@ class RuleService:
             StaleVersionError: `version` is not the one that is saved.
             InvalidFieldError: it would be of another kind.
         """
-        row, before = await self._current(session, tenant_id, rule_id, version)
-        if rule.condition.kind != before.condition.kind:
-            raise InvalidFieldError("body.rule.condition.kind", f"stays {before.condition.kind!r}: write a new rule")
-        saved = self._save(session, row, rule, what, before, why, actor, now_ms)
+        row = await self._current(session, tenant_id, rule_id, version)
+        kind = self._kind(row)
+        if kind is not None and rule.condition.kind != kind:
+            raise InvalidFieldError("body.rule.condition.kind", f"stays {kind!r}: write a new rule")
+        saved = self._save(session, row, rule, what, row.definition, why, actor, now_ms)
         reason = DISABLED if not rule.is_enabled else NARROWED
         await self._let_go(session, tenant_id, rule_id, rule if rule.is_enabled else None, reason, now_ms)
         return saved
@@ -184,13 +224,16 @@ class RuleService:
         Raises:
             NotFoundError: there is no such rule or version.
             StaleVersionError: `version` is not the one that is saved.
+            RuleRefusedError: the old version cannot be read any more.
         """
         old = await repository.version(session, tenant_id, rule_id, to)
         standard = delivered(self.settings).get(rule_id) if to == DELIVERED else None
         if old is None and standard is None:
             raise NotFoundError("version of the rule", str(to))
-        rule = standard if old is None else Rule.model_validate(old.definition)
+        rule = standard if old is None else read(old.definition)
         assert rule is not None
+        if isinstance(rule, Unreadable):
+            raise RuleRefusedError(f"Version {to} cannot be read any more: {rule.reason}")
         return await self.change(
             session, tenant_id, rule_id, rule, version=version, why=why, actor=actor, now_ms=now_ms, what="reverted"
         )
@@ -213,27 +256,39 @@ class RuleService:
             StaleVersionError: `version` is not the one that is saved.
             RuleRefusedError: it is a standard rule.
         """
-        row, before = await self._current(session, tenant_id, rule_id, version)
+        row = await self._current(session, tenant_id, rule_id, version)
         if rule_id.startswith(STANDARD):
             raise RuleRefusedError("A standard rule is not deleted: disable it.")
         row.deleted_ms = now_ms
-        self._save(session, row, before, "deleted", before, why, actor, now_ms)
+        self._write(session, row, row.definition, "deleted", row.definition, why, actor, now_ms)
         await self._let_go(session, tenant_id, rule_id, None, DELETED, now_ms)
 
-    async def _current(
-        self, session: AsyncSession, tenant_id: TenantId, rule_id: str, version: int
-    ) -> tuple[RuleRow, Rule]:
+    async def _current(self, session: AsyncSession, tenant_id: TenantId, rule_id: str, version: int) -> RuleRow:
         row = await repository.rule(session, tenant_id, rule_id)
         standard = delivered(self.settings).get(rule_id)
         if row is None and standard is not None:
             row = RuleRow(tenant_id=tenant_id, rule_id=rule_id, version=DELIVERED, deleted_ms=None)
-            row.definition = _stored(standard)
+            row.definition = standard.model_dump(mode="json")
             session.add(row)
         if row is None or row.deleted_ms is not None:
             raise NotFoundError("rule", rule_id)
         if row.version != version:
             raise StaleVersionError(rule_id, version, row.version)
-        return row, Rule.model_validate(row.definition)
+        return row
+
+    def _kind(self, row: RuleRow) -> Kind | None:
+        """The kind that a rule keeps; None where this version has none such any more."""
+        standard = delivered(self.settings).get(row.rule_id)
+        if standard is not None:
+            return standard.condition.kind
+        found = read(row.definition)
+        return found.kind if isinstance(found, Unreadable) else found.condition.kind
+
+    def _known(self, row: RuleRow, fired: int) -> AnyRule:
+        found = read(row.definition)
+        if isinstance(found, Rule):
+            return SavedRule(row.rule_id, row.version, found, row.changed_ms, row.changed_by, fired)
+        return UnreadableRule(row.rule_id, row.version, found, self._kind(row), row.changed_ms, row.changed_by, fired)
 
     def _save(
         self,
@@ -241,12 +296,26 @@ class RuleService:
         row: RuleRow,
         rule: Rule,
         what: What,
-        before: Rule | None,
+        before: Mapping[str, Any] | None,
         why: str,
         actor: Actor,
         now_ms: int,
     ) -> SavedRule:
-        row.version, row.definition = row.version + 1, _stored(rule)
+        self._write(session, row, rule.model_dump(mode="json"), what, before, why, actor, now_ms)
+        return SavedRule(row.rule_id, row.version, rule, row.changed_ms, row.changed_by, 0)
+
+    def _write(
+        self,
+        session: AsyncSession,
+        row: RuleRow,
+        definition: Mapping[str, Any],
+        what: What,
+        before: Mapping[str, Any] | None,
+        why: str,
+        actor: Actor,
+        now_ms: int,
+    ) -> None:
+        row.version, row.definition = row.version + 1, dict(definition)
         row.changed_ms, row.changed_by = now_ms, actor.name[:NAME_CHARACTERS_MAX]
         session.add(
             RuleVersionRow(
@@ -269,17 +338,18 @@ class RuleService:
             f"alarm_rule_{what}",
             f"alarm_rule:{row.rule_id}",
             now_ms=now_ms,
-            before=None if before is None else {"version": row.version - 1, **_differing(before, rule)},
-            after={"version": row.version, "why": why, **_differing(rule, before)},
+            before=None if before is None else {"version": row.version - 1, **_differing(before, definition)},
+            after={"version": row.version, "why": why, **_differing(definition, before or {})},
         )
-        return _saved(row, 0)
 
     async def _let_go(
         self, session: AsyncSession, tenant_id: TenantId, rule_id: str, rule: Rule | None, reason: str, now_ms: int
     ) -> None:
         """Clear what `rule` (None: nobody) watches no more, and forget what was seen there."""
         for row in await repository.active_alarms(session, tenant_id, rule_id):
-            if rule is None or not _watches(rule, row):
+            if row.kind == RULE_UNREADABLE and reason != DELETED:
+                await self._alarms.clear_at(session, point_of(row), now_ms, why=READABLE)
+            elif rule is None or not _watches(rule, row):
                 await self._alarms.clear_at(session, point_of(row), now_ms, why=reason)
         plants = await plant_ids(session, tenant_id)
         for tracker in await repository.trackers_of(session, rule_id, sorted(plants)):
@@ -293,33 +363,24 @@ def _watches(rule: Rule, row: AlarmRow | TrackerRow | TroubleTrackerRow) -> bool
     return subjects and rule.scope.has_place(row.plant_id, press_id)
 
 
-def _stored(rule: Rule) -> dict[str, object]:
-    return rule.model_dump(mode="json")
-
-
-def _differing(rule: Rule, other: Rule | None) -> dict[str, object]:
-    """The fields in which `rule` is not as the other; all of them where there is none."""
-    mine, theirs = _stored(rule), {} if other is None else _stored(other)
+def _differing(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields in which `mine` is not as the other."""
     return {name: value for name, value in mine.items() if name not in theirs or theirs[name] != value}
 
 
-def _saved(row: RuleRow, fired: int) -> SavedRule:
-    rule = Rule.model_validate(row.definition)
-    return SavedRule(row.rule_id, row.version, rule, row.changed_ms, row.changed_by, fired)
-
-
 def _version(row: RuleVersionRow) -> RuleVersion:
-    rule = Rule.model_validate(row.definition)
-    return RuleVersion(row.version, rule, row.what, row.at_ms, row.actor_kind, row.actor_name, row.why)
+    found = read(row.definition)
+    return RuleVersion(row.version, found, row.what, row.at_ms, row.actor_kind, row.actor_name, row.why)
 
 
 def _as_delivered(rule: Rule) -> RuleVersion:
     return RuleVersion(DELIVERED, rule, "delivered", None, "system", "", "")
 
 
-def kinds_of(rules: Sequence[SavedRule]) -> dict[str, list[SavedRule]]:
-    """The rules by kind."""
+def kinds_of(rules: Sequence[AnyRule]) -> dict[str, list[SavedRule]]:
+    """The rules that can be read, by kind."""
     found: dict[str, list[SavedRule]] = {}
     for saved in rules:
-        found.setdefault(saved.rule.condition.kind, []).append(saved)
+        if isinstance(saved, SavedRule):
+            found.setdefault(saved.kind, []).append(saved)
     return found

@@ -1,14 +1,17 @@
 """Rules, their versions and dry runs as the JSON API shows them, and what it takes."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.alarms.rules.definition import Kind, Rule
 from cloud.alarms.rules.dry_run import DAYS_MAX, Cut, DryRun
-from cloud.alarms.rules.service import RuleVersion, SavedRule
+from cloud.alarms.rules.service import AnyRule, RuleVersion, UnreadableRule
+from cloud.alarms.rules.stored import Unreadable
 
 WHY_CHARACTERS_MAX = 500
+UNREADABLE = "Why the stored rule cannot be read any more, so that nothing is watched by it; null: it can."
+STORED = "What is stored of a rule that cannot be read; null: see `rule`."
 Why = Annotated[str, Field(max_length=WHY_CHARACTERS_MAX, description="Kept with the version and in the audit log.")]
 VersionNumber = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
@@ -55,21 +58,24 @@ class RuleOut(BaseModel):
     rule_id: str
     version: int = Field(description="0: a standard rule as delivered, which nobody has changed.")
     is_standard: bool = Field(description="It came with the product: it can be changed and disabled, not deleted.")
-    kind: Kind
-    rule: Rule
+    kind: Kind | None = Field(description="Null: it cannot be read, and this version knows no such kind.")
+    rule: Rule | None = Field(description="Null: see `unreadable`.")
+    unreadable: str | None = Field(description=UNREADABLE)
+    stored: dict[str, Any] | None = Field(description=STORED)
     changed_ms: int | None
     changed_by: str
     fired: int = Field(description="Alarms that it has raised in the last seven days.")
 
     @classmethod
-    def of(cls, saved: SavedRule) -> Self:
+    def of(cls, saved: AnyRule) -> Self:
         """The rule as told."""
+        found = saved.stored if isinstance(saved, UnreadableRule) else saved.rule
         return cls(
             rule_id=saved.rule_id,
             version=saved.version,
             is_standard=saved.is_standard,
-            kind=saved.rule.condition.kind,
-            rule=saved.rule,
+            kind=saved.kind,
+            **_told(found),
             changed_ms=saved.changed_ms,
             changed_by=saved.changed_by,
             fired=saved.fired,
@@ -86,7 +92,9 @@ class RuleVersionOut(BaseModel):
     """One version of a rule."""
 
     version: int
-    rule: Rule
+    rule: Rule | None = Field(description="Null: see `unreadable`.")
+    unreadable: str | None = Field(description=UNREADABLE)
+    stored: dict[str, Any] | None = Field(description=STORED)
     what: str = Field(description="`created`, `changed`, `reverted`, `deleted`, or `delivered`.")
     at_ms: int | None = Field(description="Null: as delivered.")
     actor_kind: str
@@ -98,7 +106,7 @@ class RuleVersionOut(BaseModel):
         """The version as told."""
         return cls(
             version=version.version,
-            rule=version.rule,
+            **_told(version.rule),
             what=version.what,
             at_ms=version.at_ms,
             actor_kind=version.actor_kind,
@@ -166,3 +174,9 @@ class DryRunOut(BaseModel):
             examples=[FiringOut.model_validate(firing) for firing in run.examples],
             cut=run.cut,
         )
+
+
+def _told(found: Rule | Unreadable) -> dict[str, Any]:
+    if isinstance(found, Rule):
+        return {"rule": found, "unreadable": None, "stored": None}
+    return {"rule": None, "unreadable": found.reason, "stored": dict(found.definition)}
