@@ -3,8 +3,10 @@
 Neighbouring shots are alike (lag-1 correlation of 0.7 to 0.9 is usual), so the moving range of a Shewhart chart sees
 too little of the spread and its limits cry wolf. A process x(t) - m = phi (x(t-1) - m) + e(t) has two honest charts:
 
-- of the value, around m with the stationary spread `sigma`: the moving range over its constant, over sqrt(1 - phi);
+- of the value, around m with the stationary spread `sigma`;
 - of the residual e(t), around 0 with `residual_sigma` = sigma sqrt(1 - phi^2), which is free of memory.
+
+`models.ar1` fits both, for the rules of alarms too.
 
 Alwan and Roberts, Time-series modeling for statistical process control, J. Business & Economic Statistics 6 (1988);
 Vasilopoulos and Stamboulis, Modification of control chart limits in the presence of data correlation, J. Quality
@@ -18,17 +20,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-Values = npt.NDArray[np.float64]
+from models.ar1 import Values, fit, scale_of
 
 RUN_MIN: Final = 25
 """Values without which there are no limits: the least that textbooks take for a first phase."""
 SIGMAS: Final = 3.0
-PHI_MAX: Final = 0.95
-"""Beyond it a run is a walk, and its spread is not known from its steps."""
-_MEDIAN_RANGE: Final = 0.954
-"""Median of the range of two normal values, in their standard deviations: one wild shot does not move it."""
-_MAD: Final = 1.4826
-_WINSOR: Final = 3.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +62,11 @@ def limits_of(run: npt.ArrayLike) -> ControlLimits | None:
     known = values[np.isfinite(values)]
     if len(known) < RUN_MIN:
         return None
-    centre = float(np.median(known))
-    steps = np.abs(np.diff(values))
-    steps = steps[np.isfinite(steps)]
-    wide = _MAD * float(np.median(np.abs(known - centre)))
-    if not len(steps) or wide <= 0:
+    centre, wide = scale_of(known)
+    if wide <= 0:
         return None
-    phi = _memory(np.clip(values - centre, -_WINSOR * wide, _WINSOR * wide))
-    of_steps = float(np.median(steps)) / _MEDIAN_RANGE / math.sqrt(1 - phi)
-    sigma = of_steps if of_steps > 0 else wide
-    return ControlLimits(centre, sigma, phi, len(known))
+    found = fit(values)
+    return ControlLimits(centre, found.spread, found.phi, len(known))
 
 
 def residuals(limits: ControlLimits, values: npt.ArrayLike) -> Values:
@@ -84,14 +75,3 @@ def residuals(limits: ControlLimits, values: npt.ArrayLike) -> Values:
     out = np.full(len(away), np.nan)
     out[1:] = (away[1:] - limits.phi * away[:-1]) / limits.residual_sigma
     return out
-
-
-def _memory(away: Values) -> float:
-    """The lag-1 correlation, its bias in short runs taken off (Kendall), within 0 and PHI_MAX."""
-    pairs = np.isfinite(away[1:]) & np.isfinite(away[:-1])
-    power = float(np.nansum(away**2))
-    count = int(np.isfinite(away).sum())
-    if power <= 0 or not pairs.any():
-        return 0.0
-    lag = float(np.sum(away[1:][pairs] * away[:-1][pairs])) / power
-    return min(PHI_MAX, max(0.0, lag + (1 + 3 * lag) / count))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cloud.alarms.rules.nelson import WINDOW, fired
-from cloud.alarms.rules.residuals import LEARN_SHOTS, Residuals, as_stored, fitted, follow, from_stored
+from cloud.alarms.rules.residuals import LEARN_SHOTS, Residuals, as_stored, follow, from_stored
+from models.ar1 import fit
 
 ALL = range(1, 9)
 SEEDS, SHOTS = 24, 400
@@ -68,9 +69,9 @@ def test_raw_values_with_memory_would_be_flagged_far_too_often() -> None:
 
 def test_a_few_wild_shots_do_not_tilt_what_is_learnt() -> None:
     values = memory_of(3, 0.7, LEARN_SHOTS)
-    clean = fitted(tuple(values))
+    clean = fit(values)
     values[[20, 90, 150]] += 40
-    dirty = fitted(tuple(values))
+    dirty = fit(values)
     assert abs(dirty.phi - clean.phi) < 0.15
     assert dirty.sigma / clean.sigma < 1.3
 
