@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute
 
-from cloud import audit_api, gaps_api, metrics, readiness, shots_api
+from cloud import audit_api, gaps_api, metrics, plan_api, readiness, shots_api
 from cloud.alarms import api as alarms_api
 from cloud.alarms.gateway_watch import GatewayWatch
 from cloud.alarms.jobs import AlarmConsumer
@@ -35,8 +35,13 @@ from cloud.core.request_ids import RequestIds
 from cloud.core.request_metrics import RequestMetrics
 from cloud.core.supervision import Supervisor
 from cloud.core.tenants import DEFAULT_TENANT
+from cloud.entitlements import api as entitlements_api
+from cloud.entitlements import gates
+from cloud.entitlements.middleware import PlanGate
+from cloud.entitlements.plans import Plans, demand_open_press
 from cloud.fleet import api as fleet_api
 from cloud.fleet.jobs import FleetWatcher
+from cloud.fleet.plan import locked_presses
 from cloud.fleet.service import FleetService
 from cloud.gateways import api as gateways_api
 from cloud.gateways.jobs import Reload
@@ -75,6 +80,7 @@ from cloud.web.maintenance_page import include as include_maintenance_page
 from cloud.web.models_page import include as include_models_page
 from cloud.web.oidc_pages import include as include_oidc_pages
 from cloud.web.people_pages import include as include_people_pages
+from cloud.web.plan_page import include as include_plan_page
 from cloud.web.routes import Pages
 from cloud.web.routes import include as include_pages
 from cloud.web.rules_page import include as include_rules_page
@@ -119,7 +125,10 @@ class Cloud:
         self.live = Live()
         self.supervisor = Supervisor(clock)
         self.audit = AuditVerifier(self.database, clock)
-        self.identity = identity_parts(self.database, clock, settings.accounts.rules(), hasher)
+        self.identity = identity_parts(
+            self.database, clock, settings.accounts.rules(), hasher, room=gates.demand_room_for_person
+        )
+        self.plans = Plans(self.database, clock, locked_presses)
         self.sign_on = SingleSignOn(
             self.database,
             self.identity.people,
@@ -323,11 +332,13 @@ def create_app(
         docs_url=None,  # FastAPI's own pages load scripts from a foreign server
         redoc_url=None,
         lifespan=lifespan,
-        dependencies=[Depends(refuse_nul)],
+        dependencies=[Depends(refuse_nul), Depends(demand_open_press)],
     )
     problems.install(app)
+    gates.install(app)
     limits = settings.limits.limits()
-    app.add_middleware(RequestRates, limits=limits, clock=cloud.clock)  # the last added is the outermost
+    app.add_middleware(PlanGate, plans=cloud.plans, clock=cloud.clock)  # the last added is the outermost
+    app.add_middleware(RequestRates, limits=limits, clock=cloud.clock)
     app.add_middleware(
         Identify,
         database=cloud.database,
@@ -344,7 +355,9 @@ def create_app(
     app.include_router(readiness.router(cloud.database, cloud.ingest, cloud.presence, cloud.supervisor))
     app.include_router(metrics.router(cloud.metrics))
     app.include_router(_api(cloud))
-    facts = PageFacts(cloud.database, cloud.store, cloud.alarms, cloud.live, cloud.clock, cloud.production)
+    facts = PageFacts(
+        cloud.database, cloud.store, cloud.alarms, cloud.live, cloud.clock, cloud.production, plans=cloud.plans
+    )
     app.state.cloud = cloud
     app.state.pages = cloud.pages = include_pages(app, facts, live=cloud.live, clock=cloud.clock)
     refusals.include(app, app.state.pages.shell)
@@ -353,6 +366,7 @@ def create_app(
     include_audit_page(app, app.state.pages.shell, cloud.database, cloud.audit)
     include_rules_page(app, app.state.pages.shell, cloud.rules)
     include_gaps_page(app, app.state.pages.shell, cloud.gap_ledger)
+    include_plan_page(app, app.state.pages.shell, cloud.database, cloud.clock)
     include_models_page(app, app.state.pages.shell, cloud.rollouts, cloud.store)
     zone = settings.production.schedule().zone
     include_maintenance_page(app, app.state.pages.shell, cloud.maintenance, zone)
@@ -388,8 +402,10 @@ def _include_identity_pages(app: FastAPI, cloud: Cloud) -> None:
 def _api(cloud: Cloud) -> APIRouter:
     api = APIRouter(prefix=API, responses=problems.responses(401, 403, 429))
     api.include_router(fleet_api.router(cloud.database))
-    api.include_router(shots_api.router(cloud.database, cloud.store))
+    api.include_router(shots_api.router(cloud.database, cloud.store, cloud.plans))
     api.include_router(gaps_api.router(cloud.gap_ledger))
+    api.include_router(plan_api.router(cloud.database, cloud.clock))
+    api.include_router(entitlements_api.router(cloud.database, cloud.clock))
     api.include_router(rules_api.router(cloud.rules))  # before the routes of /alarms/{alarm_id}
     api.include_router(alarms_api.router(cloud.database, cloud.alarms, cloud.clock))
     api.include_router(webhooks_api.router(cloud.webhooks))

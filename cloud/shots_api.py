@@ -13,6 +13,9 @@ from cloud.core.numbers import Number, finite_or_none
 from cloud.core.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode_cursor, page_of, slice_of
 from cloud.core.problems import NotFoundError, responses
 from cloud.core.tenants import Tenant, TenantId
+from cloud.entitlements.gates import HIDDEN, EntitlementError
+from cloud.entitlements.plans import Plans
+from cloud.entitlements.sight import Sight
 from cloud.fleet import reading
 from cloud.fleet.api import PressOut
 from cloud.fleet.domain import Press
@@ -82,7 +85,7 @@ class PressDetailOut(PressOut):
     last_shot: ShotOut | None = Field(description="The newest by the press's own clock.")
 
 
-def router(database: Database, store: TelemetryStore) -> APIRouter:
+def router(database: Database, store: TelemetryStore, plans: Plans) -> APIRouter:
     """The routes, reading from `database` and, in a few threads, from `store`."""
     routes = APIRouter(tags=["shots"])
     threads = anyio.CapacityLimiter(READ_THREADS_MAX)
@@ -95,8 +98,9 @@ def router(database: Database, store: TelemetryStore) -> APIRouter:
             return await reading.press(session, tenant, plant_id, press_id)
 
     async def plants_of(tenant: TenantId) -> Plants:
+        from_ms = await plans.hidden_before_ms(tenant)
         async with database.reading() as session:
-            return await reading.plant_ids(session, tenant)
+            return Sight(await reading.plant_ids(session, tenant), from_ms)
 
     @routes.get("/plants/{plant_id}/presses/{press_id}", responses=responses(404, 422), summary="One press")
     async def press(tenant: Tenant, plant_id: PlantId, press_id: PressId) -> PressDetailOut:
@@ -130,7 +134,13 @@ def router(database: Database, store: TelemetryStore) -> APIRouter:
     )
     async def shot(tenant: Tenant, plant_id: PlantId, press_id: PressId, row_id: RowId) -> ShotDetailOut:
         await known_press(tenant, plant_id, press_id)
-        row = await blocking(store.shot, await plants_of(tenant), row_id)
+        plants = await plants_of(tenant)
+        row = await blocking(store.shot, plants, row_id)
+        if row is None:
+            hidden = await blocking(store.shot, frozenset(plants), row_id)
+            if hidden is not None and hidden.press == PressKey(plant_id, press_id):
+                effective = (await plans.of(tenant)).effective
+                raise EntitlementError(HIDDEN, effective.entitlements.retention_days, tier=effective.tier)
         if row is None or row.press != PressKey(plant_id, press_id):
             raise NotFoundError("shot", f"{plant_id}/{press_id}/{row_id}")
         return shot_detail_out(row)

@@ -27,6 +27,7 @@ class Right(StrEnum):
     READ_AUDIT = "read_audit"
     READ_METRICS = "read_metrics"
     TIERING = "tiering"
+    ENTITLEMENTS = "entitlements"
     INSIGHT = "insight"
     COMMUNITY = "community"
     PACKS = "packs"
@@ -62,7 +63,7 @@ RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
     Role.ENGINEER: frozenset({Right.READ, Right.ACKNOWLEDGE, Right.CONFIGURE}),
     Role.PLANT_MANAGER: PLANT_RIGHTS - {Right.MANAGE_PEOPLE},
     Role.TENANT_ADMIN: PLANT_RIGHTS,
-    Role.CUSTOMER_SUCCESS: frozenset({Right.TIERING, Right.INSIGHT}),
+    Role.CUSTOMER_SUCCESS: frozenset({Right.TIERING, Right.ENTITLEMENTS, Right.INSIGHT}),
     Role.ANALYST: frozenset({Right.INSIGHT}),
     Role.COMMUNITY_OPERATOR: frozenset({Right.COMMUNITY}),
     Role.PACK_DELIVERY: frozenset({Right.PACKS}),

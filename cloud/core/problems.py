@@ -52,6 +52,16 @@ class FieldProblem(BaseModel):
     message: str
 
 
+class EntitlementFact(BaseModel):
+    """Which entitlement a plan has too little of."""
+
+    name: str = Field(description="`presses_max`, `custom_models` and so on, as `GET /api/v1/plan` has them.")
+    limit: int | bool | str | None = Field(description="What the plan has.")
+    used: int | None = Field(description="What is used of it, where that can be counted.")
+    tier: str | None = Field(description="The tier that the limit comes from; null for an override's.")
+    plan: str = Field(description="Path of the page that says how to get more.")
+
+
 class Problem(BaseModel):
     """A problem document (RFC 9457)."""
 
@@ -60,6 +70,7 @@ class Problem(BaseModel):
     status: int
     detail: str | None = None
     errors: list[FieldProblem] | None = Field(None, description="One line for each wrong field; only with 422.")
+    entitlement: EntitlementFact | None = Field(None, description="Where the plan has too little: 403, or 429.")
     request_id: str | None = Field(None, description="The X-Request-Id of this answer, by which the log knows it.")
 
 
@@ -74,6 +85,7 @@ def answer(
     detail: str | None = None,
     errors: Sequence[FieldProblem] | None = None,
     *,
+    entitlement: EntitlementFact | None = None,
     headers: Mapping[str, str] | None = None,
     request_id: str | None = None,
 ) -> JSONResponse:
@@ -83,6 +95,7 @@ def answer(
         status=status,
         detail=detail,
         errors=list(errors) if errors else None,
+        entitlement=entitlement,
         request_id=request_id or current_request_id(),
     )
     content = problem.model_dump(exclude_none=True)

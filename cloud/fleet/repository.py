@@ -146,6 +146,20 @@ async def presences(session: AsyncSession, tenant_id: TenantId, *, limit: int) -
     return (await session.execute(statement)).all()
 
 
+async def presses_count(session: AsyncSession, tenant_id: TenantId) -> int:
+    """How many presses a tenant has."""
+    statement = select(func.count()).select_from(PressRow).where(PressRow.tenant_id == tenant_id)
+    return await session.scalar(statement) or 0
+
+
+async def beyond_plan(session: AsyncSession, tenant_id: TenantId) -> list[tuple[str, str]]:
+    """The (plant, press) for which there was no room, in the order in which they came."""
+    row = PressRow
+    statement = select(row.plant_id, row.press_id).where(row.tenant_id == tenant_id, row.is_beyond_plan)
+    found = await session.execute(statement.order_by(row.registered_ms, row.plant_id, row.press_id))
+    return [(str(plant_id), str(press_id)) for plant_id, press_id in found]
+
+
 def _filtered(statement: Select[Row], table: type[Row], plant_id: str | None, state: str | None) -> Select[Row]:
     if plant_id is not None:
         statement = statement.where(table.plant_id == plant_id)

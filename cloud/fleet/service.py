@@ -12,7 +12,8 @@ from cloud.core.database import announce
 from cloud.core.events import EventLog
 from cloud.core.live import Live
 from cloud.core.tenants import DEFAULT_TENANT, TenantId
-from cloud.fleet import repository
+from cloud.entitlements import repository as entitlements
+from cloud.fleet import plan, repository
 from cloud.fleet.domain import (
     Cadence,
     FleetRules,
@@ -34,6 +35,7 @@ PRESS_REGISTERED = "press.registered"
 GATEWAY_STATE_CHANGED = "gateway.state_changed"
 PRESS_STATE_CHANGED = "press.state_changed"
 PRESS_MOVED = "press.moved"
+PRESS_BEYOND_PLAN = "press.beyond_plan"
 PRESS_NAMED_ALIKE = "press.named_alike"
 GATEWAY_REFUSED = "gateway.refused"
 REFUSED_AGAIN_MS = 10 * 60 * 1000
@@ -188,6 +190,10 @@ class FleetService:
         """Whether the plant is the tenant's; one that nobody knows becomes it."""
         return await _tenant_of(session, plant_id, now_ms, otherwise=tenant_id) == tenant_id
 
+    async def presses_count(self, session: AsyncSession, tenant_id: TenantId) -> int:
+        """How many presses a tenant has."""
+        return await repository.presses_count(session, tenant_id)
+
     async def _gateway(self, session: AsyncSession, plant_id: str, gateway_id: str, now_ms: int) -> GatewayRow:
         row = await repository.gateway(session, plant_id, gateway_id)
         if row is not None:
@@ -233,11 +239,15 @@ class FleetService:
             last_shot_ms=None,
             expected_cycle_s=None,
             cycle_gaps_ms=[],
+            is_beyond_plan=await plan.is_full(session, TenantId(gateway.tenant_id), now_ms),
         )
         session.add(row)
         await session.flush()
         payload = {"plant_id": row.plant_id, "press_id": press_id, "gateway_id": row.gateway_id}
         self._events.record(session, TenantId(row.tenant_id), PRESS_REGISTERED, payload, now_ms)
+        if row.is_beyond_plan:
+            await entitlements.count_change(session)
+            self._events.record(session, TenantId(row.tenant_id), PRESS_BEYOND_PLAN, payload, now_ms)
         like = await repository.press_like(session, row.plant_id, press_id)
         if like is not None:  # taken all the same: what it has sent would stop its gateway's other presses
             payload = {**payload, "other_press_id": like.press_id, "other_gateway_id": like.gateway_id}

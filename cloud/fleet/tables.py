@@ -64,6 +64,8 @@ class PressRow(Base):
     last_shot_ms: Mapped[int | None]
     expected_cycle_s: Mapped[float | None]
     cycle_gaps_ms: Mapped[list[Any]]
+    is_beyond_plan: Mapped[bool] = mapped_column(default=False)
+    """Whether its tenant's plan had no room for it when it was born; `plan.py` says whether it has by now."""
 
 
 class BirthRow(Base):

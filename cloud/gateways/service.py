@@ -18,6 +18,7 @@ from cloud.core.paging import Slice, slice_of
 from cloud.core.problems import InvalidFieldError, NotFoundError
 from cloud.core.tables import NAME_CHARACTERS_MAX
 from cloud.core.tenants import TenantId
+from cloud.entitlements import gates
 from cloud.gateways import repository
 from cloud.gateways.authority import Authority, Issued, serial_of
 from cloud.gateways.domain import (
@@ -48,6 +49,9 @@ class Plants(Protocol):
 
     async def own_plant(self, session: AsyncSession, plant_id: str, tenant_id: TenantId, *, now_ms: int) -> bool:
         """Whether the plant is the tenant's; one that nobody knows becomes it."""
+
+    async def presses_count(self, session: AsyncSession, tenant_id: TenantId) -> int:
+        """How many presses a tenant has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class GatewayIdentities:
             ClaimsClosedError: no broker is configured.
             InvalidFieldError: the ids cannot stand in a topic or a certificate.
             PlantTakenError: the plant is another tenant's.
+            EntitlementError: the gateway is new, and the tenant has all the presses that its plan has.
         """
         if not self.is_open:
             raise ClaimsClosedError
@@ -97,6 +102,9 @@ class GatewayIdentities:
             raise InvalidFieldError("body.plant", problem)
         if not await self._plants.own_plant(session, plant_id, tenant_id, now_ms=now_ms):
             raise PlantTakenError(plant_id)
+        if await repository.identity(session, plant_id, gateway_id) is None:  # one that is here may always come again
+            presses = await self._plants.presses_count(session, tenant_id)
+            await gates.demand_room(session, tenant_id, "presses_max", presses, now_ms=now_ms)
         await repository.void_claims(session, plant_id, gateway_id, now_ms)
         token = TOKEN_PREFIX + tokens.new_token()
         row = ClaimRow(

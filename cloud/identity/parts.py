@@ -11,7 +11,7 @@ from cloud.identity.desk import FrontDesk
 from cloud.identity.domain import SessionRules
 from cloud.identity.keys import ApiKeys
 from cloud.identity.passwords import Passwords
-from cloud.identity.service import IdentityService
+from cloud.identity.service import IdentityService, Room
 from kit.clock import Clock
 from kit.ids import uuid7
 
@@ -28,9 +28,16 @@ class IdentityParts:
     rules: SessionRules
 
 
-def parts(database: Database, clock: Clock, rules: SessionRules, hasher: Passwords | None = None) -> IdentityParts:
+def parts(
+    database: Database,
+    clock: Clock,
+    rules: SessionRules,
+    hasher: Passwords | None = None,
+    *,
+    room: Room | None = None,
+) -> IdentityParts:
     """Wire them; tests give a faster hasher."""
-    people = IdentityService(lambda: uuid7(clock.utc_ms()), rules)
+    people = IdentityService(lambda: uuid7(clock.utc_ms()), rules, room)
     keys = ApiKeys(lambda: uuid7(clock.utc_ms()))
     return IdentityParts(people, keys, FrontDesk(database, people, hasher or Passwords(), clock), rules)
 

@@ -24,6 +24,12 @@ async def users_count(session: AsyncSession) -> int:
     return await session.scalar(select(func.count()).select_from(UserRow)) or 0
 
 
+async def people_count(session: AsyncSession, tenant_id: str) -> int:
+    """How many people a tenant has."""
+    statement = select(func.count(func.distinct(MembershipRow.user_id))).where(MembershipRow.tenant_id == tenant_id)
+    return await session.scalar(statement) or 0
+
+
 async def people(session: AsyncSession, tenant_id: str, *, after: str, limit: int) -> list[UserRow]:
     """The people of a tenant by login, behind `after`."""
     members = select(MembershipRow.user_id).where(MembershipRow.tenant_id == tenant_id)
@@ -176,6 +182,12 @@ async def tenants_of(session: AsyncSession, user_id: str) -> list[TenantRow]:
     theirs = select(MembershipRow.tenant_id).where(MembershipRow.user_id == user_id)
     statement = select(TenantRow).where(TenantRow.tenant_id.in_(theirs))
     return list(await session.scalars(statement.order_by(TenantRow.tenant_id)))
+
+
+async def tenants(session: AsyncSession, *, after: str, limit: int) -> list[TenantRow]:
+    """All tenants by id, behind `after`: for the platform's own people."""
+    statement = select(TenantRow).where(TenantRow.tenant_id > after).order_by(TenantRow.tenant_id)
+    return list(await session.scalars(statement.limit(limit)))
 
 
 async def tenant(session: AsyncSession, tenant_id: str) -> TenantRow | None:

@@ -4,7 +4,7 @@ Every method works in the caller's transaction and commits nothing. Nothing here
 the one writer must not wait for it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -20,6 +20,8 @@ from cloud.identity.domain import LinkError, LoginTakenError, SessionRules, Sign
 from cloud.identity.tables import LinkRow, MembershipRow, SessionRow, TenantRow, UserRow
 
 NewId = Callable[[], UUID]
+Room = Callable[[AsyncSession, str, int, int], Awaitable[None]]
+"""Asked before somebody new comes to (tenant) of (people) at (now_ms); raises what is to stop them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,10 @@ class Workplace:
 class IdentityService:
     """See the module."""
 
-    def __init__(self, new_id: NewId, rules: SessionRules) -> None:
+    def __init__(self, new_id: NewId, rules: SessionRules, room: Room | None = None) -> None:
         self._new_id = new_id
         self._rules = rules
+        self._room = room
 
     # the first person
 
@@ -196,7 +199,12 @@ class IdentityService:
     async def admit(
         self, session: AsyncSession, actor: Actor, *, login: str, name: str, tenant_id: str, role: Role, now_ms: int
     ) -> str:
-        """Make an account without a password for somebody whom another provider vouches for; its user id."""
+        """Make an account without a password for somebody whom another provider vouches for; its user id.
+
+        Raises:
+            ZhisanError: whatever the given `Room` raises.
+        """
+        await self._check_room(session, tenant_id, now_ms)
         user = self._new_user(session, login, name, now_ms)
         await session.flush()
         await self._give(session, tenant_id, user.user_id, [role])
@@ -321,6 +329,7 @@ class IdentityService:
         Raises:
             LoginTakenError: somebody here has this login.
             RoleError: the roles may not be given.
+            ZhisanError: whatever the given `Room` raises.
         """
         tenant_id = principal.tenant_id
         user = await repository.user_by_login(session, domain.tidy_login(login))
@@ -328,6 +337,7 @@ class IdentityService:
         if user is not None and tenant_id in elsewhere:
             raise LoginTakenError(f"{user.login} is here already")
         domain.check_roles(roles, (), principal.rights, tenant_id, other_admins=1)
+        await self._check_room(session, tenant_id, now_ms)
         if user is None:
             user = self._new_user(session, login, name, now_ms)
             await session.flush()
@@ -393,6 +403,10 @@ class IdentityService:
         audit.record(session, tenant_id, actor, "person_removed", _user(user), now_ms=now_ms, before=before)
 
     # below
+
+    async def _check_room(self, session: AsyncSession, tenant_id: str, now_ms: int) -> None:
+        if self._room is not None:
+            await self._room(session, tenant_id, await repository.people_count(session, tenant_id), now_ms)
 
     def _new_user(self, session: AsyncSession, login: str, name: str, now_ms: int) -> UserRow:
         user = UserRow(

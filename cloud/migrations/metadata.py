@@ -6,6 +6,7 @@ import cloud.alarms.rules.tables
 import cloud.alarms.tables
 import cloud.core.audit
 import cloud.core.tables
+import cloud.entitlements.tables
 import cloud.fleet.tables
 import cloud.gateways.tables
 import cloud.identity.oidc_tables

@@ -18,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core.problems import responses
 from cloud.core.tenants import Tenant, TenantId
+from cloud.entitlements import service
+from cloud.entitlements.sight import Sight, hidden_before_ms
 from cloud.fleet import reading
 from cloud.rollouts import history, repository
 from cloud.rollouts.domain import Verdict
@@ -114,7 +116,7 @@ def router(parts: RolloutParts, store: TelemetryStore) -> APIRouter:
     async def whole(tenant: Tenant, plant_id: Name | None = None, after_ms: AfterMs = 0) -> HistoryOut:
         now_ms = parts.clock.utc_ms()
         async with parts.database.reading() as session:
-            plants = await _plants(session, tenant, plant_id)
+            plants = await _plants(session, tenant, plant_id, now_ms)
             newest, left_out = await _labels(session, tenant)
             labels = [label for label in newest if label.press[0] in plants]
             presses = [
@@ -152,7 +154,7 @@ def router(parts: RolloutParts, store: TelemetryStore) -> APIRouter:
     ) -> Response:
         async with parts.database.reading() as session:
             await reading.press(session, tenant, plant_id, press_id)
-            plants = await reading.plant_ids(session, tenant)
+            plants = await _plants(session, tenant, None, parts.clock.utc_ms())
         press, after = PressKey(plant_id, press_id), (after_ms, after_row_id)
 
         def page() -> bytes:
@@ -175,9 +177,11 @@ def parquet(rows: FeatureRows) -> bytes:
     return content
 
 
-async def _plants(session: AsyncSession, tenant_id: TenantId, plant_id: str | None) -> frozenset[str]:
+async def _plants(session: AsyncSession, tenant_id: TenantId, plant_id: str | None, now_ms: int) -> Sight:
     known = await reading.plant_ids(session, tenant_id)
-    return known if plant_id is None else known & {plant_id}
+    found = await service.in_force(session, tenant_id, now_ms)
+    wanted = known if plant_id is None else known & {plant_id}
+    return Sight(wanted, hidden_before_ms(found.entitlements, now_ms))
 
 
 async def _labels(session: AsyncSession, tenant_id: TenantId) -> tuple[list[Judged], int]:

@@ -17,6 +17,7 @@ from cloud.core.live import Topic
 from cloud.core.problems import NotFoundError
 from cloud.core.tables import NAME_CHARACTERS_MAX
 from cloud.core.tenants import TenantId
+from cloud.entitlements import gates
 from cloud.fleet import reading
 from cloud.rollouts import repository
 from cloud.rollouts.card import card_of
@@ -58,7 +59,12 @@ class Rollouts:
         *,
         now_ms: int,
     ) -> BundleRow:
-        """Register a checked upload as a candidate; of one that is known, the newest signature is taken."""
+        """Register a checked upload as a candidate; of one that is known, the newest signature is taken.
+
+        Raises:
+            EntitlementError: the tenant's plan has no models of its own.
+        """
+        await gates.demand_custom_models(session, tenant_id, now_ms=now_ms)
         row = await repository.bundle(session, tenant_id, bundle.bundle_id)
         if row is not None:
             if row.sha256 != digest:

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from cloud.entitlements.sight import ALL_TIME, seen_from_ms
 from cloud.telemetry import duckdb_rows as rows
 from cloud.telemetry.deduplication import EpochKey, Record, admit
 from cloud.telemetry.gap_ledger import Drop, Shots, drops
@@ -146,8 +147,10 @@ class DuckDBStore:
         assert 0 < limit <= PAGE_ROWS_MAX
         if press.plant_id not in plants:
             return []
-        sql = f"{rows.SELECT} WHERE press_id = ? AND plant_id = ? AND row_id < ? ORDER BY row_id DESC LIMIT ?"
-        return self._shots(sql, [press.press_id, press.plant_id, before or 1 << 62, limit])
+        from_ms = seen_from_ms(plants)
+        seen, more = ("AND ended_ms >= ?", [from_ms]) if from_ms > ALL_TIME else ("", [])
+        sql = f"{rows.SELECT} WHERE press_id = ? AND plant_id = ? AND row_id < ? {seen} ORDER BY row_id DESC LIMIT ?"
+        return self._shots(sql, [press.press_id, press.plant_id, before or 1 << 62, *more, limit])
 
     def after(self, row_id: int, *, limit: int) -> list[StoredShot]:
         """The shots that arrived after `row_id`."""
@@ -164,7 +167,7 @@ class DuckDBStore:
     def shot(self, plants: Plants, row_id: int) -> StoredShot | None:
         """One shot with its curves."""
         found = self._shots(f"{rows.SELECT} WHERE row_id = ? AND list_contains(?, plant_id)", [row_id, sorted(plants)])
-        if not found:
+        if not found or found[0].scored.shot.ended_ms < seen_from_ms(plants):
             return None
         sql = "SELECT sample_interval_s, signal, first_sample, samples FROM curves WHERE row_id = ?"
         return rows.with_curves(found[0], self._all(sql, [row_id]))
@@ -176,6 +179,7 @@ class DuckDBStore:
             return []
         wanted = [min(row_ids), max(row_ids), sorted(set(row_ids))]
         found = self._shots(rows.SHOTS_AMONG, [*wanted, press.press_id, press.plant_id])
+        found = [row for row in found if row.scored.shot.ended_ms >= seen_from_ms(plants)]
         pieces: dict[int, list[tuple[Any, ...]]] = {}
         for row_id, *piece in self._all(rows.CURVES_AMONG, wanted):
             pieces.setdefault(row_id, []).append(tuple(piece))
@@ -188,7 +192,7 @@ class DuckDBStore:
         assert 0 < limit <= PAGE_ROWS_MAX
         if press.plant_id not in plants:
             return []
-        return self._shots(*rows.between_query(press, from_ms, before, limit))
+        return self._shots(*rows.between_query(press, max(from_ms, seen_from_ms(plants)), before, limit))
 
     def changes(
         self, plants: Plants, press: PressKey, *, from_ms: int, until_ms: int, limit: int
@@ -197,6 +201,7 @@ class DuckDBStore:
         assert 0 < limit <= PAGE_ROWS_MAX
         if press.plant_id not in plants:
             return []
+        from_ms = max(from_ms, seen_from_ms(plants))
         found = self._all(rows.CHANGES, [press.press_id, press.plant_id, from_ms, until_ms, limit])
         return [StoredChange(*row) for row in found]
 
@@ -219,7 +224,7 @@ class DuckDBStore:
         """How many shots there are with features of this schema."""
         sql = """SELECT plant_id, press_id, count(*), min(ended_ms), max(ended_ms) FROM shots
                  WHERE features_hash = ? AND ended_ms > ? AND list_contains(?, plant_id) GROUP BY plant_id, press_id"""
-        found = self._all(sql, [features_hash, after_ms, sorted(plants)])
+        found = self._all(sql, [features_hash, max(after_ms, seen_from_ms(plants) - 1), sorted(plants)])
         return {PressKey(plant, press): Span(*span) for plant, press, *span in found}
 
     def features(
@@ -229,6 +234,7 @@ class DuckDBStore:
         assert 0 < limit <= FEATURE_ROWS_MAX
         if press.plant_id not in plants:
             return rows.no_features(wanted.width)
+        after = max(after, (seen_from_ms(plants), -1))
         query = rows.features_query(press, wanted.features_hash, after, until_ms, limit)
         return rows.feature_rows(self._table(*query), wanted.width)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from cloud.entitlements.sight import ALL_TIME, seen_from_ms
 from cloud.telemetry.deduplication import EpochKey, Record, admit
 from cloud.telemetry.gap_ledger import Drop, Shots, drops, ledger
 from cloud.telemetry.store import (
@@ -81,7 +82,10 @@ class MemoryStore:
         return row.row_id
 
     def _ids(self, plants: Plants, press: PressKey) -> list[int]:
-        return self._by_press.get(press, []) if press.plant_id in plants else []
+        if press.plant_id not in plants:
+            return []
+        ids, from_ms = self._by_press.get(press, []), seen_from_ms(plants)
+        return [i for i in ids if self._rows[i - 1].scored.shot.ended_ms >= from_ms] if from_ms > ALL_TIME else ids
 
     def _ranges(self, gateway: GatewayKey, epoch: str) -> RangeSet:
         return self._durable.get((gateway, epoch), RangeSet())
@@ -114,7 +118,9 @@ class MemoryStore:
         """One shot with its curves."""
         with self._lock:
             row = self._rows[row_id - 1] if 0 < row_id <= len(self._rows) else None
-        return row if row is not None and row.press.plant_id in plants else None
+        if row is None or row.scored.shot.ended_ms < seen_from_ms(plants):
+            return None
+        return row if row.press.plant_id in plants else None
 
     def shots(self, plants: Plants, press: PressKey, row_ids: Sequence[int]) -> list[StoredShot]:
         """Those of these shots that are the press's, with their curves."""
@@ -135,7 +141,8 @@ class MemoryStore:
     ) -> list[StoredChange]:
         """Where a press's job or mould changed, the newest first."""
         assert 0 < limit <= PAGE_ROWS_MAX
-        rows = self._in_order(plants, press)
+        from_ms = max(from_ms, seen_from_ms(plants))
+        rows = self._in_order(frozenset(plants), press)  # the first one seen may have changed from one that is not
         found = [_change(row, last) for last, row in itertools.pairwise(rows) if _setting(row) != _setting(last)]
         return [change for change in reversed(found) if from_ms <= change.ended_ms <= until_ms][:limit]
 
@@ -161,6 +168,7 @@ class MemoryStore:
     def spans(self, plants: Plants, features_hash: str, *, after_ms: int) -> dict[PressKey, Span]:
         """How many shots there are with features of this schema."""
         times: dict[PressKey, list[int]] = {}
+        after_ms = max(after_ms, seen_from_ms(plants) - 1)
         with self._lock:
             for row in (row for row in self._rows if row.press.plant_id in plants):
                 if row.scored.features_hash == features_hash and row.scored.shot.ended_ms > after_ms:

@@ -20,7 +20,10 @@ CURVE_SHOTS_MAX = 64
 """Shots of one call of `TelemetryStore.shots`: some 8 MB of curves of 5,000 samples."""
 
 Plants = frozenset[str]
-"""The plants of who asks, from `cloud.fleet.reading.plant_ids`: no reader gets at what is of any other."""
+"""The plants of who asks, from `cloud.fleet.reading.plant_ids`: no reader gets at what is of any other.
+
+Given as a `Sight`, they hide what ended before its `from_ms`; the newest shot of a press is always seen.
+"""
 GapKind = Literal["shot", "curves"]
 """What was given up: a whole record, or the curves of a shot that was stored without them."""
 

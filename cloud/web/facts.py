@@ -1,7 +1,7 @@
 """Where the pages read from: the fleet, the alarms and the telemetry store, joined for a page."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from cloud.core.database import Database
 from cloud.core.live import Live
 from cloud.core.problems import NotFoundError
 from cloud.core.tenants import TenantId
+from cloud.entitlements.plans import Plans
 from cloud.fleet import reading
 from cloud.fleet.domain import Press
 from cloud.production.board import ProductionBoard
@@ -62,6 +63,8 @@ class PageFacts:
         live: Live,
         clock: Clock,
         production: ProductionBoard | None = None,
+        *,
+        plans: Plans | None = None,
     ) -> None:
         self._database = database
         self._store = store
@@ -71,13 +74,23 @@ class PageFacts:
         self._clock = clock
         self._threads = anyio.CapacityLimiter(READ_THREADS_MAX)
         self._production = production
+        self._plans = plans
         self._indexes: dict[TenantId, tuple[anyio.Lock, FleetIndex]] = {}
         self._fleet: dict[tuple[TenantId, WindowName], tuple[int, FleetFacts]] = {}
         self.threshold = alarms.rules.threshold
-        self.history = PressHistory(database, store, clock, self._threads, threshold=self.threshold)
+        self.history = PressHistory(database, store, clock, self._threads, threshold=self.threshold, plans=plans)
 
     async def fleet(self, tenant: TenantId, window: WindowName = "shift") -> FleetFacts:
-        """Every press and gateway of a tenant; read again only when something has happened since."""
+        """Every gateway of a tenant, and every press that its plan shows."""
+        facts = await self._whole_fleet(tenant, window)
+        locked = (await self._plans.of(tenant)).locked if self._plans else frozenset()
+        if not locked:
+            return facts
+        shown = [press for press in facts.presses if (press.plant_id, press.press_id) not in locked]
+        return replace(facts, presses=shown)
+
+    async def _whole_fleet(self, tenant: TenantId, window: WindowName) -> FleetFacts:
+        """All there is, read again only when something has happened since."""
         version = self._live.pages.version
         report = await self._production.report(tenant, window) if self._production else None
         seen = self._fleet.get((tenant, window))
@@ -171,8 +184,7 @@ class PageFacts:
         return row if row and row.press == press else None
 
     async def _plants(self, tenant: TenantId) -> Plants:
-        async with self._database.reading() as session:
-            return await reading.plant_ids(session, tenant)
+        return await self.history.plants(tenant)
 
     async def _blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await anyio.to_thread.run_sync(lambda: function(*args, **kwargs), limiter=self._threads)

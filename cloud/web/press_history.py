@@ -14,6 +14,8 @@ from cloud.alarms.repository import AlarmFilter
 from cloud.core.database import Database
 from cloud.core.problems import NotFoundError
 from cloud.core.tenants import TenantId
+from cloud.entitlements.plans import Plans
+from cloud.entitlements.sight import ALL_TIME, Sight
 from cloud.fleet import reading
 from cloud.rollouts import repository as rollouts
 from cloud.telemetry.store import PAGE_ROWS_MAX, PressKey, StoredShot, TelemetryStore
@@ -68,12 +70,14 @@ class PressHistory:
         threads: anyio.CapacityLimiter,
         *,
         threshold: float,
+        plans: Plans | None = None,
     ) -> None:
         self._database = database
         self._store = store
         self._clock = clock
         self._threads = threads
         self._threshold = threshold
+        self._plans = plans
         self._references: OrderedDict[tuple[TenantId, PressKey, str], Reference] = OrderedDict()
 
     async def in_span(self, tenant: TenantId, press: PressKey, query: PressQuery) -> list[StoredShot]:
@@ -86,7 +90,7 @@ class PressHistory:
     ) -> AsyncIterator[list[StoredShot]]:
         """The shots of a span, newest first, a page at a time so that the store is free between two."""
         from_ms = self._clock.utc_ms() - query.since_hours * HOUR_MS if query.since_hours else 0
-        plants, before, left = await self._plants(tenant), AT_END, shots_max
+        plants, before, left = await self.plants(tenant), AT_END, shots_max
         while left > 0:
             limit = min(PAGE_ROWS_MAX, left)
             page = await self._blocking(self._store.between, plants, press, from_ms=from_ms, before=before, limit=limit)
@@ -98,7 +102,7 @@ class PressHistory:
 
     async def with_curves(self, tenant: TenantId, press: PressKey, row_ids: Sequence[int]) -> list[StoredShot]:
         """Those of these shots that are the press's, in the order in which they are asked."""
-        found = await self._blocking(self._store.shots, await self._plants(tenant), press, list(row_ids))
+        found = await self._blocking(self._store.shots, await self.plants(tenant), press, list(row_ids))
         by_id = {row.row_id: row for row in found}
         return [by_id[row_id] for row_id in row_ids if row_id in by_id]
 
@@ -117,7 +121,7 @@ class PressHistory:
         return made
 
     async def _reference(self, tenant: TenantId, press: PressKey, row: StoredShot) -> Reference:
-        plants, mould_id = await self._plants(tenant), row.scored.shot.mould_id
+        plants, mould_id = await self.plants(tenant), row.scored.shot.mould_id
         before = place_of(row)
         async with self._database.reading() as session:
             repaired_ms = await rollouts.repairs_of(session, tenant, *_names(press), from_ms=0, until_ms=before[0])
@@ -142,7 +146,7 @@ class PressHistory:
         self, tenant: TenantId, press: PressKey, from_ms: int, until_ms: int, *, limit: int
     ) -> list[Happening]:
         """The newest `limit` changes of job or mould in a time, and as many repairs as are kept."""
-        plants = await self._plants(tenant)
+        plants = await self.plants(tenant)
         changes = await self._blocking(
             self._store.changes, plants, press, from_ms=from_ms, until_ms=until_ms, limit=limit
         )
@@ -164,9 +168,11 @@ class PressHistory:
                 return False
         return True
 
-    async def _plants(self, tenant: TenantId) -> frozenset[str]:
+    async def plants(self, tenant: TenantId) -> Sight:
+        """The tenant's plants, seen as far back as its plan goes."""
+        from_ms = await self._plans.hidden_before_ms(tenant) if self._plans else ALL_TIME
         async with self._database.reading() as session:
-            return await reading.plant_ids(session, tenant)
+            return Sight(await reading.plant_ids(session, tenant), from_ms)
 
     async def _blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await anyio.to_thread.run_sync(lambda: function(*args, **kwargs), limiter=self._threads)

@@ -8,7 +8,9 @@ from fastapi.responses import RedirectResponse, Response
 
 from cloud.core import problems
 from cloud.core.access import ForbiddenError, principal_of
+from cloud.entitlements.gates import PLAN, EntitlementError, told_to_programs
 from cloud.web.shell import Shell
+from cloud.web.wording import plan_value
 
 FOREIGN = "This request does not come from a page of this site. Reload the page, try again."
 
@@ -23,7 +25,14 @@ def include(app: FastAPI, shell: Shell) -> None:
         told = await cast(Awaitable[Response], tell_program(request, error))  # it also writes the log
         return _page(shell, request, "forbidden") if _is_for_people(request) else told
 
+    async def beyond_plan(request: Request, error: Exception) -> Response:
+        assert isinstance(error, EntitlementError)
+        if not _is_for_people(request):
+            return await told_to_programs(request, error)
+        return _beyond_plan(shell, request, error)
+
     app.add_exception_handler(ForbiddenError, forbidden)
+    app.add_exception_handler(EntitlementError, beyond_plan)
 
 
 def foreign(shell: Shell, request: Request) -> Response:
@@ -34,6 +43,23 @@ def foreign(shell: Shell, request: Request) -> Response:
 def _page(shell: Shell, request: Request, what: str) -> Response:
     t = shell.catalogue(request)
     return shell.problem(request, status=403, title=t(f"refused.{what}_title"), detail=t(f"refused.{what}"))
+
+
+def _beyond_plan(shell: Shell, request: Request, error: EntitlementError) -> Response:
+    """What the plan has too little of, in the reader's language."""
+    t = shell.catalogue(request)
+    what = t(f"entitlement.{error.entitlement}.name")
+    limit = plan_value(t, error.entitlement, error.limit)
+    detail = t(f"entitlement.{error.entitlement}.refused", limit=limit)
+    return shell.page(
+        request,
+        "problem.html",
+        status=403,
+        page_name="problem",
+        title=t("plan.beyond_title", what=what),
+        detail=detail,
+        way_out=(PLAN, t("plan.see")),
+    )
 
 
 def _is_start(request: Request) -> bool:

@@ -80,7 +80,9 @@ class Shell:
 
     def problem(self, request: Request, *, status: int, title: str, detail: str) -> HTMLResponse:
         """A page that says what is wrong and leads back."""
-        return self.page(request, "problem.html", status=status, page_name="problem", title=title, detail=detail)
+        return self.page(
+            request, "problem.html", status=status, page_name="problem", title=title, detail=detail, way_out=None
+        )
 
     def fragment(self, template: str, t: Catalogue, **values: object) -> str:
         """A template without the shell: what a live stream or an htmx answer swaps in."""

@@ -68,6 +68,17 @@ def quality_name(t: Catalogue, name: str) -> str:
     return t.find(f"quality.{name.lower()}") or name
 
 
+def plan_value(t: Catalogue, entitlement: str, value: object) -> str:
+    """What a plan has of an entitlement, in words: `90 days`, `no limit`, `included`."""
+    if value is None:
+        return t("plan.no_promise" if entitlement == "support_response_h" else "plan.no_limit")
+    if isinstance(value, bool):
+        return t("plan.included" if value else "plan.not_included")
+    if entitlement == "report_depth":
+        return t(f"report_depth.{value}")
+    return t(f"entitlement.{entitlement}.value", value=value)
+
+
 def spaced(name: str) -> str:
     """An identifier as words: `check_ring_wear` and `CheckRingWear` read `Check ring wear`."""
     words = _WORD.findall(name)

@@ -17,6 +17,7 @@ from cloud.core.live import Live
 from cloud.core.paging import Slice, slice_of
 from cloud.core.problems import NotFoundError
 from cloud.core.tenants import DEFAULT_TENANT, TenantId
+from cloud.entitlements import gates
 from cloud.webhooks import repository
 from cloud.webhooks.domain import ConfiguredEndpoint, EndpointError
 from cloud.webhooks.masking import STARS, shown_url
@@ -95,11 +96,14 @@ class EndpointService:
         Raises:
             InvalidFieldError: a field cannot be used.
             EndpointError: the name is taken, or there are as many as there may be.
+            EntitlementError: there are as many as the tenant's plan has.
         """
         draft = checked(draft, may_call_private=self.may_call_private, has_mail=self.has_mail)
         if await repository.endpoint_named(session, tenant_id, draft.name) is not None:
             raise EndpointError("name_taken", f"There is an endpoint {draft.name!r} already.")
-        if await repository.endpoint_count(session, tenant_id) >= ENDPOINTS_MAX:
+        count = await repository.endpoint_count(session, tenant_id)
+        await gates.demand_room(session, tenant_id, "webhook_endpoints_max", count, now_ms=self._clock.utc_ms())
+        if count >= ENDPOINTS_MAX:
             raise EndpointError("too_many", f"There are {ENDPOINTS_MAX} endpoints, and there may be no more.")
         made = _new_secret() if SERVICES[draft.template].secret == "ours" else ""  # noqa: S105 - a kind of secret
         row = self._fresh(tenant_id, draft.name)

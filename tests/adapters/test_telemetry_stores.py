@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cloud.entitlements.sight import Sight
 from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import (
@@ -366,3 +367,23 @@ def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(TelemetryError, match=r"t\.duckdb"):
         DuckDBStore(path)
+
+
+def test_what_ended_before_a_sight_begins_is_kept_and_not_shown(store: TelemetryStore) -> None:
+    press = PressKey("plant-1", "press-01")
+    order = (3, 1, 5, 2, 4)  # arrival is not the order of the press's own time
+    store.write([arrival(number) for number in order])
+    sight = Sight(ALL, 3_000)
+    seen = [order.index(number) + 1 for number in (3, 4, 5)]
+    assert sorted(row.row_id for row in store.recent(sight, press, limit=9)) == sorted(seen)
+    assert [row.row_id for row in store.recent(sight, press, limit=2)] == sorted(seen, reverse=True)[:2]
+    assert [i for i in range(1, 6) if store.shot(sight, i)] == sorted(seen)
+    assert [row.row_id for row in store.shots(sight, press, [1, 2, 3, 4, 5])] == sorted(seen)
+    end = (1 << 60, 0)
+    assert len(store.between(sight, press, from_ms=0, before=end, limit=9)) == 3
+    span = store.spans(sight, "hash", after_ms=0)[press]
+    assert (span.shots, span.first_ms, span.last_ms) == (3, 3_000, 5_000)
+    rows = store.features(sight, press, FeatureSet("hash", 4), after=(0, 0), until_ms=9_000, limit=9)
+    assert list(rows.ended_ms) == [3_000, 4_000, 5_000]
+    assert store.latest(Sight(ALL, 9_000)).keys() == {press}, "the newest shot is always seen"
+    assert len(store.recent(ALL, press, limit=9)) == 5, "nothing was deleted"

@@ -23,6 +23,7 @@ from cloud.app import Cloud, create_app
 from cloud.core.access import RIGHTS, Right, Role
 from cloud.core.audit import SYSTEM
 from cloud.core.tenants import DEFAULT_TENANT
+from cloud.entitlements.standard import STANDARD
 from cloud.fleet.domain import SeenShot
 from cloud.identity import repository
 from cloud.identity.cookies import COOKIE
@@ -97,6 +98,19 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /api/v1/maintenance/moulds/take-service-back": {"mould_id": "M1"},
     "POST /api/v1/models/rollouts": {"bundle_id": "0123456789ab"},
     "PUT /api/v1/plants/{plant_id}/presses/{press_id}/expected-cycles": {"mould_id": "m", "set_s": 20.0},
+    "POST /api/v1/entitlements/tenants/{tenant_id}/tier": {"tier": "long_tail", "reason": "theft"},
+    "POST /api/v1/entitlements/tenants/{tenant_id}/overrides": {
+        "entitlement": "people_max",
+        "value": 1,
+        "reason": "theft",
+        "owner": "x",
+        "expires_ms": 1,
+    },
+    "PUT /api/v1/entitlements/catalogue": {
+        "version": 0,
+        "why": "theft",
+        "tiers": {tier: has.to_json() for tier, has in STANDARD.tiers.items()},
+    },
     "POST /api/v1/endpoints": {"name": "other", "template": "json", "url": "https://receiver.invalid/"},
 }
 """Good ones, so that it is not a missing field that stops a stranger."""
@@ -254,7 +268,15 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
             deliveries = (await client.get("/api/v1/deliveries", headers=admin)).json()["items"]
             await anyio.sleep(0.05)
     rule = await client.post("/api/v1/alarms/rules", json={"rule": {**RULE, "name": "rule-of-hall-7"}}, headers=admin)
+    override = {"entitlement": "people_max", "value": 500, "reason": "reason-of-hall-7", "owner": "x"}
+    agreed = await client.post(
+        f"/api/v1/entitlements/tenants/{DEFAULT_TENANT}/overrides",
+        json={**override, "expires_ms": now_ms + 1_000_000},
+        headers=admin,
+    )
     return {
+        "tenant_id": DEFAULT_TENANT,
+        "override_id": agreed.json()["override_id"],
         "endpoint_id": hook,
         "delivery_id": deliveries[0]["delivery_id"],
         "rule_id": rule.json()["rule_id"],
