@@ -125,11 +125,13 @@ class Figures(_Part):
     )
     scores_watched: int = Field(0, description="Scores that are watched; 0: the bundle does not tell what they were.")
     score_shots: int = Field(0, description="Shots with this mould of which a head spoke.")
-    scores_drifted_share: float = Field(0.0, description="Share of the scores that have moved more than is usual.")
-    score_worst: str = Field("", description="The score that has moved most.")
-    score_psi: float = Field(0.0, description="Its population stability index.")
-    scores_drifted: dict[str, float] = Field(
-        default_factory=dict, max_length=5, description="The scores that have moved most, beyond what is usual."
+    scores_drifted_share: float = Field(0.0, description="Share of the scores whose level is beyond its bounds.")
+    score_worst: str = Field("", description="The score that is nearest to a bound, or furthest beyond one.")
+    score_times: float = Field(1.0, description="How many times its usual level it stands at.")
+    scores_moved: dict[str, float] = Field(
+        default_factory=dict,
+        max_length=5,
+        description="The scores furthest beyond their bounds: how many times its usual level each stands at.",
     )
     since_ms: dict[str, int] = Field(
         default_factory=dict,
@@ -200,7 +202,7 @@ def to_metric(message: Desired | Report) -> Metric:
 
 
 def _without_names(report: Report) -> Report:
-    no_names: dict[str, object] = {"missing": (), "drifted": {}, "scores_drifted": {}, "since_ms": {}}
+    no_names: dict[str, object] = {"missing": (), "drifted": {}, "scores_moved": {}, "since_ms": {}}
     presses = {
         press_id: press.model_copy(
             update={

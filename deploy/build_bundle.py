@@ -14,10 +14,12 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from contract.shot import Shot
 from contract.vocabulary import FAILURE_MODES
+from deploy.simulated_runs import RUN_SHOTS, training_of
 from kit.errors import ZhisanError
 from models.evaluation.history import open_histories
 from models.features.resample import INTERVAL_S, SAMPLES_MAX
 from models.runtime.bundle import Bundle, manifest_of, read_bundle, write_bundle
+from models.runtime.drift import REFERENCE_SHOTS, WINDOW_SHOTS
 from models.runtime.scorer import Scorer
 from models.training import failure, novelty, quality
 from models.training.dataset import HEALTHY, dataset_of, split_by_press
@@ -44,9 +46,11 @@ class Size:
 
     presses: int
     repeats: int
+    run_shots: int = RUN_SHOTS
+    """Of each of the healthy runs that drift is told by."""
 
 
-FULL, QUICK = Size(presses=1_600, repeats=3), Size(presses=200, repeats=1)
+FULL, QUICK = Size(presses=1_600, repeats=3), Size(presses=200, repeats=1, run_shots=REFERENCE_SHOTS + WINDOW_SHOTS)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -99,7 +103,9 @@ def build(out: Path, seed: int, size: Size, *, folders: Sequence[Path] = ()) -> 
             found = heads_of(histories, FAILURE_MODES, seed=seed, progress=_tell)
             heads, training, labels = list(found.heads), found.training, histories.labels
         else:
-            heads, training, labels = simulated_heads(seed, size), {}, 0
+            heads, labels = simulated_heads(seed, size), 0
+            print("running healthy presses for what is usual ...", flush=True)
+            training = training_of(heads, seed=seed, shots=size.run_shots)
         heads += quality_heads(seed, size)
     manifest = manifest_of(tuple(head.head for head in heads), seed=seed, training=training, labels=labels)
     write_bundle(out, manifest, {head.head.file: head.model for head in heads})

@@ -9,7 +9,8 @@ from onnx import NodeProto, TensorProto, helper
 
 from models.features.schema import FEATURES, index
 from models.runtime.bundle import Bundle, HeadKind, Manifest, manifest_of, write_bundle
-from models.runtime.drift import TrainingSummary, summarise, with_scores
+from models.runtime.drift import TrainingSummary, summarise
+from models.runtime.score_level import ScoreSummary
 from models.runtime.scorer import ANY_MOULD
 from models.training.export import TrainedHead, onnx_model, trained_head
 
@@ -74,8 +75,10 @@ def training(bias: float = -3.0) -> dict[str, TrainingSummary]:
     rows[:, [index(name) for name in INPUTS]] = inputs
     scores = 1 / (1 + np.exp(-(inputs[:, 0].astype(float) - NORMAL[0] + bias)))
     of_shots = [MOULD] * 400, ["p"] * 400
-    told = [{f"FailureProbability/{MODE}": score, f"FailureThreshold/{MODE}": 0.8} for score in scores.tolist()]
-    return with_scores(summarise(rows, *of_shots, [spec.name for spec in FEATURES]), told, *of_shots)
+    usual = float(np.median(np.log(scores)))
+    level = ScoreSummary(low=usual - 0.2, usual=usual, high=usual + 0.2, budget=1.0)
+    summary = summarise(rows, *of_shots, [spec.name for spec in FEATURES])[MOULD]
+    return {MOULD: summary.model_copy(update={"scores": {f"FailureProbability/{MODE}": level}})}
 
 
 def many_heads() -> tuple[Manifest, dict[str, bytes]]:

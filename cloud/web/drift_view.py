@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final, Literal
 
 from cloud.rollouts.shapes import GatewayModelsOut
@@ -12,18 +13,17 @@ State = Literal["moved", "few", "waiting", "unknown", "no_model", "normal"]
 STATES: Final[tuple[State, ...]] = ("moved", "few", "waiting", "unknown", "no_model", "normal")
 """What wants a look comes first. `unknown`: the bundle does not tell what it was trained on with the mould."""
 CHANCE_SHARE: Final = 0.15
-CHANCE_SCORES: Final = 0.25
-"""So many features and scores are beyond what is usual on healthy presses: it is known from few windows of each."""
+"""So many features are beyond what is usual on healthy presses: it is known from few windows of each."""
 EXCESS_MAX: Final = 5.0
 """One feature so many times beyond what is usual wants a look by itself: a channel that froze."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A feature, channel or score: its index, None where it is missing, and since when."""
+    """What has moved and since when: by a feature's PSI, a score's times of its usual level; None: it is missing."""
 
     name: str
-    psi: float | None
+    index: float | None
     since_ms: int | None
 
 
@@ -64,8 +64,8 @@ def press_drift(plant_id: str, press_id: str, report: PressReport, reported_ms: 
     figures = report.figures.get(report.champion, Figures())
     since = figures.since_ms
     features, scores = (
-        tuple(Moved(name, psi, since.get(name)) for name, psi in _worst_first(moved.items()))
-        for moved in (figures.drifted, figures.scores_drifted)
+        tuple(Moved(name, index, since.get(name)) for name, index in worst_first(moved.items()))
+        for moved, worst_first in ((figures.drifted, _greatest_first), (figures.scores_moved, _furthest_first))
     )
     missing = tuple(Moved(name, None, since.get(name)) for name in figures.missing)
     return PressDrift(
@@ -84,10 +84,10 @@ def press_drift(plant_id: str, press_id: str, report: PressReport, reported_ms: 
 
 
 def _state(report: PressReport, figures: Figures) -> State:
-    is_many = figures.drifted_share > CHANCE_SHARE or figures.scores_drifted_share > CHANCE_SCORES
-    if figures.missing or is_many or figures.drift_excess >= EXCESS_MAX:
+    is_many = figures.drifted_share > CHANCE_SHARE or figures.drift_excess >= EXCESS_MAX
+    if figures.missing or is_many or figures.scores_moved:
         return "moved"
-    if figures.drifted or figures.scores_drifted:
+    if figures.drifted:
         return "few"
     if not report.champion:
         return "no_model"
@@ -96,10 +96,15 @@ def _state(report: PressReport, figures: Figures) -> State:
     return "waiting" if figures.watched_shots < SHOTS_TO_JUDGE else "normal"
 
 
-def _worst_first(items: Iterable[tuple[str, float]]) -> Sequence[tuple[str, float]]:
+def _greatest_first(items: Iterable[tuple[str, float]]) -> Sequence[tuple[str, float]]:
     return sorted(items, key=lambda item: (-item[1], item[0]))
 
 
-def _rank(press: PressDrift) -> tuple[int, float, str, str]:
-    worst = max((each.psi or 0.0 for each in (*press.features, *press.scores)), default=0.0)
-    return STATES.index(press.state), -worst, press.plant_id, press.press_id
+def _furthest_first(items: Iterable[tuple[str, float]]) -> Sequence[tuple[str, float]]:
+    """A score at half of its usual level is as far from it as one at twice."""
+    return sorted(items, key=lambda item: (-max(item[1], 1 / item[1]) if item[1] > 0 else -inf, item[0]))
+
+
+def _rank(press: PressDrift) -> tuple[int, int, int, float, str, str]:
+    worst = max((each.index or 0.0 for each in press.features), default=0.0)
+    return STATES.index(press.state), -len(press.missing), -len(press.scores), -worst, press.plant_id, press.press_id

@@ -14,6 +14,7 @@ from models.runtime.baseline import STATE_INPUTS, state_index
 from models.runtime.bundle import Bundle, BundleError, Manifest, read_bundle
 from models.runtime.drift import DriftWatch
 from models.runtime.keys import TrustList
+from models.runtime.score_level import ScoreWatch
 from models.runtime.scorer import Scorer
 
 FAILURE_PREFIX: Final = "FailureProbability/"
@@ -53,16 +54,15 @@ class LoadedBundle:
                 return True
         return False
 
-    def drift_watches(self, mould_id: str) -> tuple[DriftWatch, DriftWatch, tuple[str, ...]]:
-        """Watches on features and on scores of shots of this mould, and the scores in the order that theirs takes.
+    def drift_watches(self, mould_id: str) -> tuple[DriftWatch, ScoreWatch]:
+        """Watches on features and on scores of shots of this mould.
 
         They watch nothing where the bundle does not tell what it was trained on.
         """
         summary = self.manifest.training.get(mould_id)
         features, scores = (summary.features, summary.scores) if summary is not None else ({}, {})
         columns = {name: index(name) for name in features if _is_known(name)}
-        keys = tuple(scores)
-        return DriftWatch(features, columns), DriftWatch(scores, {key: n for n, key in enumerate(keys)}), keys
+        return DriftWatch(features, columns), ScoreWatch(scores)
 
 
 def load(path: Path, trust: TrustList | None, *, slow_ms: float = SLOW_MS) -> LoadedBundle:

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from contract.shot import FloatArray, Scores
 from edge_agent.models.loaded import LoadedBundle
-from models.runtime.drift import score_vector
 
 MOULDS_MAX: Final = 4
 """A press that goes to and fro between so many moulds is watched on each; then the one longest away goes."""
@@ -45,25 +44,24 @@ class PressDrift:
 
 class _MouldDrift:
     def __init__(self, bundle: LoadedBundle, mould_id: str) -> None:
-        self._features, self._scores, self._keys = bundle.drift_watches(mould_id)
-        self._has_spoken = frozenset(self._keys)
+        self._features, self._scores = bundle.drift_watches(mould_id)
         self._ended_ms = 0
         self._since_ms: dict[str, int] = {}
 
     def take(self, vector: FloatArray, scores: Scores, ended_ms: int) -> None:
         self._ended_ms = ended_ms
         self._features.take(vector)
-        if not self._has_spoken.isdisjoint(scores.values):
-            self._scores.take(score_vector(self._keys, scores.values))
+        self._scores.take(scores.values)
 
     def figures(self) -> dict[str, Any]:
-        indices, moved = self._features.indices(), self._scores.indices()
-        drifted, scores_drifted = self._features.drifted(indices), self._scores.drifted(moved)
+        indices, times = self._features.indices(), self._scores.times()
+        drifted, scores_drifted = self._features.drifted(indices), self._scores.drifted(times)
         missing = self._features.missing()[:MISSING_TOLD_MAX]
         told, scores_told = drifted[:DRIFTED_TOLD_MAX], scores_drifted[:DRIFTED_TOLD_MAX]
         since_ms = {name: self._since_ms.get(name, self._ended_ms) for name in (*drifted, *missing, *scores_drifted)}
         self._since_ms = since_ms
-        worst, score_worst = (max(each, key=lambda name: each[name], default="") for each in (indices, moved))
+        worst = max(indices, key=lambda name: indices[name], default="")
+        score_worst = max(times, key=lambda name: self._scores.excess(name, times[name]), default="")
         return {
             "watched": self._features.features,
             "watched_shots": self._features.shots,
@@ -74,12 +72,12 @@ class _MouldDrift:
             "drift_excess": round(self._features.excess(indices), 2),
             "drifted": {name: round(indices[name], 4) for name in told},
             "missing": tuple(missing),
-            "scores_watched": self._scores.features,
+            "scores_watched": self._scores.scores,
             "score_shots": self._scores.shots,
-            "scores_drifted_share": _share(scores_drifted, len(moved)),
+            "scores_drifted_share": _share(scores_drifted, len(times)),
             "score_worst": score_worst,
-            "score_psi": round(moved.get(score_worst, 0.0), 4),
-            "scores_drifted": {name: round(moved[name], 4) for name in scores_told},
+            "score_times": round(times.get(score_worst, 1.0), 4),
+            "scores_moved": {name: round(times[name], 4) for name in scores_told},
             "since_ms": {name: since_ms[name] for name in (*told, *missing, *scores_told)},
         }
 

@@ -1,6 +1,7 @@
 """Do a bundle's figures keep to the bounds of its trial? The same rule at the gateway and in the cloud. Pure."""
 
 from collections.abc import Iterable, Sequence
+from math import log
 
 from contract.model_orders import Bounds, Figures
 
@@ -46,7 +47,7 @@ def summed(parts: Sequence[Figures]) -> Figures:
     """The figures of several presses as one: counts add up, latencies and drift are the worst."""
     if not parts:
         return Figures()
-    worst, moved = max(parts, key=lambda part: part.drift_psi), max(parts, key=lambda part: part.score_psi)
+    worst, moved = max(parts, key=lambda part: part.drift_psi), max(parts, key=lambda part: abs(log(part.score_times)))
     return Figures(
         shots=sum(part.shots for part in parts),
         errors=sum(part.errors for part in parts),
@@ -63,7 +64,7 @@ def summed(parts: Sequence[Figures]) -> Figures:
         missing=_merged(part.missing for part in parts),
         scores_drifted_share=max(part.scores_drifted_share for part in parts),
         score_worst=moved.score_worst,
-        score_psi=moved.score_psi,
+        score_times=moved.score_times,
     )
 
 

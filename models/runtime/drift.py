@@ -9,8 +9,7 @@ The slow wander of a healthy press moves features as well. Where training had lo
 usual: a feature has drifted when its PSI is beyond that. Apart from it, a feature is strange when most of its values
 lie beyond all that training has seen: that holds without long runs, and is what a trial is judged by.
 
-Scores are watched in the same way by their logarithms, each beside the press's own first ones; only where training
-had long runs, as without what is usual every press would seem to drift.
+Scores are watched by their level instead: `models.runtime.score_level`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,8 @@ from typing import Annotated, Any, Final
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models.runtime.score_level import SCORES_MAX, ScoreSummary
 
 TENTHS: Final = 10
 REFERENCE_SHOTS: Final = 50
@@ -37,11 +38,6 @@ STRANGE_MOST: Final = 0.5
 MISSING_MOST: Final = 0.5
 ROWS_MIN: Final = 20
 """A mould with fewer rows has no summary."""
-
-SCORES_MAX: Final = 200
-SCORE_MIN: Final = 1e-4
-"""Scores below it are alike: a chance of 1 in 10,000 is none."""
-SCORE_PREFIXES: Final = ("FailureProbability/", "Novelty/", "QualityProbability/", "RemainingLife/")
 
 _NOT_LOW, _HIGH, _NUMBER, _ENDLESS = 16, 32, 64, 128
 _WEIGHTS: Final = np.array([1] * (TENTHS - 1) + [_NOT_LOW, _HIGH, _NUMBER, _ENDLESS], np.uint8)
@@ -73,15 +69,15 @@ class TrainingSummary(BaseModel):
 
     rows: int = Field(ge=ROWS_MIN)
     features: dict[str, FeatureSummary]
-    scores: dict[str, FeatureSummary] = Field(
+    scores: dict[str, ScoreSummary] = Field(
         default_factory=dict,
         max_length=SCORES_MAX,
-        description="Logarithms of the scores that the heads give; none where no run was long enough.",
+        description="Levels of the scores that the heads give; none where healthy days were too few.",
     )
 
     @model_validator(mode="after")
     def _edges_rise(self) -> "TrainingSummary":
-        for name, feature in (*self.features.items(), *self.scores.items()):
+        for name, feature in self.features.items():
             if list(feature.edges) != sorted(feature.edges):
                 raise ValueError(f"the edges of {name} do not rise")
         return self
@@ -99,33 +95,6 @@ def summarise(
             rows, own = vectors[chosen].astype(np.float64), press_of[chosen]
             found[mould_id] = _with_usual(_summary(rows, own, names), rows, own, names)
     return found
-
-
-def with_scores(
-    summaries: Mapping[str, TrainingSummary],
-    scores: Sequence[Mapping[str, float]],
-    moulds: Sequence[str],
-    presses: Sequence[str],
-) -> dict[str, TrainingSummary]:
-    """The summaries with what the heads say of healthy rows, each press's in time; short runs tell nothing of it."""
-    keys = sorted({key for each in scores for key in each if key.startswith(SCORE_PREFIXES)})[:SCORES_MAX]
-    rows = np.array([score_vector(keys, each) for each in scores]).reshape(len(scores), len(keys))
-    found = summarise(rows, moulds, presses, keys) if keys else {}
-    told = {
-        mould_id: {name: score for name, score in summary.features.items() if score.usual is not None}
-        for mould_id, summary in found.items()
-    }
-    return {
-        mould_id: summary.model_copy(update={"scores": told.get(mould_id, {})})
-        for mould_id, summary in summaries.items()
-    }
-
-
-def score_vector(keys: Sequence[str], scores: Mapping[str, float]) -> npt.NDArray[np.float64]:
-    """The logarithms of these scores; NaN where the heads did not speak."""
-    get = scores.get
-    logarithms: npt.NDArray[np.float64] = np.log(np.maximum([get(key, np.nan) for key in keys], SCORE_MIN))
-    return logarithms
 
 
 def _with_usual(

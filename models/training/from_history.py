@@ -1,21 +1,23 @@
 """All heads that months of many presses can teach: failures, remaining life, novelty; and what drift is told by."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from models.evaluation.history import Histories
-from models.runtime import drift
 from models.runtime.bundle import Bundle, manifest_of
 from models.runtime.drift import TrainingSummary
+from models.runtime.score_level import SCORE_MIN, ScoreSummary, logarithms_of
 from models.runtime.scorer import Scorer
-from models.training import bundle_head, failure_modes, life_of_presses, novelty_state
+from models.training import bundle_head, failure_modes, life_of_presses, novelty_state, score_levels
 from models.training.export import TrainedHead
-from models.training.failure_modes import Progress
-from models.training.healthy import Run, healthy
+from models.training.failure_modes import FailureModel, Progress
+from models.training.healthy import SCORED_EVERY, Run, healthy
 from models.training.novelty_state import States
+from models.training.rows import INPUT_COLUMNS
+from models.training.score_levels import ScoredRun
 
 LEARNING, LIMITING, TESTING = 0.5, 0.3, 0.2
 """Shares of the presses of a mould, for the components of its novelty, for its limits, and for its figures."""
@@ -62,15 +64,9 @@ def heads_of(histories: Histories, modes: Sequence[str], *, seed: int, progress:
             more = {"abstain_above": round(model.abstain_above, 6)}
             heads.append(TrainedHead(head.head.model_copy(update=more), head.model, head.reference))
         progress("novelty", number, len(found.states))
-    scorer = _scorer(heads, seed)
-    scores = [(each, run) for run in found.runs for each in _scores(scorer, run)]
+    usual = _usual_scores(_scorer(heads, seed), model, found.runs)
     progress("what scores are usual", 1, 1)
-    training = drift.with_scores(
-        found.training,
-        [each for each, _ in scores],
-        [run.mould_id for _, run in scores],
-        [run.press_id for _, run in scores],
-    )
+    training = {mould: each.model_copy(update={"scores": usual}) for mould, each in found.training.items()}
     return FromHistory(tuple(heads), training)
 
 
@@ -80,9 +76,19 @@ def _scorer(heads: Sequence[TrainedHead], seed: int) -> Scorer:
     return Scorer(Bundle(path=Path("heads"), bundle_id="", manifest=manifest, models=models))
 
 
-def _scores(scorer: Scorer, run: Run) -> list[Mapping[str, float]]:
-    """What the heads say of healthy shots; of presses that they have learnt from, as there are no others."""
-    return [found.values for found in scorer.score(run.features, [run.mould_id] * len(run.features), run.states)]
+def _usual_scores(scorer: Scorer, model: FailureModel, runs: Sequence[Run]) -> dict[str, ScoreSummary]:
+    failures = [f"FailureProbability/{name}" for name in model.survival.outputs]
+    names = [*score_levels.watched(failures), *(f"Novelty/{name}" for name in novelty_state.CLASSES)]
+    places = [failures.index(name) for name in names if name in failures]
+    scored = []
+    for run in runs:
+        told = scorer.score(run.features, [run.mould_id] * len(run.features), run.states)
+        logarithms = np.array([logarithms_of(names, each.values) for each in told]).reshape(len(told), len(names))
+        unseen = model.survival.predict(run.states[:, INPUT_COLUMNS], run.press_id)[:, places]
+        own = logarithms[:, : len(places)]
+        own[:] = np.where(np.isnan(own), np.nan, np.log(np.maximum(unseen, SCORE_MIN)))
+        scored.append(ScoredRun(run.ended_ms, logarithms))
+    return score_levels.summaries_of(names, scored, every=SCORED_EVERY)
 
 
 def _novelty(mould_id: str, states: States, file: str, seed: int) -> TrainedHead | None:

@@ -19,8 +19,8 @@ EVERY = 5
 """Running means over 20 shots say nearly the same for so many."""
 RUN_SHOTS = 4_000
 """Of each press and mould, in a row: long enough to see its slow wander."""
-SCORED_FROM, SCORED_SHOTS = 300, 650
-"""Of these, those that the heads are asked about for the drift of their scores: by then a baseline is in force."""
+SCORED_EVERY = 40
+"""Of all healthy shots, those that the heads are asked about: a score's level speaks of a hundred or two."""
 _COLUMNS = np.array([STATE_INPUTS.index(name) for name in INPUTS])
 
 
@@ -35,10 +35,11 @@ class Healthy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """Healthy shots of a press in a row, all with one mould and a baseline in force."""
+    """Each SCORED_EVERY-th healthy shot of a press with a mould, with a baseline in force."""
 
     press_id: str
     mould_id: str
+    ended_ms: IntArray
     features: Matrix
     states: Matrix
 
@@ -58,12 +59,12 @@ def healthy(histories: Histories, progress: Progress) -> Healthy:
         well = np.flatnonzero(is_well)
         own_of = {str(mould): well[history.mould_ids[well] == mould] for mould in np.unique(history.mould_ids)}
         runs += [(history.values[own[:RUN_SHOTS], : len(FEATURES)], mould, press) for mould, own in own_of.items()]
-        in_a_row = {mould: own[SCORED_FROM : SCORED_FROM + SCORED_SHOTS] for mould, own in own_of.items()}
-        chosen = np.unique(np.concatenate([well[::EVERY], *in_a_row.values()]))
+        scored = {mould: own[::SCORED_EVERY] for mould, own in own_of.items()}
+        chosen = np.unique(np.concatenate([well[::EVERY], *scored.values()]))
         standings = history.standings(chosen)
         for mould, states in _states(history, chosen, standings, np.isin(chosen, well[::EVERY])).items():
             parts.setdefault(mould, []).append(states)
-        to_score += _runs(history, chosen, standings, in_a_row)
+        to_score += _runs(history, chosen, standings, scored)
         progress("what is usual", number + 1, len(histories.presses))
     training = drift.summarise(
         np.concatenate([rows for rows, _, _ in runs]),
@@ -75,10 +76,16 @@ def healthy(histories: Histories, progress: Progress) -> Healthy:
     return Healthy(joined, training, tuple(to_score))
 
 
-def _runs(history: PressHistory, chosen: IntArray, standings: Standings, in_a_row: Mapping[str, IntArray]) -> list[Run]:
+def _runs(history: PressHistory, chosen: IntArray, standings: Standings, scored: Mapping[str, IntArray]) -> list[Run]:
     return [
-        Run(history.press_id, mould, history.values[chosen[own], : len(FEATURES)], standings.inputs[own])
-        for mould, shots in in_a_row.items()
+        Run(
+            history.press_id,
+            mould,
+            history.ended_ms[chosen[own]],
+            history.values[chosen[own], : len(FEATURES)],
+            standings.inputs[own],
+        )
+        for mould, shots in scored.items()
         for own in [np.flatnonzero(np.isin(chosen, shots) & standings.in_force)]
     ]
 

@@ -56,8 +56,9 @@ class Block:
         ended_ms: when each cycle ended, UTC, (n,).
         cycle_counter: the press's own count, (n,).
         parameters: in the order of `contract.vocabulary.PARAMETERS`, (n, P) float32; NaN where a gauge dropped out.
-        curves: in the order of `contract.vocabulary.SIGNALS`, (n, 8, 1000) float32, every 5 ms from injection start;
-            NaN past the cycle's end and where a gauge dropped out. None when not asked for.
+        curves: in the order of `contract.vocabulary.SIGNALS`, (n, 8, samples) float32, from injection start on, where
+            nothing else is asked every 5 ms over 5 s; NaN past the cycle's end and where a gauge dropped out. None when
+            not asked for.
         sample_interval_s: of the curves.
         truth: what no press reports.
     """

@@ -161,10 +161,17 @@ class Press:
         self._set_clock(ended_ms, int(page.ended_ms[0]))
         return shot
 
-    def block(self, count: int, *, with_curves: bool = False) -> Block:
-        """The next `count` cycles back to back, solved together; curves every 5 ms over the first 5 s."""
+    def block(
+        self,
+        count: int,
+        *,
+        with_curves: bool = False,
+        sample_interval_s: float = BLOCK_INTERVAL_S,
+        samples: int = BLOCK_SAMPLES,
+    ) -> Block:
+        """The next `count` cycles back to back, solved together; curves from injection start on."""
         pages, values, left = [], [], count
-        shape = (count, len(SIGNALS), BLOCK_SAMPLES)
+        shape = (count, len(SIGNALS), samples)
         curves = np.empty(shape, np.float32) if with_curves else None
         while left > 0:
             page = self._take(left)
@@ -174,7 +181,7 @@ class Press:
             pages.append(page)
             values.append(reported)
             if curves is not None:
-                self._record(page.cycles, dropped, BLOCK_INTERVAL_S, curves[done : done + len(page.cycles)])
+                self._record(page.cycles, dropped, sample_interval_s, curves[done : done + len(page.cycles)])
         first, self._counter = self._counter, self._counter + count
         modes = dict.fromkeys(mode for page in pages for mode in page.severities)
         return Block(
@@ -182,7 +189,7 @@ class Press:
             cycle_counter=np.arange(first, first + count),
             parameters=_joined(values, np.empty((0, len(PARAMETERS)), np.float32)),
             curves=curves,
-            sample_interval_s=BLOCK_INTERVAL_S,
+            sample_interval_s=sample_interval_s,
             truth=BlockTruth(
                 severities={mode: np.concatenate([page.severities[mode] for page in pages]) for mode in modes},
                 has_closed=_joined([page.has_closed for page in pages], np.empty(0, np.bool_)),

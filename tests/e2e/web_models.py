@@ -66,7 +66,7 @@ def order_of(plant_id: str, gateway_id: str, presses: Sequence[str], now_ms: int
             drift_excess=6.1,
             drift_psi=3.42,
             missing=("OilTemperature",),
-            scores_drifted={failing: 1.93},
+            scores_moved={failing: 23.4},
             since_ms={"CushionStroke": now_ms - 3_600_000, "OilTemperature": now_ms - day_ms, failing: now_ms - 60_000},
             **watched,
         ),

@@ -96,7 +96,15 @@ def test_two_builds_give_the_same_bytes_and_a_json_line(
     printed = capsys.readouterr().out.splitlines()
     assert any("no quality head" in line for line in printed)
     figures = json.loads(printed[-1])
-    assert figures["bundle_id"] == read_bundle(tmp_path / "a.zip").bundle_id
+    bundle = read_bundle(tmp_path / "a.zip")
+    assert figures["bundle_id"] == bundle.bundle_id
+    training = bundle.manifest.training
+    assert set(training) == {process.mould.mould_id for process in PROCESSES.values()}
+    for summary in training.values():
+        assert all(feature.usual is not None for feature in summary.features.values()), (
+            "so drift is told from the start"
+        )
+        assert set(summary.scores) == {FAILURE, "Novelty/SPE", "Novelty/T2"}
     assert figures["failure.check_ring_wear.roc_auc"] > 0.98
 
 

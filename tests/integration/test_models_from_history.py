@@ -81,8 +81,9 @@ def test_the_bundle_has_every_head_with_what_an_engineer_asks_of_it(built: Bundl
     assert set(built.manifest.training) == set(MOULDS)
     assert set(built.manifest.training[MOULDS[0]].features) == {spec.name for spec in FEATURES}
     scores = built.manifest.training[MOULDS[0]].scores
-    assert {"FailureProbability/check_ring_wear@72h", "RemainingLife/low", "Novelty/T2"} <= set(scores)
-    assert all(score.usual is not None for score in scores.values())
+    longest = {f"FailureProbability/{mode}@72h" for mode in ("check_ring_wear", "pump_leakage")}
+    assert set(scores) == longest | {"Novelty/T2", "Novelty/SPE"}
+    assert all(score.low < score.usual < score.high for score in scores.values())
 
 
 def test_every_head_answers_as_it_was_trained(made: Made, folder: Path) -> None:

@@ -82,14 +82,14 @@ async def test_what_drifts_freezes_and_stays_away_on_a_press_is_named_on_the_tri
         scores_watched=10,
         scores_drifted_share=0.3,
         score_worst="FailureProbability/check_ring_wear@72h",
-        score_psi=0.81,
+        score_times=4.2,
     )
     await world.report(order, "f" * 12, {bundle_id: figures})
     await world.keep()
     shown = await page(world, f"/models/trials/{begun['rollout_id']}", headers)
     row = " ".join(re.sub("<[^>]*>", " ", shown.split('<th scope="row"')[1].split("</tr>")[0]).split())
     row = row.replace("\xa0", " ").replace("\u202f", " ")
-    assert row.endswith("12 % 25 % Cycle time 4.1 30 % Check-ring wear, within 72 h 0.81 Cushion, Oil temperature"), (
+    assert row.endswith("12 % 25 % Cycle time 4.1 30 % Check-ring wear, within 72 h × 4.2 Cushion, Oil temperature"), (
         "strange, drifted with the worst, scores, missing"
     )
     presses = (await world.get("/gateways"))[0]["presses"]
@@ -107,7 +107,7 @@ async def test_the_drift_of_the_standing_champion_is_shown_by_press_worst_first(
     of_presses = {
         "m1": Figures(shots=9, watched_shots=9, **told),
         "m4": Figures(shots=500, watched_shots=500, drifted={"CycleTime": 0.5}, drifted_share=0.15, **told),
-        "m2": Figures(shots=500, watched_shots=500, scores_drifted={key: 0.9}, scores_drifted_share=0.3, **told),
+        "m2": Figures(shots=500, watched_shots=500, scores_moved={key: 0.2}, scores_drifted_share=0.1, **told),
         "m3": Figures(shots=500, watched_shots=500, drifted={"CycleTime": 3.2}, missing=("OilTemperature",), **told),
     }
     champion = "f" * 12
@@ -118,7 +118,8 @@ async def test_the_drift_of_the_standing_champion_is_shown_by_press_worst_first(
     shown = await page(world, "/models/drift", headers, language)
     assert re.findall(r'presses/(m\d)"', shown) == ["m3", "m2", "m4", "m1"]
     assert "150" in shown, "what m1 waits for"
-    assert shown.count("tone-watch") == 2, "more than chance brings, and what is missing"
+    assert shown.count("tone-watch") == 2, "a score beyond its bounds, and what is missing"
+    assert "× 0.2" in shown
     assert {"en": "missing: 2", "zh-CN": "：2"}[language] in await page(world, "/models", headers, language)
     by_api = (await world.get("/gateways"))[0]["presses"]["m3"]["figures"][champion]
     assert (by_api["drifted"], by_api["missing"]) == ({"CycleTime": 3.2}, ["OilTemperature"])

@@ -16,9 +16,7 @@ from models.runtime.drift import (
     DriftWatch,
     FeatureSummary,
     TrainingSummary,
-    score_vector,
     summarise,
-    with_scores,
 )
 
 NAMES = ("pressure", "time", "temperature")
@@ -108,27 +106,6 @@ def test_the_index_is_that_of_its_definition(values: list[float]) -> None:
     found = np.bincount(np.searchsorted(summary.edges, centred, side="left"), minlength=10) / len(centred)
     p, q = np.maximum(found, SHARE_MIN), np.maximum(summary.shares, SHARE_MIN)
     assert watch.indices()["pressure"] == pytest.approx(float(((p - q) * np.log(p / q)).sum()), abs=1e-6)
-
-
-def scores(shots: int, level: float, seed: int = 0) -> list[dict[str, float]]:
-    drawn = np.random.default_rng(seed).lognormal(np.log(level), 0.3, shots)
-    return [{"Novelty/T2": value, "FailureThreshold/m": 0.5} for value in drawn.tolist()]
-
-
-def test_scores_are_told_to_drift_from_the_press_s_own_level_whatever_that_is() -> None:
-    summaries = with_scores({"M": _summary()}, scores(1_000, 0.01, 1), ["M"] * 1_000, ["p"] * 1_000)["M"].scores
-    assert list(summaries) == ["Novelty/T2"], "a threshold is no score"
-    for level, after, drifted in ((0.04, 0.04, []), (0.04, 0.2, ["Novelty/T2"]), (0.4, 0.1, ["Novelty/T2"])):
-        watch = DriftWatch(summaries, {"Novelty/T2": 0})
-        for each in (*scores(REFERENCE_SHOTS, level), *scores(200, after, 2)):
-            watch.take(score_vector(["Novelty/T2"], each))
-        assert watch.drifted(watch.indices()) == drifted, (level, after)
-
-
-def test_of_scores_over_short_runs_nothing_is_told() -> None:
-    presses = [str(number) for number in range(50) for _ in range(20)]
-    assert with_scores({"M": _summary()}, scores(1_000, 0.01), ["M"] * 1_000, presses)["M"].scores == {}
-    assert with_scores({"M": _summary()}, [{}] * 30, ["M"] * 30, ["p"] * 30)["M"].scores == {}
 
 
 def _summary() -> TrainingSummary:

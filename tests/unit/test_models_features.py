@@ -9,7 +9,7 @@ from contract.shot import CURVE_SAMPLES_MAX, Shot
 from contract.vocabulary import PARAMETERS, SIGNALS
 from models.features.extract import extract, extract_block
 from models.features.phases import phases_of
-from models.features.resample import resample
+from models.features.resample import INTERVAL_S, resample, resample_block
 from models.features.schema import FEATURES, FEATURES_HASH, RESIDUALS, VALUES, VALUES_HASH, index
 
 
@@ -179,3 +179,12 @@ def test_a_curve_far_too_long_is_read_to_the_bound() -> None:
     shot = _shot({"ClampForce": long, "InjectionPressure": long}, InjectionTime=1.0, HoldTime=3.0)
     assert _at(shot, "ClampForce.Peak") == pytest.approx(long[CURVE_SAMPLES_MAX - 1], rel=1e-5)
     assert len(resample(shot).curves["ClampForce"]) == 1_000
+
+
+def test_many_shots_are_resampled_as_each_alone() -> None:
+    curves = np.random.default_rng(1).normal(size=(3, len(SIGNALS), 2_502)).astype(np.float32)
+    found = resample_block(curves, 0.002)
+    for own, kept in zip(curves, found, strict=True):
+        alone = resample(Shot("p", 0, {}, dict(zip(SIGNALS, own, strict=True)), 0.002))
+        assert alone.sample_interval_s == INTERVAL_S
+        assert all((alone.curves[name] == kept[row]).all() for row, name in enumerate(SIGNALS))

@@ -117,6 +117,14 @@ def test_an_intervention_acts_as_it_did_on_a_real_press(process: Process, name: 
     assert abs(gate.measured) / gate.within < abs(ours) < abs(gate.measured) * gate.within
 
 
+@pytest.mark.parametrize(("process", "hold_s"), [(PP_CAP_4CAV, 2.0), (ABS_HOUSING_2CAV, 4.5)], ids=list(PROCESSES))
+def test_where_hold_ends_before_the_gate_freezes_a_colder_melt_weighs_as_measured(
+    process: Process, hold_s: float
+) -> None:
+    limited = replace(process, hold_s=hold_s)
+    assert 0.8 < change_pct(limited, intervene(limited, "barrel -30 °C")[1], "part_g") < 1.4
+
+
 @BOTH
 def test_all_that_is_saved_in_cooling_is_saved_in_the_cycle(process: Process) -> None:
     before, after = intervene(process, "cooling 20 to 10 s")

@@ -85,7 +85,7 @@ def test_a_report_beyond_its_bound_leaves_out_names_and_stays_readable() -> None
     """Two hundred presses on which all that can be told is told."""
     names = {f"Feature{number}" + "x" * 40: 1.0 for number in range(5)}
     full = Figures(
-        shots=9, drifted=names, scores_drifted=names, missing=tuple(f"{n:040}" for n in range(20)), drift_worst="x",
+        shots=9, drifted=names, scores_moved=names, missing=tuple(f"{n:040}" for n in range(20)), drift_worst="x",
         since_ms={f"{n:040}": 1 for n in range(30)},
     )  # fmt: skip
     press = PressReport(champion="c", shadow="s", figures={"c": full, "s": full}, baseline=FORCE)
