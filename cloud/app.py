@@ -18,6 +18,8 @@ from cloud.alarms import api as alarms_api
 from cloud.alarms.gateway_watch import GatewayWatch
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.keeper import AlarmKeeper
+from cloud.alarms.policy import HOUR_MS
+from cloud.alarms.retention import AlarmRetention
 from cloud.alarms.rules import api as rules_api
 from cloud.alarms.rules.desk import RuleDesk
 from cloud.alarms.rules.stale_watch import StaleWatch
@@ -66,6 +68,7 @@ from cloud.production.jobs import ProductionConsumer
 from cloud.rollouts import api as rollouts_api
 from cloud.rollouts import history_api, labels_api
 from cloud.rollouts.parts import RolloutParts
+from cloud.rollouts.repository import labelled_alarms
 from cloud.settings import DATABASE_FILE, CloudSettings
 from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
@@ -166,6 +169,9 @@ class Cloud:
             reload=Reload(settings.gateways.reload_pid_file, settings.gateways.reload_command),
         )  # before the first link: with mutual TLS its certificate is made here
         self.alarm_consumer = AlarmConsumer(self.database, self.store, self.alarms, self.live, clock)
+        self.alarm_retention = AlarmRetention(
+            self.database, clock, keep_ms=settings.alarms.keep_days * 24 * HOUR_MS, kept=labelled_alarms()
+        )
         self.unreadable_rules = UnreadableWatch(self.database, self.alarms, clock)
         schedule = settings.production.schedule()
         self.production_consumer = ProductionConsumer(self.database, self.store, self.live, clock, schedule)
@@ -300,6 +306,9 @@ class Cloud:
                 await events.prune(session, self.clock.utc_ms())
                 await self.webhooks.service.prune(session)
                 await identities.prune(session, self.clock.utc_ms())
+            forgotten = await self.alarm_retention.prune()
+            if forgotten:
+                log.info("alarms_forgotten", alarms=forgotten)
             await anyio.sleep(HOUSEKEEPING_EVERY_S)
 
 

@@ -149,6 +149,12 @@ class AlarmSettings(Settings):
         le=168,
         description="An acknowledged alarm that is still active after it is announced again; 0: never.",
     )
+    keep_days: int = Field(
+        730,
+        ge=90,
+        le=36_500,
+        description="Alarms whose life is over for so long are forgotten with their history; labelled ones are kept.",
+    )
     escalate_minutes_low: float = Field(480.0, gt=0, description="Unacknowledged for so long, an alarm escalates.")
     escalate_minutes_medium: float = Field(60.0, gt=0, description="The same for medium priority.")
     escalate_minutes_high: float = Field(15.0, gt=0, description="The same for high priority.")

@@ -11,7 +11,7 @@ from cloud.alarms.deeds import Action, Deed, Deeds, right_for
 from cloud.alarms.life import STATES, State
 from cloud.alarms.points import Point
 from cloud.alarms.policy import Priority
-from cloud.alarms.repository import AlarmFilter
+from cloud.alarms.repository import EVERYTHING, MOMENT_MS_MAX, AlarmFilter
 from cloud.alarms.service import AlarmService
 from cloud.alarms.shapes import (
     Acknowledgement,
@@ -44,6 +44,7 @@ StateFilter = Annotated[
 PriorityFilter = Annotated[
     list[Priority] | None, Query(max_length=4, description="Only of this priority; may be given several times.")
 ]
+Moment = Annotated[int | None, Query(ge=0, le=MOMENT_MS_MAX, description="Milliseconds since 1970 in UTC.")]
 Days = Annotated[int, Query(ge=1, le=DAYS_MAX, description="How far back.")]
 Acknowledger = Annotated[Principal, requires(Right.ACKNOWLEDGE)]
 Engineer = Annotated[Principal, requires(Right.CONFIGURE)]
@@ -59,9 +60,25 @@ def wanted_alarms(
     kind: Name = None,
     mode: Name = None,
     assignee: Annotated[str | None, Query(max_length=128, description="Only alarms given to this user id.")] = None,
+    from_ms: Moment = None,
+    to_ms: Moment = None,
 ) -> AlarmFilter:
-    """The filters of a request."""
-    return AlarmFilter(plant, press, state or (), priority or (), kind, mode, assignee)
+    """The filters of a request; alarms by when they were raised, from `from_ms` until before `to_ms`."""
+    return AlarmFilter(plant, press, state or (), priority or (), kind, mode, assignee, from_ms=from_ms, to_ms=to_ms)
+
+
+def wanted_entries(
+    plant: PlantFilter = None,
+    press: Annotated[str | None, Query(max_length=128, description="Only this press.")] = None,
+    state: StateFilter = None,
+    priority: PriorityFilter = None,
+    kind: Name = None,
+    mode: Name = None,
+    from_ms: Moment = None,
+    to_ms: Moment = None,
+) -> AlarmFilter:
+    """The same of lines of history, by when they were written; `state` is the one that a line led to."""
+    return AlarmFilter(plant, press, state or (), priority or (), kind, mode, from_ms=from_ms, to_ms=to_ms)
 
 
 def router(database: Database, alarms: AlarmService, clock: Clock) -> APIRouter:
@@ -86,8 +103,13 @@ def _reads(routes: APIRouter, database: Database, clock: Clock) -> None:
         return page_of(found, AlarmOut.model_validate, lambda alarm: (str(alarm.alarm_id),))
 
     @routes.get("/history", responses=responses(422), summary="What happened to alarms, newest first")
-    async def whole_history(tenant: Tenant, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT) -> Page[HistoryOut]:
-        return await _history(database, tenant, None, cursor, limit)
+    async def whole_history(
+        tenant: Tenant,
+        wanted: Annotated[AlarmFilter, Depends(wanted_entries)],
+        cursor: Cursor = None,
+        limit: Limit = LIMIT_DEFAULT,
+    ) -> Page[HistoryOut]:
+        return await _history(database, tenant, None, cursor, limit, wanted)
 
     @routes.get("/withheld", responses=responses(422), summary="Points that are shelved, suppressed or out of service")
     async def withheld(tenant: Tenant, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT) -> Page[WithheldOut]:
@@ -116,14 +138,19 @@ def _reads(routes: APIRouter, database: Database, clock: Clock) -> None:
 
 
 async def _history(
-    database: Database, tenant: TenantId, alarm_id: UUID | None, cursor: str | None, limit: int
+    database: Database,
+    tenant: TenantId,
+    alarm_id: UUID | None,
+    cursor: str | None,
+    limit: int,
+    wanted: AlarmFilter = EVERYTHING,
 ) -> Page[HistoryOut]:
     parts = decode_cursor(cursor, int)
     before = int(parts[0]) if parts else None
     async with database.reading() as session:
         if alarm_id is not None:
             await reading.alarm(session, tenant, alarm_id)
-        found = await reading.history(session, tenant, alarm_id=alarm_id, before=before, limit=limit)
+        found = await reading.history(session, tenant, alarm_id=alarm_id, wanted=wanted, before=before, limit=limit)
     return page_of(found, HistoryOut.model_validate, lambda entry: (entry.entry_id,))
 
 

@@ -101,11 +101,14 @@ async def history(
     *,
     alarm_id: UUID | None = None,
     what: Collection[str] = (),
+    wanted: AlarmFilter = EVERYTHING,
     before: int | None = None,
     limit: int,
 ) -> Slice[HistoryEntry]:
     """What happened, newest first: to one alarm, or to all of the tenant."""
-    rows = await repository.history(session, tenant_id, alarm_id=alarm_id, what=what, before=before, limit=limit + 1)
+    rows = await repository.history(
+        session, tenant_id, alarm_id=alarm_id, what=what, wanted=wanted, before=before, limit=limit + 1
+    )
     return slice_of([_entry(row) for row in rows], limit)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms.life import ACTIVE_STATES, LASTING_STATES, State
@@ -14,6 +14,8 @@ from cloud.core.tenants import TenantId
 
 KEYS_PER_QUERY_MAX = 400
 LASTING_PER_POINT_MAX = 2_000
+MOMENT_MS_MAX = (1 << 48) - 1
+"""The last that an id can hold."""
 ACTIVE_THEN_NEWEST = (AlarmRow.cleared_ms.is_not(None), AlarmRow.alarm_id.desc())
 """Ids of one millisecond are in no order; at most one alarm of a point is active."""
 
@@ -31,6 +33,10 @@ class AlarmFilter:
     assigned_to: str | None = None
     search: str | None = None
     """Part of the name of a press, gateway or mode, in any case."""
+    from_ms: int | None = None
+    """Raised, or of a line of history: written, from then on."""
+    to_ms: int | None = None
+    """And before then."""
 
 
 EVERYTHING = AlarmFilter()
@@ -107,24 +113,38 @@ async def alarms(
 ) -> Sequence[AlarmRow]:
     """Alarms, newest first."""
     statement = select(AlarmRow).where(AlarmRow.tenant_id == tenant_id).order_by(AlarmRow.alarm_id.desc())
-    narrows = (
-        (AlarmRow.plant_id, wanted.plant_id),
-        (AlarmRow.press_id, wanted.press_id),
-        (AlarmRow.kind, wanted.kind),
-        (AlarmRow.mode, wanted.mode),
-        (AlarmRow.assigned_to, wanted.assigned_to),
-    )
-    statement = statement.where(*(column == value for column, value in narrows if value is not None))
+    statement = statement.where(*_narrows(AlarmRow, wanted))
     if wanted.states:
         statement = statement.where(AlarmRow.state.in_(wanted.states))
-    if wanted.priorities:
-        statement = statement.where(AlarmRow.priority.in_(wanted.priorities))
+    if wanted.assigned_to is not None:
+        statement = statement.where(AlarmRow.assigned_to == wanted.assigned_to)
+    if wanted.from_ms is not None:
+        statement = statement.where(AlarmRow.alarm_id >= first_id_of(wanted.from_ms))
+    if wanted.to_ms is not None:
+        statement = statement.where(AlarmRow.alarm_id < first_id_of(wanted.to_ms))
     if wanted.search:
         names = (AlarmRow.press_id, AlarmRow.gateway_id, AlarmRow.mode)
         statement = statement.where(or_(*(name.icontains(wanted.search, autoescape=True) for name in names)))
     if before is not None:
         statement = statement.where(AlarmRow.alarm_id < before)
     return (await session.scalars(statement.limit(limit))).all()
+
+
+def first_id_of(utc_ms: int) -> UUID:
+    """Below the id of every alarm that was raised then or later, above all others: ids rise with time."""
+    return UUID(int=min(max(utc_ms, 0), MOMENT_MS_MAX) << 80)
+
+
+def _narrows(of: type[AlarmRow | HistoryRow], wanted: AlarmFilter) -> list[ColumnElement[bool]]:
+    """What holds of an alarm and of a line of its history by the same names."""
+    told = (
+        (of.plant_id, wanted.plant_id),
+        (of.press_id, wanted.press_id),
+        (of.kind, wanted.kind),
+        (of.mode, wanted.mode),
+    )
+    found = [column == value for column, value in told if value is not None]
+    return [*found, of.priority.in_(wanted.priorities)] if wanted.priorities else found
 
 
 async def withheld_points(
@@ -153,6 +173,7 @@ async def history(
     *,
     alarm_id: UUID | None = None,
     what: Collection[str] = (),
+    wanted: AlarmFilter = EVERYTHING,
     before: int | None = None,
     limit: int,
 ) -> Sequence[HistoryRow]:
@@ -162,6 +183,13 @@ async def history(
         statement = statement.where(HistoryRow.alarm_id == alarm_id)
     if what:
         statement = statement.where(HistoryRow.what.in_(what))
+    statement = statement.where(*_narrows(HistoryRow, wanted))
+    if wanted.states:
+        statement = statement.where(HistoryRow.to_state.in_(wanted.states))
+    if wanted.from_ms is not None:
+        statement = statement.where(HistoryRow.at_ms >= wanted.from_ms)
+    if wanted.to_ms is not None:
+        statement = statement.where(HistoryRow.at_ms < wanted.to_ms)
     if before is not None:
         statement = statement.where(HistoryRow.entry_id < before)
     return (await session.scalars(statement.limit(limit))).all()

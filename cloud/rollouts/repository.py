@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core.tenants import TenantId
@@ -187,3 +187,8 @@ async def label_counts(session: AsyncSession, tenant_id: TenantId, bundle_id: st
         statement = statement.where(LabelRow.bundle_id == bundle_id)
     rows = await session.execute(statement.group_by(LabelRow.verdict))
     return {str(verdict): int(count) for verdict, count in rows.all()}
+
+
+def labelled_alarms() -> Select[tuple[UUID]]:
+    """The alarms of all tenants that somebody labelled: training learns from them, so that they are kept."""
+    return select(LabelRow.alarm_id)

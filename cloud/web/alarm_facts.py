@@ -20,6 +20,7 @@ from cloud.core.problems import NotFoundError
 from cloud.core.tenants import TenantId
 from cloud.identity import repository as identities
 from cloud.web.alarms_view import STATES_WANTED, AlarmsWanted
+from cloud.web.days import day_of, start_ms
 from kit.clock import Clock
 
 LIST_ROWS = 50
@@ -70,6 +71,11 @@ class AlarmFacts:
         """All alarms there ever were, a page at a time."""
         narrowed = AlarmFilter(
             plant_id=wanted.plant or None,
+            press_id=wanted.press or None,
+            kind=wanted.kind or None,
+            mode=wanted.mode or None,
+            from_ms=start_ms(day_of(wanted.since)),
+            to_ms=start_ms(day_of(wanted.until), days=1),
             states=STATES_WANTED[wanted.state] if wanted.state else (),
             priorities=(wanted.priority,) if wanted.priority else (),
             assigned_to=wanted.assignee or None,

@@ -21,7 +21,7 @@ from cloud.core.live import Topic
 from cloud.core.problems import InvalidFieldError
 from cloud.core.tenants import Tenant, TenantId
 from cloud.web.alarm_facts import OpenAlarms
-from cloud.web.alarms_view import DAYS, STATES_WANTED, TABS, AlarmsWanted, board_of, wanted_of
+from cloud.web.alarms_view import DAYS, KINDS, MODES, STATES_WANTED, TABS, AlarmsWanted, board_of, wanted_of
 from cloud.web.facts import PageFacts, uuid_of
 from cloud.web.lists import back_to
 from cloud.web.live import Feeds, Snapshot, digest_of
@@ -33,6 +33,8 @@ from kit.clock import Clock
 SHELF_MINUTES = (30, 60, 120, 240, 480, 720)
 FAULTS = ("nothing_selected", "reason_missing", "comment_missing", "minutes_missing")
 BARS_HIGH = 40
+ENDING = frozenset({Right.ACKNOWLEDGE, Right.CONFIGURE})
+"""Who has one of these may end what withholds an alarm."""
 
 Acknowledger = Annotated[Principal, requires(Right.ACKNOWLEDGE)]
 
@@ -44,6 +46,8 @@ class AlarmsKey:
     tenant: TenantId
     language: str
     wanted: AlarmsWanted
+    rights: frozenset[Right] = frozenset()
+    """What the withheld ones offer: who may end what."""
 
 
 class AlarmPages:
@@ -80,8 +84,8 @@ class AlarmPages:
         )
 
     async def live(self, request: Request, tenant: Tenant) -> Response:
-        """The open alarms' stream of events."""
-        key = AlarmsKey(tenant, self._shell.catalogue(request).language, wanted_of(request.query_params))
+        """The stream of events of the open alarms, or of the withheld ones."""
+        key = self._key(request, tenant, wanted_of(request.query_params))
         return stream(self.feeds, key, request, self._clock)
 
     async def one(self, request: Request, tenant: Tenant, alarm_id: str) -> Response:
@@ -108,7 +112,8 @@ class AlarmPages:
         action: Action = next((name for name in ACTIONS if name == form.get("action")), "acknowledge")
         if right_for(action) not in principal.rights:
             raise ForbiddenError(right_for(action))
-        ids = [known for known in map(uuid_of, map(str, form.getlist("alarm_id")[:BULK_MAX])) if known]
+        told = [*form.getlist("alarm_id"), *request.query_params.getlist("alarm_id")]
+        ids = [known for known in map(uuid_of, map(str, told[:BULK_MAX])) if known]
         deed = _deed(action, {name: str(form.get(name, "")).strip() for name in ("text", "minutes", "user_id")}, form)
         if not ids:
             return _back(request, fault="nothing_selected")
@@ -120,7 +125,7 @@ class AlarmPages:
 
     async def _of_tab(self, request: Request, tenant: TenantId, wanted: AlarmsWanted) -> dict[str, Any]:
         if wanted.tab == "withheld":
-            return await self._withheld(request, tenant)
+            return await self._live(request, tenant, wanted)
         if wanted.tab == "history":
             return await self._past(tenant, wanted)
         if wanted.tab == "analytics":
@@ -128,18 +133,30 @@ class AlarmPages:
         return await self._open(request, tenant, wanted)
 
     async def _open(self, request: Request, tenant: TenantId, wanted: AlarmsWanted) -> dict[str, Any]:
-        t = self._shell.catalogue(request)
-        snapshot = await self._snapshot(AlarmsKey(tenant, t.language, wanted))
-        query = {"lang": t.language, **wanted.query(), "have": digest_of(snapshot)}
         return {
-            "board_html": Markup(snapshot.full),  # noqa: S704 - our own template's output
-            "live_url": f"/live/alarms?{urlencode(query)}",
+            **await self._live(request, tenant, wanted),
             "states": list(STATES_WANTED),
             "priorities": list(reversed(PRIORITIES)),
             **await self._for_acting(request, tenant),
         }
 
+    async def _live(self, request: Request, tenant: TenantId, wanted: AlarmsWanted) -> dict[str, Any]:
+        """The board as it is now, and where its changes come from."""
+        key = self._key(request, tenant, wanted)
+        snapshot = await self._snapshot(key)
+        query = {"lang": key.language, **wanted.query(), "have": digest_of(snapshot)}
+        return {
+            "board_html": Markup(snapshot.full),  # noqa: S704 - our own template's output
+            "live_url": f"/live/alarms?{urlencode(query)}",
+        }
+
+    def _key(self, request: Request, tenant: TenantId, wanted: AlarmsWanted) -> AlarmsKey:
+        rights = current_principal(request).rights & ENDING if wanted.tab == "withheld" else frozenset[Right]()
+        return AlarmsKey(tenant, self._shell.catalogue(request).language, wanted, rights)
+
     async def _snapshot(self, key: AlarmsKey) -> Snapshot:
+        if key.wanted.tab == "withheld":
+            return await self._withheld(key)
         found = await self._facts.alarm_life.open(key.tenant)
         verdicts = await self._facts.verdicts(key.tenant, found.alarms[:BULK_MAX])
         t = self._shell.catalogues[key.language]
@@ -162,9 +179,12 @@ class AlarmPages:
         structure = tuple(group.ids for group in board.groups), board.left_out, bool(found.alarms)
         return Snapshot(pieces, structure, full)
 
-    async def _withheld(self, request: Request, tenant: TenantId) -> dict[str, Any]:
-        found = await self._facts.alarm_life.withheld(tenant)
-        return {"points": found.items, "is_cut": found.has_more, "rights": current_principal(request).rights}
+    async def _withheld(self, key: AlarmsKey) -> Snapshot:
+        found, t = await self._facts.alarm_life.withheld(key.tenant), self._shell.catalogues[key.language]
+        html = self._shell.fragment(
+            "alarm_withheld.html", t, points=found.items, is_cut=found.has_more, rights=key.rights
+        )
+        return Snapshot({}, structure=html, full=html)
 
     async def _past(self, tenant: TenantId, wanted: AlarmsWanted) -> dict[str, Any]:
         found = await self._facts.alarm_life.past(tenant, wanted, uuid_of(wanted.before))
@@ -175,6 +195,8 @@ class AlarmPages:
             "older_url": _link(wanted)(before=older) if older else None,
             "states": list(STATES_WANTED),
             "priorities": list(reversed(PRIORITIES)),
+            "kinds": KINDS,
+            "modes": MODES if wanted.mode in ("", *MODES) else (*MODES, wanted.mode),
         }
 
     async def _analytics(self, tenant: TenantId, wanted: AlarmsWanted) -> dict[str, Any]:

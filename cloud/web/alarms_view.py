@@ -8,6 +8,11 @@ from uuid import UUID
 from cloud.alarms.domain import Alarm
 from cloud.alarms.life import ACTIVE_STATES, LATCHED_STATES, OPEN_STATES, UNACKNOWLEDGED_STATES, State
 from cloud.alarms.policy import PRIORITIES
+from cloud.alarms.rules.stored import KINDS as RULE_KINDS
+from cloud.alarms.rules.stored import RULE_UNREADABLE
+from cloud.web.days import day_of
+from contract.trouble import COUNTERS
+from contract.vocabulary import FAILURE_MODES
 
 Tab = Literal["open", "withheld", "history", "analytics"]
 TABS: Final[tuple[Tab, ...]] = ("open", "withheld", "history", "analytics")
@@ -17,6 +22,9 @@ STATES_WANTED: Final[Mapping[str, tuple[State, ...]]] = {
     "unacknowledged": UNACKNOWLEDGED_STATES,
     "cleared": ("cleared_unacknowledged", *LATCHED_STATES),
 }
+KINDS: Final = (*RULE_KINDS, RULE_UNREADABLE)
+"""What raises alarms."""
+MODES: Final = (*FAILURE_MODES, *COUNTERS)
 DAYS: Final = ("1", "7", "30")
 SEARCH_CHARACTERS_MAX: Final = 80
 LINES_MAX: Final = 200
@@ -30,10 +38,16 @@ class AlarmsWanted:
     tab: Tab = "open"
     state: str = ""
     plant: str = ""
+    press: str = ""
+    kind: str = ""
+    mode: str = ""
     priority: str = ""
     assignee: str = ""
     q: str = ""
     days: str = "7"
+    since: str = ""
+    """A day in UTC, as `until`, which is the last one; of the past alone."""
+    until: str = ""
     before: str = ""
 
     def query(self, **changes: str) -> dict[str, str]:
@@ -52,9 +66,14 @@ def wanted_of(query: Mapping[str, str]) -> AlarmsWanted:
         tab=next((tab for tab in TABS if tab == query.get("tab")), "open"),
         state=state if state in STATES_WANTED else "",
         plant=query.get("plant", "").strip(),
+        press=query.get("press", "").strip(),
+        kind=query.get("kind", ""),
+        mode=query.get("mode", ""),
         priority=priority if priority in PRIORITIES else "",
         assignee=query.get("assignee", ""),
         q=query.get("q", "").strip()[:SEARCH_CHARACTERS_MAX],
+        since=_day(query.get("since", "")),
+        until=_day(query.get("until", "")),
         days=days if days in DAYS else NOTHING_WANTED.days,
         before=query.get("before", ""),
     )
@@ -100,11 +119,19 @@ def board_of(alarms: Sequence[Alarm], wanted: AlarmsWanted) -> AlarmBoard:
     return AlarmBoard(tuple(drawn), len(shown) - (LINES_MAX - room), counts, waiting)
 
 
+def _day(text: str) -> str:
+    day = day_of(text)
+    return day.isoformat() if day else ""
+
+
 def _passes(alarm: Alarm, wanted: AlarmsWanted) -> bool:
     names = (alarm.press_id, alarm.gateway_id, alarm.mode, alarm.assigned_name or "")
     return (
         alarm.state in STATES_WANTED[wanted.state]
         and wanted.plant in ("", alarm.plant_id)
+        and wanted.press in ("", alarm.press_id)
+        and wanted.kind in ("", alarm.kind)
+        and wanted.mode in ("", alarm.mode)
         and wanted.priority in ("", alarm.priority)
         and wanted.assignee in ("", alarm.assigned_to)
         and any(wanted.q.casefold() in name.casefold() for name in names)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -18,6 +17,7 @@ from cloud.core.audit_repository import AuditFilter
 from cloud.core.audit_verifier import AuditVerifier
 from cloud.core.database import Database
 from cloud.core.paging import slice_of
+from cloud.web.days import day_of, start_ms
 from cloud.web.shell import Shell
 
 LINES_SHOWN = 50
@@ -95,22 +95,6 @@ def changes_of(row: AuditRow) -> list[tuple[str, str | None, str | None]]:
 def export_query(wanted: AuditFilter) -> dict[str, str | int]:
     """The same filter for the CSV."""
     return {name: value for name, value in asdict(wanted).items() if value not in (None, "")}
-
-
-def day_of(text: str) -> date | None:
-    """The day in a form field; None when it is none, or not one whose end can be told."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return day if date.min < day < date.max else None
-
-
-def start_ms(day: date | None, *, days: int = 0) -> int | None:
-    """When the day that is `days` after `day` begins, in UTC; None for none."""
-    if day is None:
-        return None
-    return int(datetime.combine(day + timedelta(days=days), datetime.min.time(), UTC).timestamp() * 1000)
 
 
 def _text(values: Mapping[str, Any], name: str) -> str | None:

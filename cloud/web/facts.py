@@ -124,6 +124,7 @@ class PageFacts:
                 return None
             wanted = AlarmFilter(plant_id=key.plant_id, press_id=key.press_id)
             alarms = await alarms_reading.alarms(session, tenant, wanted, limit=ALARMS_SHOWN)
+            verdicts = await rollouts.verdicts(session, tenant, [alarm.alarm_id for alarm in alarms.items])
             order = await rollouts.order(session, key.plant_id, press.gateway_id)
         report = report_in(order).presses.get(key.press_id) if order is not None else None
         rows = await self.recent(tenant, key, limit=QUALITY_SHOTS)
@@ -136,6 +137,7 @@ class PageFacts:
             table_rows=table_rows,
             alarms=sorted(alarms.items, key=lambda alarm: not alarm.is_active),
             threshold=self.threshold,
+            verdicts=verdicts,
             before=before,
             pinned_id=pinned_id,
             report=report,

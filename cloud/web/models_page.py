@@ -19,6 +19,7 @@ from cloud.rollouts.parts import RolloutParts
 from cloud.rollouts.shapes import BundleOut, RolloutOut
 from cloud.telemetry.store import TelemetryStore
 from cloud.web.drift_view import STATES, drift_rows
+from cloud.web.lists import back_to
 from cloud.web.models_view import VERDICTS, card_view, guards_chart, press_rows
 from cloud.web.shell import HEADERS, Shell
 from contract.model_orders import Bounds
@@ -235,7 +236,7 @@ class ModelsPage:
                 comment=_why(form),
                 now_ms=now_ms,
             )
-            return "/alarms"
+            return back_to(request, "/alarms")
 
         return await self._do(request, principal, step)
 

@@ -1,8 +1,9 @@
 """A press's page as HTML: its moving parts as a snapshot."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
+from uuid import UUID
 
 from markupsafe import Markup
 
@@ -37,6 +38,8 @@ class PressPageFacts:
     table_rows: Sequence[StoredShot]
     alarms: Sequence[Alarm]
     threshold: float
+    verdicts: Mapping[UUID, str] = field(default_factory=dict)
+    """What engineers have said of these alarms."""
     before: int | None = None
     pinned_id: int | None = None
     report: PressReport | None = None
@@ -70,7 +73,9 @@ def press_snapshot(shell: Shell, t: Catalogue, facts: PressPageFacts, query: Pre
             changed_ms=facts.changed_ms,
             cycle_counter=newest.scored.shot.cycle_counter if newest else None,
         ),
-        "press-alarms": shell.fragment("press_alarms.html", t, alarms=facts.alarms[:ALARMS_SHOWN]),
+        "press-alarms": shell.fragment(
+            "press_alarms.html", t, alarms=facts.alarms[:ALARMS_SHOWN], verdicts=facts.verdicts
+        ),
         "press-quality": shell.fragment("press_quality.html", t, quality=quality_of(facts.rows)),
         "press-production": shell.fragment("press_production.html", t, production=production_of(facts.rows)),
         "press-outlook": shell.fragment(

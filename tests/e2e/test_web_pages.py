@@ -449,8 +449,44 @@ def test_selected_alarms_are_shelved_with_a_reason_and_stay_selected_while_other
     expect(page.locator(".timeline .said").first).to_have_text("<b>looked</b>")
     page.goto(f"{served.url}/alarms?tab=history&q=imm-03")
     expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("searchbox").fill("")
+    page.get_by_label("Press", exact=True).fill("IMM-02")
+    page.get_by_label("Source").select_option("failure_probability")
+    page.get_by_label("From day").fill("2026-01-01")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator("tbody")).to_contain_text("IMM-02")
+    page.get_by_label("To day").fill("2026-01-02")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("No alarm passes this filter.")).to_be_visible()
     page.goto(f"{served.url}/alarms?tab=analytics")
     expect(page.get_by_role("heading", name="Bad actors")).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_withheld_alarms_come_and_go_by_themselves_and_a_press_s_page_takes_a_verdict(
+    served, open_page, root, language
+):
+    served.plant.run(shots=6, wear=0.95)
+    folder = root / "build" / "screenshots"
+    watching, page = open_page(language=language), open_page(language=language)
+    watching.goto(f"{served.url}/alarms?tab=withheld")
+    expect(watching.locator("#withheld-board .empty")).to_be_visible()
+    page.goto(f"{served.url}/alarms")
+    page.locator("input[name=alarm_id]").first.check()
+    page.locator("textarea[name=text], input[name=text]").first.fill("ring is ordered")
+    page.locator("button[value=shelve]").click()
+    expect(watching.locator("#withheld-board")).to_contain_text("ring is ordered")
+    watching.screenshot(path=folder / f"withheld-live-{language}.png", full_page=True)
+    watching.locator("button[value=unshelve]").click()
+    expect(watching.locator("#withheld-board .empty")).to_be_visible()
+    page.goto(f"{served.url}/plants/suzhou/presses/IMM-02")
+    card = page.locator("#press-alarms li.alarm").first
+    card.locator("summary").click()
+    page.screenshot(path=folder / f"press-verdict-{language}.png")
+    card.locator("button[formaction*='verdict=false']").click()
+    expect(page.locator("#press-alarms li.alarm summary b").first).to_be_visible()
+    assert page.url.endswith("/presses/IMM-02")
 
 
 def test_an_alarm_that_does_not_exist_cannot_be_acknowledged(served, open_page):

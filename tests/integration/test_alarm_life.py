@@ -76,6 +76,27 @@ async def test_the_history_cannot_be_changed_in_any_database(database_url: URL) 
     await world.database.close()
 
 
+async def test_the_past_is_narrowed_by_press_source_mode_priority_and_time(world: World) -> None:
+    first = await world.raise_at(point("press-1"))
+    world.clock.advance(3600)
+    second = await world.raise_at(point("press-2", mode="pump_leakage"), priority="low")
+    hour_ms = NOW_MS + 3_600_000
+    for wanted, expected in (
+        (AlarmFilter(press_id="press-2"), [second]),
+        (AlarmFilter(kind="rule", mode="check_ring_wear"), [first]),
+        (AlarmFilter(kind="limit"), []),
+        (AlarmFilter(priorities=("low",)), [second]),
+        (AlarmFilter(from_ms=hour_ms), [second]),
+        (AlarmFilter(to_ms=hour_ms), [first]),
+        (AlarmFilter(from_ms=NOW_MS, to_ms=hour_ms + 1), [second, first]),
+    ):
+        async with world.database.reading() as session:
+            alarms = await reading.alarms(session, DEFAULT_TENANT, wanted, limit=9)
+            entries = await reading.history(session, DEFAULT_TENANT, wanted=wanted, limit=9)
+        assert [alarm.alarm_id for alarm in alarms.items] == [alarm.alarm_id for alarm in expected], wanted
+        assert [entry.alarm_id for entry in entries.items] == [alarm.alarm_id for alarm in expected], wanted
+
+
 async def test_a_shelved_point_is_silent_for_the_next_occurrence_too_and_is_told_of_once_after(world: World) -> None:
     first = await world.raise_at(point())
     shelved = await world.shelve(first.alarm_id, minutes=60)

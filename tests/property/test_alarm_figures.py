@@ -101,7 +101,10 @@ def test_a_board_has_room_for_so_many_and_says_how_many_are_left_out() -> None:
 
 
 @given(
-    st.dictionaries(st.sampled_from(["tab", "state", "priority", "days", "q", "before", "odd"]), st.text(max_size=9))
+    st.dictionaries(
+        st.sampled_from(["tab", "state", "priority", "days", "q", "press", "since", "until", "before", "odd"]),
+        st.text(max_size=9),
+    )
 )
 def test_any_url_is_some_page_and_its_link_leads_there_again(query: dict[str, str]) -> None:
     wanted = wanted_of(query)
