@@ -76,6 +76,7 @@ from cloud.telemetry.store import GatewayKey, TelemetryStore
 from cloud.web import refusals
 from cloud.web.account_pages import include as include_account_pages
 from cloud.web.audit_page import include as include_audit_page
+from cloud.web.claim_page import include as include_claim_page
 from cloud.web.facts import PageFacts
 from cloud.web.gaps_page import include as include_gaps_page
 from cloud.web.gateways_page import include as include_gateways_page
@@ -87,6 +88,8 @@ from cloud.web.plan_page import include as include_plan_page
 from cloud.web.routes import Pages
 from cloud.web.routes import include as include_pages
 from cloud.web.rules_page import include as include_rules_page
+from cloud.web.start_page import START
+from cloud.web.start_page import include as include_start_page
 from cloud.web.translation import load_catalogues
 from cloud.web.webhooks_page import include as include_webhooks_page
 from cloud.webhooks import api as webhooks_api
@@ -371,7 +374,7 @@ def create_app(
     app.state.pages = cloud.pages = include_pages(app, facts, live=cloud.live, clock=cloud.clock)
     refusals.include(app, app.state.pages.shell)
     _include_identity_pages(app, cloud)
-    include_gateways_page(app, app.state.pages.shell, cloud.database, cloud.gateways.identities, cloud.clock)
+    _include_gateway_pages(app, cloud)
     include_audit_page(app, app.state.pages.shell, cloud.database, cloud.audit)
     include_rules_page(app, app.state.pages.shell, cloud.rules)
     include_gaps_page(app, app.state.pages.shell, cloud.gap_ledger)
@@ -406,6 +409,15 @@ def _include_identity_pages(app: FastAPI, cloud: Cloud) -> None:
     if cloud.settings.oidc.providers:
         include_oidc_pages(app, shell, cloud.sign_on, rules=identity.rules)
     include_people_pages(app, shell, database, identity.people, identity.keys, clock=cloud.clock)
+
+
+def _include_gateway_pages(app: FastAPI, cloud: Cloud) -> None:
+    pages, changes = app.state.pages, cloud.live.pages
+    parts = (pages.shell, cloud.database, cloud.gateways.identities)
+    page = include_gateways_page(app, *parts, cloud.clock)
+    pages.count("claims", include_claim_page(app, page, *parts, cloud.clock, changes))
+    pages.count("start", include_start_page(app, *parts, cloud.identity.people, cloud.clock, changes))
+    pages.start_url = START
 
 
 def _api(cloud: Cloud) -> APIRouter:

@@ -32,6 +32,7 @@ FIGURES: Final[Mapping[str, str]] = {
     "LagSeconds": "lag_seconds",
     "RssMiB": "rss_mib",
     "ScoresPerSecond": "scores_per_second",
+    "CommitsPerSecond": "commits_per_second",
     "ShotsRefused": "shots_refused",
     "CurvesDropped": "curves_dropped",
     "RecordsThinned": "records_thinned",

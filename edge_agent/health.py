@@ -20,6 +20,7 @@ class Health:
     shots_refused: int = 0
     records_sent: int = 0
     records_sent_again: int = 0
+    records_committed: int = 0
     missed_cycles: int = 0
     journal_errors: int = 0
     commits_refused: int = 0
@@ -50,26 +51,31 @@ class HealthReporter:
     health: Health
     last_s: float
     last_scored: int = 0
+    last_committed: int = 0
     last_cpu_s: float = field(default_factory=lambda: _cpu_s())
 
     def metrics(self, now_s: float, now_ms: int, counts: JournalCounts, oldest_ms: int | None) -> dict[str, float]:
         """The health metrics by name: `Health/JournalRecords`, `Health/LagSeconds` and so on."""
         elapsed_s = max(now_s - self.last_s, 1e-3)
         scored, cpu_s = self.health.shots_scored - self.last_scored, _cpu_s()
+        committed = self.health.records_committed - self.last_committed
         cpu_share = max(0.0, cpu_s - self.last_cpu_s) / elapsed_s
         self.last_cpu_s = cpu_s
         self.last_s, self.last_scored = now_s, self.health.shots_scored
+        self.last_committed = self.health.records_committed
         values = {
             "JournalRecords": counts.records,
             "JournalBytes": counts.size_bytes,
             "LagSeconds": 0.0 if oldest_ms is None else max(0.0, (now_ms - oldest_ms) / 1000),
             "ScoresPerSecond": scored / elapsed_s,
+            "CommitsPerSecond": committed / elapsed_s,
             "CpuPercent": 100.0 * cpu_share,
             "RssMiB": psutil.Process().memory_info().rss / 2**20,
             "ShotsTaken": self.health.shots_taken,
             "ShotsRefused": self.health.shots_refused,
             "RecordsSent": self.health.records_sent,
             "RecordsSentAgain": self.health.records_sent_again,
+            "RecordsCommitted": self.health.records_committed,
             "CyclesMissed": self.health.missed_cycles,
             "CurvesDropped": counts.curves_dropped,
             "RecordsThinned": counts.records_thinned,

@@ -81,6 +81,19 @@ class Presence:
 
 
 @dataclass(frozen=True, slots=True)
+class Beginnings:
+    """How far a company has come: what has introduced itself, and the gateway and the press that were first."""
+
+    gateways: int = 0
+    gateways_online: int = 0
+    first_gateway: tuple[str, str] | None = None
+    presses: int = 0
+    presses_with_shots: int = 0
+    first_press: tuple[str, str] | None = None
+    """The first that made a shot, else the first that is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class SeenShot:
     """That a shot has arrived, without what is in it."""
 

@@ -10,7 +10,7 @@ from cloud.core.paging import Slice, slice_of
 from cloud.core.problems import NotFoundError
 from cloud.core.tenants import TenantId
 from cloud.fleet import repository
-from cloud.fleet.domain import STATES, Gateway, Plant, Presence, Press, State
+from cloud.fleet.domain import STATES, Beginnings, Gateway, Plant, Presence, Press, State
 from cloud.fleet.tables import GatewayRow, PlantRow, PressRow
 
 FLEET_MAX = 20_000
@@ -39,6 +39,17 @@ async def gateways(
     """Gateways by plant and id; `after` is a (plant, gateway)."""
     rows = await repository.gateways(session, tenant_id, plant_id=plant_id, state=state, after=after, limit=limit + 1)
     return slice_of([_gateway(row) for row in rows], limit)
+
+
+async def gateway(session: AsyncSession, tenant_id: TenantId, plant_id: str, gateway_id: str) -> Gateway | None:
+    """One gateway; None until it has introduced itself to this tenant."""
+    row = await repository.gateway(session, plant_id, gateway_id)
+    return _gateway(row) if row is not None and row.tenant_id == tenant_id else None
+
+
+async def presses_of(session: AsyncSession, plant_id: str, gateway_id: str) -> int:
+    """How many presses a gateway serves."""
+    return len(await repository.presses_of_gateway(session, plant_id, gateway_id))
 
 
 async def presses(
@@ -81,6 +92,20 @@ async def health_of_all_gateways(session: AsyncSession) -> list[GatewayHealth]:
     """Every gateway of every tenant: for the platform's own jobs, never for a request."""
     rows = await repository.all_gateways(session)
     return [GatewayHealth(TenantId(row.tenant_id), row.plant_id, row.gateway_id, row.health) for row in rows]
+
+
+async def beginnings(session: AsyncSession, tenant_id: TenantId) -> Beginnings:
+    """How far the tenant has come from nothing to its first shot."""
+    gateways, online = await repository.gateway_counts(session, tenant_id)
+    presses, with_shots = await repository.press_counts(session, tenant_id)
+    return Beginnings(
+        gateways=gateways,
+        gateways_online=online,
+        first_gateway=await repository.first_gateway(session, tenant_id) if gateways else None,
+        presses=presses,
+        presses_with_shots=with_shots,
+        first_press=await repository.first_press(session, tenant_id) if presses else None,
+    )
 
 
 async def plant_ids(session: AsyncSession, tenant_id: TenantId) -> frozenset[str]:

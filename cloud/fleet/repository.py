@@ -160,6 +160,40 @@ async def beyond_plan(session: AsyncSession, tenant_id: TenantId) -> list[tuple[
     return [(str(plant_id), str(press_id)) for plant_id, press_id in found]
 
 
+async def gateway_counts(session: AsyncSession, tenant_id: TenantId) -> tuple[int, int]:
+    """How many gateways the tenant has, and how many of them are online."""
+    row = GatewayRow
+    statement = select(func.count(), func.count().filter(row.state == "online")).where(row.tenant_id == tenant_id)
+    gateways, online = (await session.execute(statement)).one()
+    return gateways, online
+
+
+async def press_counts(session: AsyncSession, tenant_id: TenantId) -> tuple[int, int]:
+    """How many presses the tenant has, and how many of them have made a shot."""
+    statement = select(func.count(), func.count(PressRow.last_shot_ms)).where(PressRow.tenant_id == tenant_id)
+    presses, with_shots = (await session.execute(statement)).one()
+    return presses, with_shots
+
+
+async def first_gateway(session: AsyncSession, tenant_id: TenantId) -> tuple[str, str] | None:
+    """Plant and id of the gateway that introduced itself first."""
+    row = GatewayRow
+    statement = select(row.plant_id, row.gateway_id).where(row.tenant_id == tenant_id)
+    found = (
+        await session.execute(statement.order_by(row.registered_ms, row.plant_id, row.gateway_id).limit(1))
+    ).first()
+    return None if found is None else (found[0], found[1])
+
+
+async def first_press(session: AsyncSession, tenant_id: TenantId) -> tuple[str, str] | None:
+    """Plant and id of the press that was known first, those that have made a shot before all others."""
+    row = PressRow
+    order = (row.last_shot_ms.is_(None), row.registered_ms, row.plant_id, row.press_id)
+    statement = select(row.plant_id, row.press_id).where(row.tenant_id == tenant_id).order_by(*order).limit(1)
+    found = (await session.execute(statement)).first()
+    return None if found is None else (found[0], found[1])
+
+
 def _filtered(statement: Select[Row], table: type[Row], plant_id: str | None, state: str | None) -> Select[Row]:
     if plant_id is not None:
         statement = statement.where(table.plant_id == plant_id)

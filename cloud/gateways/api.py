@@ -5,6 +5,7 @@ import binascii
 import math
 from collections.abc import Callable
 from typing import Annotated
+from uuid import UUID
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
@@ -27,6 +28,7 @@ from cloud.gateways.domain import (
     TOKEN_CHARACTERS_MAX,
     ClaimRefusedError,
     ClaimsClosedError,
+    ClaimSpentError,
     PlantTakenError,
     RenewalRefusedError,
     RequestPemError,
@@ -37,6 +39,8 @@ from cloud.gateways.tries import Tries
 from kit.clock import Clock
 
 SIGNATURE_CHARACTERS_MAX = 200
+OPEN_CLAIMS_MAX = 200
+"""A token opens for an hour: of more at once the oldest are not listed."""
 Manager = Annotated[Principal, requires(Right.MANAGE_GATEWAYS)]
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -53,10 +57,25 @@ class NewClaimOut(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
+    claim_id: UUID
     plant_id: str
     gateway_id: str
     token: str
     expires_ms: int
+
+
+class ClaimOut(BaseModel):
+    """A claim, without its token."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    claim_id: UUID
+    plant_id: str
+    gateway_id: str
+    created_ms: int
+    created_by: str
+    expires_ms: int
+    used_ms: int | None
 
 
 class TokenIn(BaseModel):
@@ -178,6 +197,23 @@ def _add_management(routes: APIRouter, database: Database, identities: GatewayId
         except (PlantTakenError, ClaimsClosedError) as error:
             raise HTTPException(409, str(error)) from error
         return NewClaimOut.model_validate(made)
+
+    @routes.get("/claims", responses=responses(401), summary="Claims whose token still opens, newest first")
+    async def open_claims(tenant: Tenant) -> list[ClaimOut]:
+        async with database.reading() as session:
+            found = await service.open_claims(session, tenant, now_ms=clock.utc_ms(), limit=OPEN_CLAIMS_MAX)
+        return [ClaimOut.model_validate(one) for one in found]
+
+    @routes.delete(
+        "/claims/{claim_id}", status_code=204, responses=responses(401, 403, 404, 409, 422), summary="Take a claim back"
+    )
+    async def take_back(request: Request, principal: Manager, claim_id: UUID) -> None:
+        tenant_id, actor = TenantId(principal.tenant_id), actor_of(request)
+        try:
+            async with database.transaction() as session:
+                await identities.take_back(session, tenant_id, claim_id, actor, now_ms=clock.utc_ms())
+        except ClaimSpentError as error:
+            raise HTTPException(409, str(error)) from error
 
     @routes.get("/identities", responses=responses(401, 422), summary="Claimed gateways by plant and id")
     async def listed(tenant: Tenant, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT) -> Page[IdentityOut]:

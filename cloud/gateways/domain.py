@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from contract.gateway_identity import SUBJECT_BYTES_MAX, host_subject_of, subject_of
 from contract.sparkplug.errors import TopicError
@@ -55,6 +56,13 @@ class ClaimsClosedError(GatewayIdentityError):
         super().__init__("Gateways cannot be claimed here: [gateways] broker_host is not set.")
 
 
+class ClaimSpentError(GatewayIdentityError):
+    """The claim's token is used or has ended: nothing is left to take back: 409."""
+
+    def __init__(self) -> None:
+        super().__init__("The claim is spent or has ended. To shut the gateway out, revoke it.")
+
+
 class RequestPemError(GatewayIdentityError):
     """What should be a certificate or a request for one is none, or not of our kind: 422."""
 
@@ -79,10 +87,24 @@ class GatewayRules:
 class NewClaim:
     """A claim just made; the token is shown once and never again."""
 
+    claim_id: UUID
     plant_id: str
     gateway_id: str
     expires_ms: int
     token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim without its token, which nobody keeps; taken back, it ends when it was taken back."""
+
+    claim_id: UUID
+    plant_id: str
+    gateway_id: str
+    created_ms: int
+    created_by: str
+    expires_ms: int
+    used_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
+from uuid import UUID
 
 from sqlalchemy import CursorResult, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -46,9 +47,38 @@ async def void_claims(session: AsyncSession, plant_id: str, gateway_id: str, now
     await session.execute(statement.values(expires_ms=now_ms))
 
 
+async def end_claim(session: AsyncSession, row: ClaimRow, now_ms: int) -> bool:
+    """Let one open claim end now; False when it was used or has ended."""
+    statement = update(ClaimRow).where(
+        ClaimRow.claim_id == row.claim_id, ClaimRow.used_ms.is_(None), ClaimRow.expires_ms > now_ms
+    )
+    result = cast("CursorResult[tuple[()]]", await session.execute(statement.values(expires_ms=now_ms)))
+    return result.rowcount == 1
+
+
+async def open_claims(session: AsyncSession, tenant_id: TenantId, now_ms: int, *, limit: int) -> Sequence[ClaimRow]:
+    """The tenant's claims whose token still opens, the newest first."""
+    row = ClaimRow
+    statement = select(row).where(row.tenant_id == tenant_id, row.used_ms.is_(None), row.expires_ms > now_ms)
+    return (await session.scalars(statement.order_by(row.claim_id.desc()).limit(limit))).all()
+
+
+async def claim_of(session: AsyncSession, tenant_id: TenantId, claim_id: UUID) -> ClaimRow | None:
+    """A claim of the tenant, also one that was spent or has ended."""
+    row = await session.get(ClaimRow, claim_id)
+    return row if row is not None and row.tenant_id == tenant_id else None
+
+
 async def identity(session: AsyncSession, plant_id: str, gateway_id: str) -> IdentityRow | None:
     """A claimed gateway of any tenant."""
     return await session.get(IdentityRow, (plant_id, gateway_id))
+
+
+async def has_identity(session: AsyncSession, tenant_id: TenantId) -> bool:
+    """Whether the tenant has a claimed gateway that may connect."""
+    row = IdentityRow
+    statement = select(row.gateway_id).where(row.tenant_id == tenant_id, row.revoked_ms.is_(None)).limit(1)
+    return await session.scalar(statement) is not None
 
 
 async def certificate(session: AsyncSession, serial: str) -> CertificateRow | None:

@@ -7,6 +7,7 @@ broker's files follow (jobs.py).
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,8 +25,10 @@ from cloud.gateways.authority import Authority, Issued, serial_of
 from cloud.gateways.domain import (
     DAY_MS,
     TOKEN_PREFIX,
+    Claim,
     ClaimRefusedError,
     ClaimsClosedError,
+    ClaimSpentError,
     GatewayRules,
     Identity,
     NewClaim,
@@ -122,7 +125,25 @@ class GatewayIdentities:
         after = {"expires_ms": row.expires_ms}
         target = _target(plant_id, gateway_id)
         audit.record(session, tenant_id, actor, "gateway_claim_created", target, now_ms=now_ms, after=after)
-        return NewClaim(plant_id, gateway_id, row.expires_ms, token)
+        return NewClaim(row.claim_id, plant_id, gateway_id, row.expires_ms, token)
+
+    async def take_back(
+        self, session: AsyncSession, tenant_id: TenantId, claim_id: UUID, actor: Actor, *, now_ms: int
+    ) -> Claim:
+        """Let a claim's token open nothing from now on.
+
+        Raises:
+            NotFoundError: the tenant has no such claim.
+            ClaimSpentError: its token is used or has ended.
+        """
+        row = await repository.claim_of(session, tenant_id, claim_id)
+        if row is None:
+            raise NotFoundError("claim", str(claim_id))
+        if not await repository.end_claim(session, row, now_ms):
+            raise ClaimSpentError
+        target = _target(row.plant_id, row.gateway_id)
+        audit.record(session, tenant_id, actor, "gateway_claim_taken_back", target, now_ms=now_ms)
+        return _claim(row)
 
     async def claim(self, session: AsyncSession, token: str, csr_pem: str, actor: Actor, *, now_ms: int) -> Welcome:
         """Spend a token for a certificate of the key in the request; what the gateway had before is revoked.
@@ -290,12 +311,52 @@ class GatewayIdentities:
         )
 
 
+async def open_claims(session: AsyncSession, tenant_id: TenantId, *, now_ms: int, limit: int) -> list[Claim]:
+    """Claims whose token still opens, the newest first."""
+    return [_claim(row) for row in await repository.open_claims(session, tenant_id, now_ms, limit=limit)]
+
+
+async def claim_of(session: AsyncSession, tenant_id: TenantId, claim_id: UUID) -> Claim:
+    """One claim, whatever came of it.
+
+    Raises:
+        NotFoundError: the tenant has no such claim.
+    """
+    row = await repository.claim_of(session, tenant_id, claim_id)
+    if row is None:
+        raise NotFoundError("claim", str(claim_id))
+    return _claim(row)
+
+
 async def identities(
     session: AsyncSession, tenant_id: TenantId, *, after: tuple[str, str] | None = None, limit: int
 ) -> Slice[Identity]:
     """Claimed gateways by plant and id; `after` is the last one of the page before."""
     rows = await repository.identities(session, tenant_id, after=after, limit=limit + 1)
     return slice_of([_identity(row) for row in rows], limit)
+
+
+async def identity_of(session: AsyncSession, tenant_id: TenantId, plant_id: str, gateway_id: str) -> Identity | None:
+    """A claimed gateway; None when the tenant has claimed none of this name."""
+    row = await repository.identity(session, plant_id, gateway_id)
+    return _identity(row) if row is not None and row.tenant_id == tenant_id else None
+
+
+async def has_identity(session: AsyncSession, tenant_id: TenantId) -> bool:
+    """Whether the tenant has claimed a gateway and not shut it out."""
+    return await repository.has_identity(session, tenant_id)
+
+
+def _claim(row: ClaimRow) -> Claim:
+    return Claim(
+        claim_id=row.claim_id,
+        plant_id=row.plant_id,
+        gateway_id=row.gateway_id,
+        created_ms=row.created_ms,
+        created_by=row.created_by,
+        expires_ms=row.expires_ms,
+        used_ms=row.used_ms,
+    )
 
 
 def _identity(row: IdentityRow) -> Identity:

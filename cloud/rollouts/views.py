@@ -71,6 +71,14 @@ async def gateways(session: AsyncSession, tenant_id: TenantId) -> list[GatewayMo
     return [_gateway(row) for row in await repository.orders(session, tenant_id)]
 
 
+async def gateway(
+    session: AsyncSession, tenant_id: TenantId, plant_id: str, gateway_id: str
+) -> GatewayModelsOut | None:
+    """The same of one gateway; None when it was told nothing and has said nothing."""
+    row = await repository.order(session, plant_id, gateway_id)
+    return _gateway(row) if row is not None and row.tenant_id == tenant_id else None
+
+
 def _gateway(row: OrderRow) -> GatewayModelsOut:
     report = report_in(row)
     return GatewayModelsOut(

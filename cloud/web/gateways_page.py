@@ -1,42 +1,49 @@
-"""The page of gateway identity: certificates and their ends, new claims with the command to run, revocation."""
+"""The page of gateways: those at work with their figures, certificates and their ends, revocation."""
 
-import shlex
+from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.datastructures import FormData
 
 from cloud.core.access import Principal, Right, requires
 from cloud.core.audit import actor_of
 from cloud.core.database import Database
 from cloud.core.paging import decode_cursor, encode_cursor
-from cloud.core.problems import InvalidFieldError, NotFoundError
+from cloud.core.problems import NotFoundError
 from cloud.core.tenants import TenantId
 from cloud.fleet import reading
+from cloud.fleet.domain import Gateway
 from cloud.gateways import service
-from cloud.gateways.domain import REASON_CHARACTERS_MAX, ClaimsClosedError, NewClaim, PlantTakenError
+from cloud.gateways.domain import REASON_CHARACTERS_MAX, Identity
 from cloud.gateways.service import GatewayIdentities
 from cloud.identity.middleware import is_own_site
+from cloud.rollouts import views as models
+from cloud.web.gateways_view import AtWork, lines
 from cloud.web.shell import Shell
 from kit.clock import Clock
 
 PAGE = "/gateways"
 SHOWN_MAX = 50
-ID_CHARACTERS_MAX = 64
+CLAIMS_SHOWN = 20
 CSRF_FIELD = "csrf_token"
 Reader = Annotated[Principal, requires(Right.READ)]
 Manager = Annotated[Principal, requires(Right.MANAGE_GATEWAYS)]
 
 
-def include(app: FastAPI, shell: Shell, database: Database, identities: GatewayIdentities, clock: Clock) -> None:
-    """Add the page and its two forms."""
+def include(
+    app: FastAPI, shell: Shell, database: Database, identities: GatewayIdentities, clock: Clock
+) -> "GatewaysPage":
+    """Add the page and its form."""
     routes = APIRouter(include_in_schema=False)
     page = GatewaysPage(shell, database, identities, clock)
     routes.add_api_route(PAGE, page.show, methods=["GET"])
-    routes.add_api_route(f"{PAGE}/claims", page.claim, methods=["POST"])
     routes.add_api_route(f"{PAGE}/{{plant_id}}/{{gateway_id}}/revoke", page.revoke, methods=["POST"])
     app.include_router(routes)
+    return page
 
 
 class GatewaysPage:
@@ -48,37 +55,18 @@ class GatewaysPage:
         self._identities = identities
         self._clock = clock
 
-    async def show(self, request: Request, principal: Reader, after: str = "") -> Response:
-        """The claimed gateways by plant and id, a page at a time."""
-        return await self._page(request, principal, after=after)
-
-    async def claim(self, request: Request, principal: Manager) -> Response:
-        """Make a claim; the answer is the only place where its token is shown."""
-        t, form = self._shell.catalogue(request), await request.form()
-        if not _is_trusted(request, principal, form.get(CSRF_FIELD)):
-            return self._foreign(request)
-        plant, gateway = (str(form.get(name, "")).strip()[:ID_CHARACTERS_MAX] for name in ("plant", "gateway"))
-        actor, now_ms = actor_of(request), self._clock.utc_ms()
-        try:
-            async with self._database.transaction() as session:
-                tenant_id = TenantId(principal.tenant_id)
-                made = await self._identities.make_claim(session, tenant_id, plant, gateway, actor, now_ms=now_ms)
-        except InvalidFieldError:
-            return await self._page(request, principal, fault=t("gateways.bad_ids"), status=422)
-        except PlantTakenError:
-            return await self._page(request, principal, fault=t("gateways.taken", plant=plant), status=409)
-        except ClaimsClosedError:
-            return await self._page(request, principal, status=409)
-        return await self._page(request, principal, made=made, status=201)
+    async def show(self, request: Request, principal: Reader, after: str = "", work: str = "") -> Response:
+        """Gateways by plant and id, a page at a time: `work` turns those at work, `after` the claimed ones."""
+        return await self.page(request, principal, after=after, work=work)
 
     async def revoke(self, request: Request, principal: Manager, plant_id: str, gateway_id: str) -> Response:
         """Refuse a gateway from now on."""
         t, form = self._shell.catalogue(request), await request.form()
-        if not _is_trusted(request, principal, form.get(CSRF_FIELD)):
-            return self._foreign(request)
+        if not is_trusted(request, principal, form):
+            return self.foreign(request)
         reason = str(form.get("reason", "")).strip()[:REASON_CHARACTERS_MAX]
         if not reason:
-            return await self._page(request, principal, fault=t("gateways.reason_missing"), status=422)
+            return await self.page(request, principal, fault=t("gateways.reason_missing"), status=422)
         tenant_id, actor, now_ms = TenantId(principal.tenant_id), actor_of(request), self._clock.utc_ms()
         try:
             async with self._database.transaction() as session:
@@ -90,57 +78,79 @@ class GatewaysPage:
             return self._shell.problem(request, status=404, title=t("gateways.unknown_title"), detail=detail)
         return RedirectResponse(PAGE, status_code=303)
 
-    async def _page(
+    async def page(
         self,
         request: Request,
         principal: Principal,
         *,
         after: str = "",
-        made: NewClaim | None = None,
+        work: str = "",
         fault: str = "",
+        filled: dict[str, str] | None = None,
         status: int = 200,
     ) -> Response:
-        parts = decode_cursor(after or None, str, str)
-        position = (str(parts[0]), str(parts[1])) if parts else None
+        """The page; `filled` are the fields of a claim that could not be made."""
+        tenant_id, now_ms = TenantId(principal.tenant_id), self._clock.utc_ms()
         async with self._database.reading() as session:
-            tenant_id = TenantId(principal.tenant_id)
-            found = await service.identities(session, tenant_id, after=position, limit=SHOWN_MAX)
-            at_work = await reading.gateways(session, tenant_id, after=position, limit=SHOWN_MAX)
-        last = found.items[-1] if found.has_more else None
-        more = encode_cursor((last.plant_id, last.gateway_id)) if last is not None else ""
+            found = await service.identities(session, tenant_id, after=_position(after), limit=SHOWN_MAX)
+            seen = await reading.gateways(session, tenant_id, after=_position(work), limit=SHOWN_MAX)
+            shown = await _lines(session, tenant_id, seen.items, now_ms)
+            claims = await service.open_claims(session, tenant_id, now_ms=now_ms, limit=CLAIMS_SHOWN)
+            plants = sorted(await reading.plant_ids(session, tenant_id))
         return self._shell.page(
             request,
             "gateways.html",
             status=status,
             page_name="gateways",
             gateways=found.items,
-            at_work=at_work.items,
-            is_later=bool(after),
-            more_url=f"{PAGE}?{urlencode({'after': more})}" if more else None,
+            at_work=shown,
+            claims=claims,
+            plants=plants,
+            is_later=bool(after or work),
+            more_url=_more_url("after", found.items[-1:], has_more=found.has_more),
+            more_work_url=_more_url("work", seen.items[-1:], has_more=seen.has_more),
             may_manage=Right.MANAGE_GATEWAYS in principal.rights,
             is_open=self._identities.is_open,
             csrf_field=CSRF_FIELD,
             csrf_token=principal.form_token(),
             reason_characters_max=REASON_CHARACTERS_MAX,
-            made=made,
-            command=_command(request, made) if made is not None else "",
+            filled=filled or {"plant": "", "gateway": ""},
             fault=fault,
         )
 
-    def _foreign(self, request: Request) -> Response:
+    def foreign(self, request: Request) -> Response:
+        """What a form of another site is told."""
         t = self._shell.catalogue(request)
         return self._shell.problem(request, status=403, title=t("gateways.foreign_title"), detail=t("gateways.foreign"))
 
 
-def _is_trusted(request: Request, principal: Principal, token: object) -> bool:
+def is_trusted(request: Request, principal: Principal, form: FormData) -> bool:
     """Whether a form comes from our own page in the session that it was made for."""
+    token = form.get(CSRF_FIELD)
     is_theirs = isinstance(token, str) and principal.is_form_token(token)
     return is_own_site(request.headers) and (principal.kind == "api_key" or is_theirs)
 
 
-def _command(request: Request, made: NewClaim) -> str:
-    """What to type at the gateway; the token goes by the environment, where other users of the machine see nothing."""
-    cloud = f"{request.url.scheme}://{request.url.netloc}"
-    claim = ["zhisan", "gateway", "claim", "--cloud", cloud, "--config", "gateway.toml"]
-    state = ["--state-dir", f"/var/lib/zhisan/{made.gateway_id}"]
-    return f"ZHISAN_CLAIM_TOKEN={shlex.quote(made.token)} {shlex.join(claim + state)}"
+async def _lines(
+    session: AsyncSession, tenant_id: TenantId, seen: Sequence[Gateway], now_ms: int
+) -> tuple[AtWork, ...]:
+    found = [
+        (
+            gateway,
+            await service.identity_of(session, tenant_id, gateway.plant_id, gateway.gateway_id),
+            await models.gateway(session, tenant_id, gateway.plant_id, gateway.gateway_id),
+        )
+        for gateway in seen
+    ]
+    return lines(found, now_ms)
+
+
+def _position(cursor: str) -> tuple[str, str] | None:
+    parts = decode_cursor(cursor or None, str, str)
+    return (str(parts[0]), str(parts[1])) if parts else None
+
+
+def _more_url(name: str, last: Sequence[Gateway | Identity], *, has_more: bool) -> str | None:
+    if not has_more:
+        return None
+    return f"{PAGE}?{urlencode({name: encode_cursor((last[0].plant_id, last[0].gateway_id))})}"

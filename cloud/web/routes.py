@@ -1,14 +1,14 @@
 """The pages' URLs: overview, press, alarms, their live streams and chart data."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import anyio
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.gzip import GZipMiddleware
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from markupsafe import Markup
 from starlette.types import Scope
@@ -99,24 +99,32 @@ class Pages:
         self._fleet_feeds: Feeds[FleetKey] = Feeds(self._fleet_snapshot, live.pages, clock)
         self.alarms = AlarmPages(shell, facts, live.alarms, clock)
         self._press_feeds: Feeds[LivePressKey] = Feeds(self._press_snapshot, live.pages, clock)
+        self._feeds: dict[str, Feeds[Any]] = {
+            "fleet": self._fleet_feeds,
+            "press": self._press_feeds,
+            "alarms": self.alarms.feeds,
+        }
+        self.start_url = ""
+        """Where who has no press yet is led to; empty: nowhere."""
+
+    def count(self, name: str, feeds: Feeds[Any]) -> None:
+        """Count and close the streams of another page with these."""
+        self._feeds[name] = feeds
 
     def readers(self) -> dict[str, int]:
         """How many look at live pages, by kind."""
-        return {
-            "fleet": self._fleet_feeds.readers,
-            "press": self._press_feeds.readers,
-            "alarms": self.alarms.feeds.readers,
-        }
+        return {name: feeds.readers for name, feeds in self._feeds.items()}
 
     def close(self) -> None:
         """End all live streams: an HTTP server that stops gracefully waits for them."""
-        self._fleet_feeds.close()
-        self._press_feeds.close()
-        self.alarms.feeds.close()
+        for feeds in self._feeds.values():
+            feeds.close()
 
     async def fleet(self, request: Request, tenant: Tenant) -> Response:
         """The fleet overview."""
         t, wanted = self.shell.catalogue(request), filter_of(request.query_params)
+        if self.start_url and not request.query_params and not (await self._facts.fleet(tenant)).presses:
+            return RedirectResponse(self.start_url, status_code=303)
         snapshot = await self._fleet_snapshot(FleetKey(tenant, t.language, wanted))
         query = {"lang": t.language, **wanted.query(), "have": digest_of(snapshot)}
         return self.shell.page(

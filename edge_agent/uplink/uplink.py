@@ -175,6 +175,7 @@ class Uplink:
                     await self._stand_down(reason)
             if word is not None:
                 is_new = self._window.committed(word, self._clock.monotonic_s())
+                self._health.records_committed = self._window.settled
                 self._on_word()
                 if is_new:
                     await self._journal.forget(word.below, RangeSet(word.ranges))
@@ -258,6 +259,7 @@ class Uplink:
     async def _settle(self) -> None:
         if self._confirmation == "state":
             delivered = self._window.settle(self._clock.monotonic_s(), after_s=SETTLE_AFTER_S)
+            self._health.records_committed = self._window.settled
             if len(delivered):
                 self._on_word()
                 await self._journal.forget(commit.FIRST_RECORD_ID, delivered)

@@ -79,6 +79,8 @@ class Window:
         self._history_share = history_share
         self._pace = Pace(max(1, int(records_max * history_share)))
         self._next_id = self._live_next = self._history_next = self._live_start = 1
+        self.settled = 0
+        """Records that were in flight and that the host has, since the program started."""
         self.renew(epoch, own_from)
 
     def renew(self, epoch: str, own_from: int) -> None:
@@ -223,6 +225,7 @@ class Window:
         self._pace.committed(now_s - self._in_flight[record_id].sent_s for record_id in settled)
         for record_id in settled:
             self._drop(record_id)
+        self.settled += len(settled)
         if is_new or settled or not self._in_flight:
             self._patience_s = self._resend_after_s
             self._resending_since_s = None
@@ -247,6 +250,7 @@ class Window:
             self._durable.add(record_id, flight.last_id)
             self._drop(record_id)
         self._pace.committed(waits_s)
+        self.settled += len(waits_s)
         return delivered
 
     def replay(self, recalled_from: int) -> None:

@@ -208,7 +208,16 @@ def test_what_models_say_is_shown_with_why_and_since_when_and_an_alarm_is_judged
     expect(page.locator(".tone-watch")).to_have_count(1)
 
     look("gateways", "/gateways")
-    expect(page.locator("tbody tr .tone-watch")).to_have_text(re.compile("3"))
+    line = page.locator("tbody tr").first
+    expect(line.locator(".number .tone-watch")).to_have_text(re.compile("3"))
+    expect(line).to_contain_text("0.8\u202f/s")
+    expect(line.locator("ul.bundles").first).to_contain_text("0123456789ab")
+    expect(line.locator("ul.bundles").first).to_contain_text("3 presses" if is_english else "3 台")
+    line.locator("summary").click()
+    drifting = line.locator("details li").filter(has_text="IMM-02")
+    expect(drifting).to_contain_text("Drifted or missing" if is_english else "有漂移或缺失")
+    line.locator("a[href='/models/drift']").click()
+    expect(page.locator("h1")).to_have_text("Drift and missing channels" if is_english else re.compile("漂移"))
 
     page.goto(f"{served.url}/alarms")
     question = page.locator(".answer details summary").first

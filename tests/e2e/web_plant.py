@@ -40,7 +40,7 @@ from cloud.rollouts.parts import RolloutParts
 from cloud.rollouts.tables import OrderRow
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, IncomingShot
-from cloud.web import gateways_page, models_page, routes, rules_page
+from cloud.web import claim_page, gateways_page, models_page, routes, rules_page
 from cloud.web.facts import PageFacts
 from cloud.web.translation import load_catalogues
 from cloud.web.webhooks_page import include as include_webhooks
@@ -153,7 +153,11 @@ class Plant:
             host_id="host",
             rules=GatewayRules(),
         )
-        gateways_page.include(app, self._pages.shell, database, gateways.identities, self._clock)
+        parts_of_claims = (self._pages.shell, database, gateways.identities)
+        gateways_view = gateways_page.include(app, *parts_of_claims, self._clock)
+        self._pages.count(
+            "claims", claim_page.include(app, gateways_view, *parts_of_claims, self._clock, self._live.pages)
+        )
         include_webhooks(app, self._pages.shell, webhooks)
         return app
 
@@ -230,6 +234,7 @@ class Plant:
         health = {
             "Health/JournalRecords": 12,
             "Health/LagSeconds": 0.4,
+            "Health/CommitsPerSecond": 0.8,
             "Health/BaselineFailures": 3,
             "Health/PressesConnected": 4,
         }

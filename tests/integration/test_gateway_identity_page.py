@@ -9,7 +9,7 @@ import pytest
 
 from cloud.core.access import Role
 from cloud.gateways.domain import GatewayRules
-from cloud.web import gateways_page
+from cloud.web import claim_page, gateways_page
 from cloud.web.shell import Shell
 from tests.integration.gateway_identity_world import World, csr_of, new_key, principal, world
 
@@ -21,8 +21,14 @@ ENGLISH, CHINESE = {"Accept-Language": "en"}, {"Accept-Language": "zh-CN"}
 @pytest.fixture
 async def made(tmp_path: Path) -> AsyncIterator[World]:
     async with world(tmp_path, GatewayRules(broker_host="broker.example")) as made:
-        gateways_page.include(made.app, Shell(made.clock), made.database, made.parts.identities, made.clock)
+        include(made)
         yield made
+
+
+def include(made: World) -> None:
+    parts = (Shell(made.clock), made.database, made.parts.identities)
+    page = gateways_page.include(made.app, *parts, made.clock)
+    claim_page.include(made.app, page, *parts, made.clock, made.live.pages)
 
 
 async def test_the_token_is_shown_once_with_a_command_that_spends_it(made: World) -> None:
@@ -97,7 +103,7 @@ async def test_names_that_cannot_be_claimed_are_explained(made: World) -> None:
 
 async def test_without_a_broker_the_page_says_so(tmp_path: Path) -> None:
     async with world(tmp_path, GatewayRules()) as made:
-        gateways_page.include(made.app, Shell(made.clock), made.database, made.parts.identities, made.clock)
+        include(made)
         page = await made.client.get("/gateways", headers=ENGLISH)
         assert "broker_host" in page.text
         assert 'action="/gateways' not in page.text

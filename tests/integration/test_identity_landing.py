@@ -31,9 +31,9 @@ async def test_every_role_begins_on_a_page_from_which_each_link_leads_on(made: W
             headers = {"Accept": "text/html", "Accept-Language": language}
             start = await browser.get("/", headers=headers, follow_redirects=True)
             assert start.status_code == 200, role
-            assert (words in start.text, start.url.path) == ((True, "/account") if role in BLIND else (False, "/")), (
-                role
-            )
+            assert (words in start.text, start.url.path) == (
+                (True, "/account") if role in BLIND else (False, "/start")
+            ), role
             for path in set(re.findall(r'<a [^>]*href="(/[^"?]*)"', start.text)):
                 assert (await browser.get(path, headers=headers, follow_redirects=True)).status_code == 200, path
 

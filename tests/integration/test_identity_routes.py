@@ -280,6 +280,7 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
         "endpoint_id": hook,
         "delivery_id": deliveries[0]["delivery_id"],
         "rule_id": rule.json()["rule_id"],
+        "claim_id": claim.json()["claim_id"],
         "rollout_id": rollout_id,
         "bundle_id": bundle_id,
         "provider": "company-accounts",
@@ -410,7 +411,8 @@ async def test_who_owns_them_finds_all_that_the_stranger_is_refused(walk: Walk) 
         if path in walk.first.paths:
             streams[declared] = response.text
         found += 1
-    assert {"/live/fleet", "/live/plants/{plant_id}/presses/{press_id}"} <= streams.keys()
+    of_fleet = {"/live/fleet", "/live/plants/{plant_id}/presses/{press_id}"}
+    assert of_fleet | {"/live/start", "/live/gateways/claims/{claim_id}"} <= streams.keys()
     for declared, text in streams.items():
         assert any(secret in text for secret in SECRETS), f"{declared} tells nothing that a stranger could miss"
     print(f"{found} things found by their owner, {len(streams)} of them streams")

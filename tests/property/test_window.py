@@ -111,6 +111,8 @@ def test_what_is_not_committed_goes_out_again_oldest_first_with_growing_patience
     gateway.now_s = 3.0
     assert len(gateway.send()) == 3
     gateway.commit({2})
+    gateway.commit({2})
+    assert gateway.window.settled == 1, "each record counts once"
     gateway.now_s = 4.0
     assert gateway.send() == [("resend", 1), ("resend", 3)], "a commit restores patience"
 
@@ -187,7 +189,7 @@ def test_without_a_commit_what_was_sent_long_enough_ago_settles_in_order() -> No
     gateway.send()
     gateway.now_s = 30.0
     assert list(gateway.window.settle(gateway.now_s, after_s=30.0)) == [(1, 2)]
-    assert gateway.window.in_flight == 1
+    assert (gateway.window.in_flight, gateway.window.settled) == (1, 2)
     assert gateway.send() == [], "nothing is sent again while the connection holds"
 
 

@@ -3,7 +3,9 @@ import htmx from "htmx.org";
 import "htmx-ext-sse";
 import { startAlarms } from "./alarms";
 import { startCharts } from "./chart";
+import { startCopying } from "./copy";
 import { watchStreams } from "./live";
+import { startMenus } from "./menu";
 import { startTimes } from "./times";
 
 // htmx looks for `hx-` attributes after the document is parsed; the watch must stand before the first stream opens.
@@ -11,3 +13,5 @@ watchStreams(htmx);
 startTimes();
 startCharts();
 startAlarms();
+startMenus();
+startCopying();
