@@ -5,8 +5,8 @@ On SQLite the trigger names the table `alarms`: a later migration that copies th
 
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
