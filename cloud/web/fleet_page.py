@@ -31,8 +31,11 @@ WALL_SIZES = (8, 12, 60, 120)
 """Up to so many presses a wall screen shows in its largest, second largest, ... size."""
 RENDERED_MAX = 3_000
 """Rendered tiles that are kept for a language, of all filters that are looked at."""
+OEE_SLOT = Markup("<!--oee-->")
+"""Where a tile's OEE stands: a new report changes that of all tiles at once, and nothing else of them."""
 Known = dict[PressFacts, Tile]
-Shown = tuple[Tile, OeeLine | None]
+Parts = tuple[str, str, str]
+"""A rendered tile up to its OEE slot, the slot, and what follows; empty where the tile has none."""
 
 
 class FleetPage:
@@ -44,7 +47,8 @@ class FleetPage:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._known: dict[str, Known] = {}
-        self._rendered: dict[tuple[str, str], dict[Shown, str]] = {}
+        self._rendered: dict[tuple[str, str], dict[Tile, Parts]] = {}
+        self._oee: dict[tuple[str, OeeLine], str] = {}
 
     def snapshot(self, t: Catalogue, facts: FleetFacts, wanted: FleetFilter, reader: str) -> Snapshot:
         """The moving parts for one language and filter; `reader` keeps apart who must not share (a tenant's id)."""
@@ -93,17 +97,28 @@ class FleetPage:
         """The inside of each shown tile by its id."""
         rendered = self._rendered.setdefault((reader, t.language), {})
         presses = report.presses if report else {}
-        shown: list[Shown] = [
-            (tile, oee_line(presses.get((tile.plant_id, tile.press_id)))) for _, tiles in board.plants for tile in tiles
-        ]
-        found = {each: rendered.get(each) or self._tile_html(t, *each) for each in shown}
+        shown = [tile for _, tiles in board.plants for tile in tiles]
+        found = {tile: rendered.get(tile) or self._parts(t, tile) for tile in shown}
         rendered.update(found)
         if len(rendered) > RENDERED_MAX:
             self._rendered[reader, t.language] = dict(found)
-        return {tile_id(tile): html for (tile, _), html in found.items()}
+        insides: dict[str, str] = {}
+        for tile, (before, slot, after) in found.items():
+            line = oee_line(presses.get((tile.plant_id, tile.press_id))) if slot else None
+            insides[tile_id(tile)] = before + (self._oee_html(t, line) if line else "") + after
+        return insides
 
-    def _tile_html(self, t: Catalogue, tile: Tile, oee: OeeLine | None) -> str:
-        return self._shell.fragment("tile.html", t, tile=tile, oee=oee, id=tile_id(tile))
+    def _parts(self, t: Catalogue, tile: Tile) -> Parts:
+        html = self._shell.fragment("tile.html", t, tile=tile, id=tile_id(tile), oee_slot=OEE_SLOT)
+        return html.partition(OEE_SLOT)
+
+    def _oee_html(self, t: Catalogue, line: OeeLine) -> str:
+        """In whole percent many presses share a line."""
+        if len(self._oee) > RENDERED_MAX:
+            self._oee.clear()
+        if (html := self._oee.get((t.language, line))) is None:
+            html = self._oee[t.language, line] = self._shell.fragment("tile_oee.html", t, oee=line)
+        return html
 
     def _plant_figures(self, t: Catalogue, report: Report | None, plant: str) -> str:
         figures = report.plants.get(plant) if report else None

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from operator import attrgetter
 from typing import Any, Literal
 
@@ -256,8 +257,7 @@ def board_of(
     seen = _passing(tiles, wanted)
     counts = Counter(tile.condition for tile in seen)
     wanted_ones = [tile for tile in seen if tile.condition == wanted.state] if wanted.state else seen
-    shown = sorted(wanted_ones, key=_order(wanted.sort, report))
-    kept = shown[:tiles_max]
+    kept = nsmallest(tiles_max, wanted_ones, key=_order(wanted.sort, report))
     plants: dict[str, list[Tile]] = {}
     for tile in kept:
         plants.setdefault(tile.plant_id, []).append(tile)
@@ -265,7 +265,7 @@ def board_of(
         plants=tuple((plant, tuple(tiles)) for plant, tiles in plants.items()),
         counts={condition: counts[condition] for condition in CONDITIONS},
         total=len(seen),
-        left_out=len(shown) - len(kept),
+        left_out=len(wanted_ones) - len(kept),
     )
 
 
