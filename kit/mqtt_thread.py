@@ -36,8 +36,9 @@ class ClientThread:
 
     def wake(self) -> None:
         """Have written what was just published."""
-        with suppress(OSError):  # it is full of calls to wake, or over
-            _ = self._pair and self._pair[1].send(b"\0")
+        if self._pair is not None:
+            with suppress(OSError):  # it is full of calls to wake, or over
+                self._pair[1].send(b"\0")
 
     def leave(self) -> None:
         """Send DISCONNECT behind what was published, and nothing more."""
@@ -71,7 +72,8 @@ class ClientThread:
     def _serve(self) -> bool:
         """Read and write until the connection is gone; True when the broker had accepted it."""
         client, stream, was_accepted = self._client, self._client.socket(), False
-        assert stream is not None and self._pair is not None  # noqa: PT018 - it runs, and has just connected
+        assert stream is not None  # it has just connected
+        assert self._pair is not None
         woken, _ = self._pair
         with selectors.DefaultSelector() as selector:
             selector.register(woken, READ)

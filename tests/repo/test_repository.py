@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-KIT_LINES_MAX, README_LINES_MAX, FILE_LINES_MAX = 500, 150, 600
+KIT_LINES_MAX, README_LINES_MAX, FILE_LINES_MAX = 510, 150, 600
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
