@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 import numpy as np
 
+from cloud.alarms.domain import AlarmDefaults
 from cloud.alarms.service import AlarmService
 from cloud.cli import GC_THRESHOLDS
 from cloud.core.database import Database, sqlite_url
@@ -29,7 +30,6 @@ from cloud.web.facts import PageFacts
 from cloud.web.fleet_page import FleetPage
 from cloud.web.fleet_view import FleetFilter
 from cloud.web.shell import Shell
-from contract.alarming import AlarmRules
 from contract.shot import ScoredShot, Scores, Shot
 from kit.clock import SystemClock
 
@@ -54,7 +54,7 @@ class Hall:
         schedule = Schedule(ZoneInfo("UTC"), (6, 14, 22))
         self.consumer = ProductionConsumer(self.database, self.store, self.live, self.clock, schedule)
         self.board = ProductionBoard(self.database, self.live, self.clock, schedule)
-        alarms = AlarmService(log, self.live, AlarmRules())
+        alarms = AlarmService(log, self.live, AlarmDefaults())
         self.facts = PageFacts(self.database, self.store, alarms, self.live, self.clock, self.board)
         self.names = [
             (f"plant-{at // PRESSES_PER_PLANT}", f"gw-{at // PRESSES_PER_GATEWAY}", f"press-{at:05}")

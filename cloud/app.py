@@ -145,7 +145,7 @@ class Cloud:
         )
         log_of_events = self.events = events.EventLog(self.live)
         self.fleet = FleetService(log_of_events, self.live, settings.fleet.rules())
-        self.alarms = AlarmService(log_of_events, self.live, settings.alarms.rules(), settings.alarms.policy())
+        self.alarms = AlarmService(log_of_events, self.live, settings.alarms.defaults(), settings.alarms.policy())
         self.rules = RuleDesk(self.database, self.store, self.alarms, clock, seconds=clock.monotonic_s)
         self.webhooks = WebhookParts(
             self.database,
@@ -193,7 +193,7 @@ class Cloud:
             trusted_keys=settings.models.trusted_keys,
         )
         self.maintenance = MaintenanceDesk(
-            self.database, self.store, self.events, self.production, clock, settings.alarms.rules().threshold
+            self.database, self.store, self.events, self.production, clock, settings.alarms.threshold
         )
         registry = self.rollouts.registry(self.fleet)
         gate = Gate(self._is_barred)

@@ -13,6 +13,7 @@ from pydantic import Field, HttpUrl, SecretStr, TypeAdapter, ValidationError, fi
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from cloud.alarms.domain import AlarmDefaults
 from cloud.alarms.policy import MINUTE_MS, AlarmPolicy
 from cloud.core.database import postgresql_url, sqlite_url
 from cloud.core.limits import Limits
@@ -138,6 +139,7 @@ class AlarmSettings(Settings):
     on_delay_shots: int = Field(5, ge=1, description="Shots in a row over the threshold that raise an alarm.")
     on_delay_s: float = Field(0.0, ge=0, description="Time that these shots must span, by the press's clock.")
     off_delay_shots: int = Field(20, ge=1, description="Shots in a row under threshold - deadband that clear it.")
+    off_delay_s: float = Field(0.0, ge=0, description="Time that these shots must span, by the press's clock.")
     history_s_max: float = Field(
         900.0, ge=0, description="Shots sent again after an outage that are older than this raise and clear nothing."
     )
@@ -166,17 +168,17 @@ class AlarmSettings(Settings):
             raise ValueError("deadband must be below threshold, else no alarm can clear")
         return self
 
-    def rules(self) -> AlarmRules:
-        """The rules of alarms."""
-        return AlarmRules(
+    def defaults(self) -> AlarmDefaults:
+        """What the rules of alarms are as delivered."""
+        limits = AlarmRules(
             threshold=self.threshold,
             deadband=self.deadband,
             on_delay_shots=self.on_delay_shots,
             on_delay_s=self.on_delay_s,
             off_delay_shots=self.off_delay_shots,
-            history_s_max=self.history_s_max,
-            priority=self.priority,
+            off_delay_s=self.off_delay_s,
         )
+        return AlarmDefaults(limits, self.priority, self.history_s_max)
 
     def policy(self) -> AlarmPolicy:
         """The site's times of alarms."""

@@ -16,7 +16,8 @@ class AlarmRules:
     """On- and off-delay of an alarm.
 
     It is raised when `on_delay_shots` shots in a row, over at least `on_delay_s` of the press's own time, reach
-    `threshold`; it clears when `off_delay_shots` in a row stay under `threshold` - `deadband`.
+    `threshold`; it clears when `off_delay_shots` in a row, over at least `off_delay_s`, stay under `threshold` -
+    `deadband`.
     """
 
     threshold: float = 0.8
@@ -24,8 +25,7 @@ class AlarmRules:
     on_delay_shots: int = 5
     on_delay_s: float = 0.0
     off_delay_shots: int = 20
-    history_s_max: float = 900.0
-    priority: str = "high"
+    off_delay_s: float = 0.0
 
     def at(self, threshold: float | None) -> "AlarmRules":
         """The rules with a bundle's own threshold; the deadband is at most a quarter of it."""
@@ -43,6 +43,7 @@ class Tracker:
     first_over_ms: int | None = None
     under_count: int = 0
     last_ended_ms: int | None = None
+    first_under_ms: int | None = None
 
 
 Step = Literal["raise", "clear"]
@@ -57,7 +58,7 @@ def step(tracker: Tracker, probability: float, ended_ms: int, rules: AlarmRules)
     if not math.isfinite(probability):
         return tracker, None
     if tracker.is_raised:
-        return _towards_clear(tracker, probability, rules)
+        return _towards_clear(tracker, probability, ended_ms, rules)
     return _towards_raise(tracker, probability, ended_ms, rules)
 
 
@@ -66,21 +67,28 @@ def _towards_raise(
 ) -> tuple[Tracker, Step | None]:
     if probability < rules.threshold:
         return replace(tracker, over_count=0, first_over_ms=None), None
-    # A press's clock that was set back must not hold an alarm up until it has caught up: its time begins anew.
-    first_ms = ended_ms if tracker.first_over_ms is None else min(tracker.first_over_ms, ended_ms)
+    first_ms = _began(tracker.first_over_ms, ended_ms)
     count = tracker.over_count + 1
     if count >= rules.on_delay_shots and ended_ms - first_ms >= rules.on_delay_s * 1000:
         return Tracker(is_raised=True, first_over_ms=first_ms, last_ended_ms=ended_ms), "raise"
     return replace(tracker, over_count=count, first_over_ms=first_ms), None
 
 
-def _towards_clear(tracker: Tracker, probability: float, rules: AlarmRules) -> tuple[Tracker, Step | None]:
+def _towards_clear(
+    tracker: Tracker, probability: float, ended_ms: int, rules: AlarmRules
+) -> tuple[Tracker, Step | None]:
     if probability >= rules.threshold - rules.deadband:
-        return replace(tracker, under_count=0), None
+        return replace(tracker, under_count=0, first_under_ms=None), None
+    first_ms = _began(tracker.first_under_ms, ended_ms)
     count = tracker.under_count + 1
-    if count >= rules.off_delay_shots:
+    if count >= rules.off_delay_shots and ended_ms - first_ms >= rules.off_delay_s * 1000:
         return Tracker(last_ended_ms=tracker.last_ended_ms), "clear"
-    return replace(tracker, under_count=count), None
+    return replace(tracker, under_count=count, first_under_ms=first_ms), None
+
+
+def _began(first_ms: int | None, ended_ms: int) -> int:
+    """When a row of shots began; a press's clock that was set back must not hold an alarm, so its time begins anew."""
+    return ended_ms if first_ms is None else min(first_ms, ended_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """What an alarm is, and which shots say something of a press's present state. Pure."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from cloud.alarms.life import ACTIVE_STATES, State
+from cloud.alarms.policy import Priority
 from cloud.core.tenants import TenantId
 from contract.alarming import AlarmRules, Tracker
 from contract.shot import ScoredShot
@@ -12,7 +13,18 @@ from contract.shot import ScoredShot
 FAILURE_PROBABILITY = "failure_probability"
 
 
-def counts(scored: ScoredShot, *, is_historical: bool, received_ms: int, tracker: Tracker, rules: AlarmRules) -> bool:
+@dataclass(frozen=True, slots=True)
+class AlarmDefaults:
+    """What the site has set: limits and priority of the failure rule as delivered, and how old a backlog counts."""
+
+    limits: AlarmRules = field(default_factory=AlarmRules)
+    priority: Priority = "high"
+    history_s_max: float = 900.0
+
+
+def counts(
+    scored: ScoredShot, *, is_historical: bool, received_ms: int, tracker: Tracker, history_s_max: float
+) -> bool:
     """Whether a shot says something of the press's present state.
 
     A live shot always does, whatever its press's clock says. History (what a gateway sends again after an outage)
@@ -23,7 +35,7 @@ def counts(scored: ScoredShot, *, is_historical: bool, received_ms: int, tracker
         return True
     ended_ms = scored.shot.ended_ms
     is_next = tracker.last_ended_ms is None or ended_ms > tracker.last_ended_ms
-    return is_next and received_ms - ended_ms <= rules.history_s_max * 1000
+    return is_next and received_ms - ended_ms <= history_s_max * 1000
 
 
 @dataclass(frozen=True, slots=True)

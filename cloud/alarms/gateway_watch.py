@@ -31,7 +31,7 @@ class GatewayWatch:
         self._database = database
         self._alarms = alarms
         self._clock = clock
-        self._rule_sets = RuleSets(alarms.rules)
+        self._rule_sets = RuleSets(alarms.defaults)
 
     async def run(self) -> None:
         """Look until cancelled."""

@@ -44,7 +44,7 @@ class AlarmConsumer:
         self._alarms = alarms
         self._live = live
         self._clock = clock
-        self._rule_sets = RuleSets(alarms.rules)
+        self._rule_sets = RuleSets(alarms.defaults)
         self._reader = anyio.CapacityLimiter(1)
 
     async def run(self) -> None:
@@ -130,7 +130,9 @@ def _tenants(rows: Sequence[StoredShot], of_plants: Mapping[str, TenantId]) -> s
 
 
 def _seen(row: TrackerRow) -> Seen:
-    tracker = Tracker(row.is_raised, row.over_count, row.first_over_ms, row.under_count, row.last_ended_ms)
+    tracker = Tracker(
+        row.is_raised, row.over_count, row.first_over_ms, row.under_count, row.last_ended_ms, row.first_under_ms
+    )
     return Seen(tracker, None if row.memory is None else residuals.from_stored(row.memory))
 
 

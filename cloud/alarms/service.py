@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms import repository
-from cloud.alarms.domain import Alarm
+from cloud.alarms.domain import Alarm, AlarmDefaults
 from cloud.alarms.flood import is_held_back
 from cloud.alarms.floods import FLOOD_BEGAN, FLOOD_ENDED, Floods
 from cloud.alarms.life import Event, Life, Turn, Withholding, turn
@@ -19,7 +19,6 @@ from cloud.core.audit import SYSTEM, Actor
 from cloud.core.events import EventLog
 from cloud.core.live import Live
 from cloud.core.tenants import TenantId
-from contract.alarming import AlarmRules
 from kit.ids import uuid7
 
 TOLD = (
@@ -49,10 +48,12 @@ RAISED_SILENTLY, CLEARED_SILENTLY = "raised_silently", "cleared_silently"
 class AlarmService:
     """Raises, clears and announces alarms and lets them escalate; people act by `answers` and `withholding`."""
 
-    def __init__(self, events: EventLog, live: Live, rules: AlarmRules, policy: AlarmPolicy | None = None) -> None:
+    def __init__(
+        self, events: EventLog, live: Live, defaults: AlarmDefaults, policy: AlarmPolicy | None = None
+    ) -> None:
         self.recorder = Recorder(events, live)
         self.floods = Floods(self.recorder)
-        self.rules = rules
+        self.defaults = defaults
         self.policy = policy or AlarmPolicy()
 
     async def report(self, session: AsyncSession, raising: Raising, *, is_there: bool, now_ms: int) -> None:

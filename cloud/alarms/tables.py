@@ -188,6 +188,7 @@ class TrackerRow(Base):
     over_count: Mapped[int]
     first_over_ms: Mapped[int | None]
     under_count: Mapped[int]
+    first_under_ms: Mapped[int | None]
     last_ended_ms: Mapped[int | None]
 
 

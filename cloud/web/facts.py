@@ -77,7 +77,7 @@ class PageFacts:
         self._plans = plans
         self._indexes: dict[TenantId, tuple[anyio.Lock, FleetIndex]] = {}
         self._fleet: dict[tuple[TenantId, WindowName], tuple[int, FleetFacts]] = {}
-        self.threshold = alarms.rules.threshold
+        self.threshold = alarms.defaults.limits.threshold
         self.history = PressHistory(database, store, clock, self._threads, threshold=self.threshold, plans=plans)
 
     async def fleet(self, tenant: TenantId, window: WindowName = "shift") -> FleetFacts:

@@ -27,7 +27,15 @@ CHOICES: Final = {
     "stale_data": (),
     "gateway_trouble": ("troubles",),
 }
-COMMON: Final = ("on_delay_shots", "on_delay_s", "off_delay_shots", "deadband", "realarm_hours", "respond_minutes")
+COMMON: Final = (
+    "on_delay_shots",
+    "on_delay_s",
+    "off_delay_shots",
+    "off_delay_s",
+    "deadband",
+    "realarm_hours",
+    "respond_minutes",
+)
 SCOPE: Final = ("plants", "presses", "moulds")
 OF_SHOTS: Final = ("failure_probability", "novelty", "limit", "spc")
 

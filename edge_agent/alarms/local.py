@@ -20,6 +20,8 @@ PRESSES_MAX: Final = 256
 GATEWAY: Final = ""
 """The press id of an alarm that is the gateway's own."""
 Kind = Literal["alarm.raised", "alarm.cleared"]
+HISTORY_S_MAX: Final = 900.0
+"""Older shots, of a file that is replayed say, tell nothing of now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class LocalAlarms:
         if scored and self._waiting_s is None:
             self._waiting_s = now_s
         for one in scored:
-            if now_ms - one.shot.ended_ms <= self._rules.history_s_max * 1000:  # a replayed file says nothing of today
+            if now_ms - one.shot.ended_ms <= HISTORY_S_MAX * 1000:  # a replayed file says nothing of today
                 self._look(one, now_s, now_ms)
 
     def heard(self, now_s: float) -> None:

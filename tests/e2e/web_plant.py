@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from sqlalchemy import select
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from cloud.alarms.domain import AlarmDefaults
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.points import Point, Raising
 from cloud.alarms.rules.desk import RuleDesk
@@ -98,7 +99,7 @@ class Plant:
         events = EventLog(self._live)
         self.database = database
         self._fleet = FleetService(events, self._live, FleetRules())
-        alarms = self._alarms = AlarmService(events, self._live, AlarmRules(on_delay_shots=3))
+        alarms = self._alarms = AlarmService(events, self._live, AlarmDefaults(AlarmRules(on_delay_shots=3)))
         webhooks = WebhookParts(
             database,
             self._live,

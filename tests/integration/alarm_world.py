@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from cloud.alarms import reading
 from cloud.alarms.answers import Answers
-from cloud.alarms.domain import Alarm
+from cloud.alarms.domain import Alarm, AlarmDefaults
 from cloud.alarms.keeper import AlarmKeeper
 from cloud.alarms.points import Point, Raising
 from cloud.alarms.policy import AlarmPolicy
@@ -25,7 +25,6 @@ from cloud.core.live import Live
 from cloud.core.tables import EventRow
 from cloud.core.tenants import DEFAULT_TENANT, TenantId
 from cloud.migrations.upgrade import upgrade
-from contract.alarming import AlarmRules
 from kit.clock import ManualClock
 
 NOW_MS = 1_767_225_600_000
@@ -56,7 +55,7 @@ class World:
 
     def __post_init__(self) -> None:
         live = Live()
-        self.alarms = AlarmService(EventLog(live), live, AlarmRules(), self.policy)
+        self.alarms = AlarmService(EventLog(live), live, AlarmDefaults(), self.policy)
         self.answers, self.withholder = Answers(self.alarms), Withholder(self.alarms)
         self.keeper = AlarmKeeper(self.database, self.alarms, self.clock)
 

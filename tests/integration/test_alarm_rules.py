@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import URL, select
 
 from cloud.alarms import reading
-from cloud.alarms.domain import Alarm
+from cloud.alarms.domain import Alarm, AlarmDefaults
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.rules.definition import Rule
 from cloud.alarms.rules.residuals import LEARN_SHOTS
@@ -67,7 +67,7 @@ class World:
     def __init__(self, database: Database) -> None:
         live = Live()
         self.database, self.store, self.clock = database, MemoryStore(), ManualClock(NOW_MS)
-        self.alarms = AlarmService(EventLog(live), live, AlarmRules(on_delay_shots=3, off_delay_shots=4))
+        self.alarms = AlarmService(EventLog(live), live, AlarmDefaults(AlarmRules(on_delay_shots=3, off_delay_shots=4)))
         self.rules = RuleService(self.alarms)
         self.number = 0
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from starlette.requests import Request
 
 from cloud.alarms.answers import Answers
+from cloud.alarms.domain import AlarmDefaults
 from cloud.alarms.points import Point, Raising
 from cloud.alarms.service import AlarmService
 from cloud.core import audit, audit_repository
@@ -23,7 +24,6 @@ from cloud.core.live import Live
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.migrations.upgrade import upgrade
 from cloud.webhooks.domain import ConfiguredEndpoint
-from contract.alarming import AlarmRules
 from kit.clock import ManualClock
 from tests.integration.webhook_world import Outbox
 
@@ -243,7 +243,7 @@ def test_a_request_that_is_not_signed_in_is_nobody_at_its_address() -> None:
 
 async def test_an_acknowledgement_is_audited_once_with_who_made_it(database: Database) -> None:
     live = Live()
-    alarms = AlarmService(EventLog(live), live, AlarmRules())
+    alarms = AlarmService(EventLog(live), live, AlarmDefaults())
     raising = Raising(DEFAULT_TENANT, Point("p", "m1", "", "failure_probability", "check_ring_wear"), "high")
     async with database.transaction() as session:
         alarm = await alarms.raise_at(session, raising, NOW_MS)

@@ -10,7 +10,7 @@ from sqlalchemy import URL, func, select
 
 from cloud.alarms import jobs, reading
 from cloud.alarms.answers import Answers
-from cloud.alarms.domain import Alarm
+from cloud.alarms.domain import Alarm, AlarmDefaults
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.record import event_payload
 from cloud.alarms.service import AlarmService
@@ -60,7 +60,7 @@ class FragileClock(ManualClock):
 
 def consumer(database: Database, store: MemoryStore, clock: ManualClock | None = None) -> AlarmConsumer:
     live = Live()
-    alarms = AlarmService(EventLog(live), live, RULES)
+    alarms = AlarmService(EventLog(live), live, AlarmDefaults(RULES))
     return AlarmConsumer(database, store, alarms, live, clock or ManualClock(NOW_MS))
 
 
@@ -190,7 +190,7 @@ async def test_acknowledging_is_noted_once_and_closes_a_cleared_alarm(database: 
     [alarm] = await alarms_of(database)
     assert alarm.state == "cleared_unacknowledged"
     live = Live()
-    alarms = AlarmService(EventLog(live), live, RULES)
+    alarms = AlarmService(EventLog(live), live, AlarmDefaults(RULES))
     for by in ("Li", "Wang"):
         async with database.transaction() as session:
             alarm = await Answers(alarms).acknowledge(
@@ -211,7 +211,7 @@ async def test_another_tenants_alarm_is_not_there(database: Database) -> None:
     store.write([incoming(number, 0.9) for number in range(1, 4)])
     await consume_all(consumer(database, store))
     [alarm] = await alarms_of(database)
-    alarms = AlarmService(EventLog(live), live, RULES)
+    alarms = AlarmService(EventLog(live), live, AlarmDefaults(RULES))
     for tenant, alarm_id in ((TenantId("other"), alarm.alarm_id), (DEFAULT_TENANT, uuid4())):
         with pytest.raises(NotFoundError):
             async with database.transaction() as session:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cloud.alarms.domain import AlarmDefaults
 from cloud.alarms.jobs import AlarmConsumer
 from cloud.alarms.service import AlarmService
 from cloud.core import events
@@ -38,7 +39,7 @@ class World:
         self.store = MemoryStore()
         log = EventLog(self.live)
         self.fleet = FleetService(log, self.live, FleetRules())
-        self.alarms = AlarmService(log, self.live, AlarmRules(on_delay_shots=2, off_delay_shots=2))
+        self.alarms = AlarmService(log, self.live, AlarmDefaults(AlarmRules(on_delay_shots=2, off_delay_shots=2)))
         self.consumer = AlarmConsumer(self.database, self.store, self.alarms, self.live, self.clock)
         self.pages = self.page_facts()
         self._record_id = 0

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from cloud.alarms import reading
-from cloud.alarms.domain import Alarm
+from cloud.alarms.domain import Alarm, AlarmDefaults
 from cloud.alarms.gateway_watch import GatewayWatch
 from cloud.alarms.service import AlarmService
 from cloud.core.database import Database, sqlite_url
@@ -19,7 +19,6 @@ from cloud.fleet.domain import FleetRules
 from cloud.fleet.service import FleetService
 from cloud.fleet.tables import PlantRow
 from cloud.migrations.upgrade import upgrade
-from contract.alarming import AlarmRules
 from contract.trouble import QUIET_MS
 from kit.clock import ManualClock
 
@@ -44,7 +43,7 @@ class World:
         self.database = database
         self.clock = ManualClock(NOW_MS)
         self.fleet = FleetService(EventLog(live), live, FleetRules())
-        self.watch = GatewayWatch(database, AlarmService(EventLog(live), live, AlarmRules()), self.clock)
+        self.watch = GatewayWatch(database, AlarmService(EventLog(live), live, AlarmDefaults()), self.clock)
 
     async def tell(self, plant_id: str, **counters: float) -> None:
         async with self.database.transaction() as session:

@@ -20,6 +20,7 @@ RULES = st.builds(
     on_delay_shots=st.integers(1, 6),
     on_delay_s=st.sampled_from([0.0, 25.0]),
     off_delay_shots=st.integers(1, 8),
+    off_delay_s=st.sampled_from([0.0, 35.0]),
 )
 PROBABILITIES = st.lists(st.one_of(st.floats(0, 1), st.just(math.nan), st.sampled_from([0.0, 1.0])), max_size=80)
 
@@ -67,11 +68,19 @@ def test_a_lasting_excursion_raises_exactly_one_alarm_after_the_delay(
     assert [(number, outcome) for number, outcome in enumerate(outcomes) if outcome] == [(at, "raise")]
 
 
+@given(RULES, st.integers(20, 40))
+def test_a_lasting_quiet_clears_exactly_once_after_shots_and_time(rules: AlarmRules, lasting: int) -> None:
+    outcomes = run([1.0] * 10 + [0.0] * lasting, rules)
+    shots_for_time = math.ceil(rules.off_delay_s * 1000 / CYCLE_MS) + 1
+    at = 10 + max(rules.off_delay_shots, shots_for_time) - 1
+    assert [number for number, outcome in enumerate(outcomes) if outcome == "clear"] == [at]
+
+
 @given(PROBABILITIES, RULES, st.randoms(use_true_random=False))
 def test_without_a_delay_in_time_the_press_clock_may_say_what_it_likes(
     probabilities: list[float], rules: AlarmRules, chance: random.Random
 ) -> None:
-    rules = replace(rules, on_delay_s=0.0)
+    rules = replace(rules, on_delay_s=0.0, off_delay_s=0.0)
     tracker, outcomes = Tracker(), []
     for probability in probabilities:
         tracker, outcome = step(tracker, probability, chance.randint(0, 10**12), rules)
@@ -91,7 +100,7 @@ def test_a_clock_that_was_set_back_holds_an_alarm_up_by_no_more_than_the_delay()
 
 @given(PROBABILITIES, RULES)
 def test_a_model_that_abstains_changes_no_outcome(probabilities: list[float], rules: AlarmRules) -> None:
-    rules = replace(rules, on_delay_s=0.0)
+    rules = replace(rules, on_delay_s=0.0, off_delay_s=0.0)
     without = [p for p in probabilities if math.isfinite(p)]
     assert [outcome for outcome in run(probabilities, rules) if outcome] == [o for o in run(without, rules) if o]
 
@@ -118,12 +127,14 @@ def scored(ended_ms: int) -> ScoredShot:
 @given(st.integers(-(10**9), 10**9), st.integers(0, 10**9))
 def test_a_live_shot_counts_whatever_its_clock_says(offset_ms: int, last_ms: int) -> None:
     shot, tracker = scored(10**12 + offset_ms), Tracker(last_ended_ms=10**12 + last_ms)
-    assert counts(shot, is_historical=False, received_ms=10**12, tracker=tracker, rules=AlarmRules())
+    assert counts(shot, is_historical=False, received_ms=10**12, tracker=tracker, history_s_max=900.0)
 
 
 @given(st.integers(0, 2_000_000), st.integers(0, 2_000_000))
 def test_history_counts_while_it_is_young_and_goes_forward(age_ms: int, last_age_ms: int) -> None:
-    now_ms, rules = 10**12, AlarmRules()
+    now_ms, history_s_max = 10**12, 900.0
     tracker = Tracker(last_ended_ms=now_ms - last_age_ms)
-    does = counts(scored(now_ms - age_ms), is_historical=True, received_ms=now_ms, tracker=tracker, rules=rules)
-    assert does == (age_ms <= rules.history_s_max * 1000 and age_ms < last_age_ms)
+    does = counts(
+        scored(now_ms - age_ms), is_historical=True, received_ms=now_ms, tracker=tracker, history_s_max=history_s_max
+    )
+    assert does == (age_ms <= history_s_max * 1000 and age_ms < last_age_ms)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from cloud.alarms.domain import AlarmDefaults
 from cloud.alarms.rules.definition import HORIZONS_H, Rule, StaleData
 from cloud.alarms.rules.evaluation import compiled
 from cloud.alarms.rules.silence import silence_ms_max
@@ -14,15 +15,17 @@ from cloud.web.rules_form import KINDS, blank, fields_of, rule_of
 from contract.alarming import AlarmRules
 from models.training import survival
 
-SETTINGS = st.builds(
+LIMITS = st.builds(
     AlarmRules,
     threshold=st.floats(0.01, 1),
     deadband=st.just(0.001),
     on_delay_shots=st.integers(1, 100),
     on_delay_s=st.floats(0, 1000),
     off_delay_shots=st.integers(1, 100),
-    history_s_max=st.floats(0, 10_000),
-    priority=st.sampled_from(("low", "medium", "high", "critical")),
+    off_delay_s=st.floats(0, 1000),
+)
+DEFAULTS = st.builds(
+    AlarmDefaults, LIMITS, st.sampled_from(("low", "medium", "high", "critical")), st.floats(0, 10_000)
 )
 
 
@@ -30,15 +33,16 @@ def test_the_horizons_of_rules_are_those_that_are_trained() -> None:
     assert HORIZONS_H == survival.HORIZONS_H
 
 
-@given(SETTINGS, st.none() | st.floats(0.01, 1))
-def test_the_failure_rule_as_delivered_is_the_settings(settings: AlarmRules, threshold: float | None) -> None:
-    made = compiled(FAILURES, 0, delivered(settings)[FAILURES], settings)
-    assert made.limits.at(threshold) == settings.at(threshold)
-    assert made.rule.priority_at("check_ring_wear") == settings.priority
+@given(DEFAULTS, st.none() | st.floats(0.01, 1))
+def test_the_failure_rule_as_delivered_is_the_settings(defaults: AlarmDefaults, threshold: float | None) -> None:
+    made = compiled(FAILURES, 0, delivered(defaults)[FAILURES], defaults)
+    assert made.limits.at(threshold) == defaults.limits.at(threshold)
+    assert made.history_s_max == defaults.history_s_max
+    assert made.rule.priority_at("check_ring_wear") == defaults.priority
 
 
 def test_the_trouble_rule_as_delivered_has_every_kind_at_its_own_priority() -> None:
-    rule = delivered(AlarmRules())[TROUBLES]
+    rule = delivered(AlarmDefaults())[TROUBLES]
     for trouble in CONSEQUENCES:
         assert rule.has_subject(trouble)
         assert rule.priority_at(trouble) == priority_of_trouble(trouble)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from cloud.alarms.domain import AlarmDefaults
 from cloud.fleet.domain import FleetRules
 from cloud.settings import AlarmSettings, CloudSettings, EndpointSettings, FleetSettings, SecretError
-from contract.alarming import AlarmRules
 from kit.settings import SettingsError, load
 
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -47,7 +47,7 @@ def test_only_the_storage_folder_must_be_told(tmp_path: Path) -> None:
 
 
 def test_the_defaults_are_those_of_the_rules() -> None:
-    assert AlarmSettings().rules() == AlarmRules()
+    assert AlarmSettings().defaults() == AlarmDefaults()
     assert FleetSettings().rules() == FleetRules()
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from contract.alarming import AlarmRules
 from contract.shot import Reason, ScoredShot, Scores, Shot
 from edge_agent.alarms import local, modbus, opcua
-from edge_agent.alarms.local import GATEWAY, Announcement, LocalAlarms, told
+from edge_agent.alarms.local import GATEWAY, HISTORY_S_MAX, Announcement, LocalAlarms, told
 
 RULES = AlarmRules(on_delay_shots=3, off_delay_shots=2)
 CUT_OFF_AFTER_S = 60.0
@@ -86,7 +86,7 @@ def test_a_quiet_plant_is_not_cut_off_and_a_replayed_file_raises_nothing() -> No
     plant.wait(10 * CUT_OFF_AFTER_S)
     assert not plant.alarms.is_cut_off(plant.now_s)
     for _ in range(200):
-        plant.shot(0.9, age_s=RULES.history_s_max + 60)
+        plant.shot(0.9, age_s=HISTORY_S_MAX + 60)
     assert plant.alarms.active() == []
 
 

@@ -170,6 +170,7 @@ class Rule(Part):
     on_delay_shots: int = Field(1, ge=1, le=1_000_000, description="Shots in a row that raise an alarm.")
     on_delay_s: float = Field(0.0, ge=0, le=NUMBER_MAX, description="Time these must span, by the press's clock.")
     off_delay_shots: int = Field(1, ge=1, le=1_000_000, description="Shots in a row that clear it.")
+    off_delay_s: float = Field(0.0, ge=0, le=NUMBER_MAX, description="Time these must span, by the press's clock.")
     deadband: float = Field(0.0, ge=0, le=NUMBER_MAX, description="How far back within the limit a shot must be.")
     is_latching: bool = Field(False, description="An alarm stays until it is reset.")
     realarm_hours: float | None = Field(None, ge=0, le=168, description="Null: as the site has it; 0: never.")

@@ -117,7 +117,7 @@ class RuleDesk:
             self._store,
             plants,
             rule,
-            self._rules.settings,
+            self._rules.defaults,
             now_ms=self._clock.utc_ms(),
             days=days,
             seconds=self._seconds,

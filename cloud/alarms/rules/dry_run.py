@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from cloud.alarms.domain import AlarmDefaults
 from cloud.alarms.rules.definition import Rule, StaleData
 from cloud.alarms.rules.evaluation import OF_SHOTS, Seen, SeenKey, compiled, take
 from cloud.alarms.rules.silence import silence_ms_max
 from cloud.telemetry.store import PAGE_ROWS_MAX, PressKey, StoredShot, TelemetryStore
-from contract.alarming import AlarmRules
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 DAYS_MAX: Final = 7
@@ -66,9 +66,9 @@ class _Press:
 class _Replay:
     """The presses as the rule would have seen them."""
 
-    def __init__(self, rule: Rule, settings: AlarmRules) -> None:
+    def __init__(self, rule: Rule, defaults: AlarmDefaults) -> None:
         self._rule = rule
-        self._rules = (compiled("dry-run", 0, rule.model_copy(update={"is_enabled": True}), settings),)
+        self._rules = (compiled("dry-run", 0, rule.model_copy(update={"is_enabled": True}), defaults),)
         self._presses: dict[PressKey, _Press] = {}
         self.counts: dict[PressKey, int] = {}
         self.closed: list[Firing] = []
@@ -155,7 +155,7 @@ def replay(
     store: TelemetryStore,
     plants: frozenset[str],
     rule: Rule,
-    settings: AlarmRules,
+    defaults: AlarmDefaults,
     *,
     now_ms: int,
     days: int = DAYS_MAX,
@@ -172,7 +172,7 @@ def replay(
     cut: Cut | None = None
     if last - row_id > SHOTS_MAX:
         row_id, cut = last - SHOTS_MAX, "shots"
-    run, shots, from_ms, until_ms = _Replay(rule, settings), 0, None, now_ms
+    run, shots, from_ms, until_ms = _Replay(rule, defaults), 0, None, now_ms
     while page := store.after(row_id, limit=PAGE_ROWS_MAX):
         for row in page:
             if row.press.plant_id in plants:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
-from cloud.alarms.domain import AlarmReason, counts, reasons_of
+from cloud.alarms.domain import AlarmDefaults, AlarmReason, counts, reasons_of
 from cloud.alarms.rules import nelson
 from cloud.alarms.rules.definition import FailureProbability, Limit, Novelty, Rule, Spc
 from cloud.alarms.rules.residuals import Residuals, follow
@@ -32,6 +32,7 @@ class Compiled:
     version: int
     rule: Rule
     limits: AlarmRules
+    history_s_max: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ SeenKey = tuple[str, str]
 """(rule, subject) of one press."""
 
 
-def compiled(rule_id: str, version: int, rule: Rule, settings: AlarmRules) -> Compiled:
-    """A rule made ready. `settings` give the age up to which a backlog counts."""
+def compiled(rule_id: str, version: int, rule: Rule, defaults: AlarmDefaults) -> Compiled:
+    """A rule made ready. `defaults` give the age up to which a backlog counts."""
     condition = rule.condition
     threshold = condition.threshold if isinstance(condition, FailureProbability) else 0.0
     if isinstance(condition, Novelty):
@@ -84,10 +85,9 @@ def compiled(rule_id: str, version: int, rule: Rule, settings: AlarmRules) -> Co
         on_delay_shots=rule.on_delay_shots,
         on_delay_s=rule.on_delay_s,
         off_delay_shots=rule.off_delay_shots,
-        history_s_max=settings.history_s_max,
-        priority=rule.priority or settings.priority,
+        off_delay_s=rule.off_delay_s,
     )
-    return Compiled(rule_id, version, rule, limits)
+    return Compiled(rule_id, version, rule, limits, defaults.history_s_max)
 
 
 def take(rules: Sequence[Compiled], row: StoredShot, seen: dict[SeenKey, Seen]) -> list[Outcome]:
@@ -113,7 +113,7 @@ def _take_look(each: Compiled, look: Look, row: StoredShot, seen: dict[SeenKey, 
         is_historical=row.is_historical,
         received_ms=row.received_ms,
         tracker=before.tracker,
-        rules=look.limits,
+        history_s_max=each.history_s_max,
     )
     if not is_told:
         return None

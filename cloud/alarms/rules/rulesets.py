@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cloud.alarms.domain import AlarmDefaults
 from cloud.alarms.rules import repository
 from cloud.alarms.rules.definition import Kind
 from cloud.alarms.rules.evaluation import OF_SHOTS, Compiled, compiled
 from cloud.alarms.rules.standard import DELIVERED, delivered
 from cloud.alarms.rules.stored import Unreadable, read
 from cloud.core.tenants import TenantId
-from contract.alarming import AlarmRules
 
 log = structlog.get_logger()
 
@@ -44,8 +44,8 @@ class RuleSet:
 class RuleSets:
     """Compiled once for each state of a tenant's rules; a look costs one small query."""
 
-    def __init__(self, settings: AlarmRules) -> None:
-        self._settings = settings
+    def __init__(self, defaults: AlarmDefaults) -> None:
+        self._defaults = defaults
         self._known: dict[TenantId, tuple[tuple[int, int], RuleSet]] = {}
 
     async def of(self, session: AsyncSession, tenant_id: TenantId) -> RuleSet:
@@ -57,7 +57,7 @@ class RuleSets:
         return known[1]
 
     async def _load(self, session: AsyncSession, tenant_id: TenantId) -> RuleSet:
-        found = {rule_id: (DELIVERED, rule) for rule_id, rule in delivered(self._settings).items()}
+        found = {rule_id: (DELIVERED, rule) for rule_id, rule in delivered(self._defaults).items()}
         unreadable: set[tuple[str, int]] = set()
         for row in await repository.rules(session, tenant_id):
             found.pop(row.rule_id, None)
@@ -69,7 +69,7 @@ class RuleSets:
                 found[row.rule_id] = row.version, rule
         return RuleSet(
             tuple(
-                compiled(rule_id, version, rule, self._settings)
+                compiled(rule_id, version, rule, self._defaults)
                 for rule_id, (version, rule) in found.items()
                 if rule.is_enabled
             ),

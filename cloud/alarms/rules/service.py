@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cloud.alarms.domain import AlarmDefaults
 from cloud.alarms.record import point_of
 from cloud.alarms.rules import repository
 from cloud.alarms.rules.definition import Kind, Rule
@@ -21,7 +22,6 @@ from cloud.core.problems import InvalidFieldError, NotFoundError
 from cloud.core.tables import NAME_CHARACTERS_MAX
 from cloud.core.tenants import TenantId
 from cloud.fleet.reading import plant_ids
-from contract.alarming import AlarmRules
 from kit.errors import ZhisanError
 from kit.ids import uuid7
 
@@ -121,16 +121,16 @@ class RuleService:
         self._alarms = alarms
 
     @property
-    def settings(self) -> AlarmRules:
+    def defaults(self) -> AlarmDefaults:
         """What the standard rules are made of."""
-        return self._alarms.rules
+        return self._alarms.defaults
 
     async def rules(self, session: AsyncSession, tenant_id: TenantId, now_ms: int) -> list[AnyRule]:
         """All rules of a tenant, the standard ones first; at most RULES_MAX beside them."""
         fired = await repository.raised_since(session, tenant_id, now_ms - WEEK_MS)
         found: dict[str, AnyRule] = {
             rule_id: SavedRule(rule_id, DELIVERED, rule, None, "", fired.get(rule_id, 0))
-            for rule_id, rule in delivered(self.settings).items()
+            for rule_id, rule in delivered(self.defaults).items()
         }
         for row in await repository.rules(session, tenant_id):
             found[row.rule_id] = self._known(row, fired.get(row.rule_id, 0))
@@ -157,7 +157,7 @@ class RuleService:
         """
         rows = await repository.versions(session, tenant_id, rule_id, before=before, limit=limit + 1)
         found = [_version(row) for row in rows]
-        standard = delivered(self.settings).get(rule_id)
+        standard = delivered(self.defaults).get(rule_id)
         if standard is not None and len(found) <= limit and (before is None or before > DELIVERED):
             found.append(_as_delivered(standard))
         if not found and standard is None and await repository.rule(session, tenant_id, rule_id) is None:
@@ -227,7 +227,7 @@ class RuleService:
             RuleRefusedError: the old version cannot be read any more.
         """
         old = await repository.version(session, tenant_id, rule_id, to)
-        standard = delivered(self.settings).get(rule_id) if to == DELIVERED else None
+        standard = delivered(self.defaults).get(rule_id) if to == DELIVERED else None
         if old is None and standard is None:
             raise NotFoundError("version of the rule", str(to))
         rule = standard if old is None else read(old.definition)
@@ -265,7 +265,7 @@ class RuleService:
 
     async def _current(self, session: AsyncSession, tenant_id: TenantId, rule_id: str, version: int) -> RuleRow:
         row = await repository.rule(session, tenant_id, rule_id)
-        standard = delivered(self.settings).get(rule_id)
+        standard = delivered(self.defaults).get(rule_id)
         if row is None and standard is not None:
             row = RuleRow(tenant_id=tenant_id, rule_id=rule_id, version=DELIVERED, deleted_ms=None)
             row.definition = standard.model_dump(mode="json")
@@ -278,7 +278,7 @@ class RuleService:
 
     def _kind(self, row: RuleRow) -> Kind | None:
         """The kind that a rule keeps; None where this version has none such any more."""
-        standard = delivered(self.settings).get(row.rule_id)
+        standard = delivered(self.defaults).get(row.rule_id)
         if standard is not None:
             return standard.condition.kind
         found = read(row.definition)

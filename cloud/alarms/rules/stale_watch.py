@@ -33,7 +33,7 @@ class StaleWatch:
         self._store = store
         self._alarms = alarms
         self._clock = clock
-        self._rule_sets = RuleSets(alarms.rules)
+        self._rule_sets = RuleSets(alarms.defaults)
         self._reader = anyio.CapacityLimiter(1)
 
     async def run(self) -> None:

@@ -2,9 +2,8 @@
 
 from typing import Final
 
-from cloud.alarms.policy import PRIORITIES
+from cloud.alarms.domain import AlarmDefaults
 from cloud.alarms.rules.definition import FailureProbability, GatewayTrouble, Rule
-from contract.alarming import AlarmRules
 
 STANDARD: Final = "standard."
 FAILURES: Final = f"{STANDARD}failure_probability"
@@ -13,17 +12,19 @@ DELIVERED: Final = 0
 """The version of a rule as delivered."""
 
 
-def delivered(settings: AlarmRules) -> dict[str, Rule]:
+def delivered(defaults: AlarmDefaults) -> dict[str, Rule]:
     """The rules by id: failure heads as the settings have them, and every trouble of a gateway."""
+    limits = defaults.limits
     return {
         FAILURES: Rule(
             name="Failure probability",
-            condition=FailureProbability(threshold=settings.threshold),
-            priority=next(name for name in PRIORITIES if name == settings.priority),
-            on_delay_shots=settings.on_delay_shots,
-            on_delay_s=settings.on_delay_s,
-            off_delay_shots=settings.off_delay_shots,
-            deadband=settings.deadband,
+            condition=FailureProbability(threshold=limits.threshold),
+            priority=defaults.priority,
+            on_delay_shots=limits.on_delay_shots,
+            on_delay_s=limits.on_delay_s,
+            off_delay_shots=limits.off_delay_shots,
+            off_delay_s=limits.off_delay_s,
+            deadband=limits.deadband,
         ),
         TROUBLES: Rule(name="Gateway trouble", condition=GatewayTrouble()),
     }

@@ -24,7 +24,7 @@ class UnreadableWatch:
         self._database = database
         self._alarms = alarms
         self._clock = clock
-        self._rule_sets = RuleSets(alarms.rules)
+        self._rule_sets = RuleSets(alarms.defaults)
         self.found = 0
         """Rules of all tenants that the last look could not read."""
 
