@@ -7,10 +7,10 @@ from typing import Literal, TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from cloud.alarms.naming import mode_name
 from cloud.telemetry.store import StoredShot
 from cloud.web.fleet_view import NOVELTY_PREFIX
 from cloud.web.translation import Catalogue
-from cloud.web.wording import mode_name
 from contract.alarming import risks
 from contract.shot import FloatArray
 

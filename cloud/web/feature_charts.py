@@ -7,13 +7,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from cloud.alarms.naming import feature_name, mode_name
 from cloud.telemetry.store import StoredShot
 from cloud.web.charts import Chart, Line, Mark, Panel, Role, chart_of, line_of, panel_of, point
 from cloud.web.numbers import number
 from cloud.web.press_history import Happening, Reference, place_of
 from cloud.web.press_view import columns_of
 from cloud.web.translation import Catalogue
-from cloud.web.wording import feature_name, mode_name, quantity_unit
+from cloud.web.wording import quantity_unit
 from contract.vocabulary import PARAMETERS
 from models.control_chart import SIGMAS, ControlLimits, limits_of, residuals
 from models.features.schema import FEATURES, FEATURES_HASH

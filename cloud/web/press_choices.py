@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from cloud.alarms.naming import feature_name
 from cloud.telemetry.store import StoredShot
 from cloud.web.curve_charts import shown_signals
 from cloud.web.feature_charts import shown_features
 from cloud.web.press_query import SPANS, PressQuery, address
 from cloud.web.translation import Catalogue
-from cloud.web.wording import feature_name, quantity_name
+from cloud.web.wording import quantity_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from cloud.alarms.naming import mode_name, spaced
 from cloud.alarms.service import ALARM_EVENTS
 from cloud.core import events
 from cloud.core.database import Database
@@ -20,7 +21,6 @@ from cloud.web.press_page import press_url
 from cloud.web.press_query import address
 from cloud.web.shell import Shell
 from cloud.web.translation import Catalogue
-from cloud.web.wording import mode_name, spaced
 
 LINES_SHOWN: Final = 50
 KINDS: Final = frozenset({PRESS_REGISTERED, PRESS_STATE_CHANGED, PRESS_MOVED, *ALARM_EVENTS})

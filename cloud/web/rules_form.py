@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from cloud.alarms.rules.definition import Kind, Rule
 from cloud.alarms.rules.stored import KINDS, Unreadable
+from cloud.web.translation import Catalogue
 
 Fields = Mapping[str, Sequence[str]]
 """What stands in a form: each field with its values."""
@@ -89,12 +90,13 @@ def blank(kind: Kind) -> dict[str, list[str]]:
     return {**fields, **own[kind]}
 
 
-def faults_of(error: ValidationError) -> list[tuple[str, str]]:
-    """What is wrong: the field of the form, and the reason."""
+def faults_of(error: ValidationError, t: Catalogue) -> list[tuple[str, str]]:
+    """What is wrong: the field of the form, and the reason in the reader's language."""
     found = []
     for each in error.errors():
         names = [part for part in each["loc"] if isinstance(part, str) and part not in KINDS]
-        reason = each["msg"].removeprefix("Value error, ")
+        told = t.find(f"rules.fault.{each['type']}")
+        reason = each["msg"] if told is None else told.format(**each.get("ctx", {}))
         found.append((names[-1] if names and names[-1] != "condition" else "", reason))
     return found
 

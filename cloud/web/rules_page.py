@@ -70,7 +70,7 @@ class RulePages:
 
     async def rules(self, request: Request, tenant: Tenant) -> Response:
         """All rules by kind, with how often each has fired."""
-        rules = await self._desk.rules(tenant)
+        t, rules = self._shell.catalogue(request), await self._desk.rules(tenant)
         found = kinds_of(rules)
         principal = current_principal(request)
         return self._shell.page(
@@ -78,7 +78,9 @@ class RulePages:
             "rules.html",
             page_name="rules",
             kinds=[(kind, found.get(kind, [])) for kind in KINDS],
-            unreadable=[saved for saved in rules if isinstance(saved, UnreadableRule)],
+            unreadable=[
+                (saved, faults_of(saved.stored.error, t)) for saved in rules if isinstance(saved, UnreadableRule)
+            ],
             may_write=Right.CONFIGURE in principal.rights,
         )
 
@@ -115,7 +117,7 @@ class RulePages:
         return await self._write(request, principal, saved.kind, saved)
 
     async def _write(self, request: Request, principal: Principal, kind: Kind, saved: AnyRule | None) -> Response:
-        form = await request.form(max_fields=FORM_FIELDS_MAX)
+        t, form = self._shell.catalogue(request), await request.form(max_fields=FORM_FIELDS_MAX)
         fields, tenant, actor = _fields(form), TenantId(principal.tenant_id), actor_of(request)
         why = _text(form, "why")[:WHY_CHARACTERS_MAX]
         try:
@@ -129,7 +131,7 @@ class RulePages:
                 version = _number(form, "version")
                 saved = await self._desk.change(tenant, saved.rule_id, rule, version=version, why=why, actor=actor)
         except ValidationError as error:
-            return await self._sheet(request, kind, fields, Sheet(saved, faults=tuple(faults_of(error)), status=422))
+            return await self._sheet(request, kind, fields, Sheet(saved, faults=tuple(faults_of(error, t)), status=422))
         except InvalidFieldError as error:
             fault = (error.field.rpartition(".")[2], error.message)
             return await self._sheet(request, kind, fields, Sheet(saved, faults=(fault,), status=422))
@@ -175,7 +177,7 @@ class RulePages:
     async def _stands(self, request: Request, saved: AnyRule, *, conflict: str = "") -> Response:
         """The rule as it is saved, with what kept it from being changed."""
         found = saved.stored if isinstance(saved, UnreadableRule) else saved.rule
-        faults = tuple(faults_of(found.error)) if isinstance(found, Unreadable) else ()
+        faults = tuple(faults_of(found.error, self._shell.catalogue(request))) if isinstance(found, Unreadable) else ()
         sheet = Sheet(saved, faults=faults, conflict=conflict, status=409 if conflict else 200)
         return await self._sheet(request, saved.kind, fields_of(found), sheet)
 

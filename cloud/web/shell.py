@@ -12,7 +12,9 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from cloud.alarms import naming
 from cloud.web import numbers, wording
+from cloud.web.call_errors import call_error
 from cloud.web.translation import LANGUAGES, Catalogue, choose_language, load_catalogues
 from kit.clock import Clock
 
@@ -112,22 +114,22 @@ class _Words:
         self._t = t
 
     def mode(self, mode: str) -> str:
-        return wording.mode_name(self._t, mode)
+        return naming.mode_name(self._t, mode)
 
     def alarm(self, alarm: _About) -> str:
-        """See `wording.alarm_name`; of an alarm or its point."""
-        return wording.alarm_name(self._t, alarm.kind, alarm.mode)
+        """See `naming.alarm_name`; of an alarm or its point."""
+        return naming.alarm_name(self._t, alarm.kind, alarm.mode)
 
     def subject(self, kind: str, mode: str) -> str:
         """The same of an alarm that there would have been."""
-        return wording.alarm_name(self._t, kind, mode)
+        return naming.alarm_name(self._t, kind, mode)
 
     def measure(self, name: str) -> str:
         """See `wording.measure_name`."""
         return wording.measure_name(self._t, name)
 
     def score(self, key: str) -> str:
-        return wording.score_name(self._t, key)
+        return naming.score_name(self._t, key)
 
     def advice(self, mode: str) -> str | None:
         return wording.mode_advice(self._t, mode)
@@ -139,17 +141,20 @@ class _Words:
         return wording.quantity_unit(name)
 
     def feature(self, name: str) -> str:
-        return wording.feature_name(self._t, name)
+        return naming.feature_name(self._t, name)
+
+    def call_error(self, told: str) -> str:
+        return call_error(self._t, told)
 
     def quality(self, name: str) -> str:
-        return wording.quality_name(self._t, name)
+        return naming.quality_name(self._t, name)
 
     def factors(self, names: Iterable[str]) -> str:
         """The names of OEE's factors in a row."""
         return self._t("feature_join").join(self._t(f"oee.word.{name}") for name in names)
 
     def known(self, prefix: str, name: str) -> str:
-        return self._t.find(f"{prefix}.{name}") or wording.spaced(name)
+        return self._t.find(f"{prefix}.{name}") or naming.spaced(name)
 
     def html(self, key: str) -> Markup:
         """A catalogue text with markup of its own (our file, never data)."""

@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import anyio
 import httpx
 
+from cloud.alarms.naming import Texts
 from cloud.webhooks import mail
 from cloud.webhooks.destinations import DestinationRefusedError, resolve
 from cloud.webhooks.domain import ANSWER_BYTES_MAX, Answer, Attempt, Target
 from cloud.webhooks.mail import MailRelay
 from cloud.webhooks.masking import masked, masked_headers, secrets_of, shown_url
-from cloud.webhooks.message import Message, Texts
+from cloud.webhooks.message import Message
 from cloud.webhooks.templates.rendering import Context, Rendering
 from cloud.webhooks.templates.services import SERVICES
 from kit.clock import Clock

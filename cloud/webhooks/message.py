@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
+from cloud.alarms.naming import Texts, alarm_name, feature_name
+from cloud.alarms.rules.definition import UNITS
 from cloud.webhooks.domain import TEST_KIND
 
 Effect = Literal["trigger", "acknowledge", "resolve"]
@@ -28,16 +30,6 @@ _EFFECTS: Final[Mapping[str, Effect]] = {
     "alarm.flood_ended": "resolve",
 }
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
-
-
-class Texts(Protocol):
-    """The texts of one language."""
-
-    def __call__(self, key: str, **values: object) -> str:
-        """The text of `key`, filled in."""
-
-    def find(self, key: str) -> str | None:
-        """The text of `key` where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +128,7 @@ def lines_of(message: Message, t: Texts, zone: tzinfo) -> list[tuple[str, str]]:
         (t("message.what"), mode_of(message, t)),
         (t("message.event"), kind_of(message.kind, t)),
         (t("message.probability"), _share(probability, threshold, t)),
+        (t("message.value"), _measured(message, probability, t)),
         (t("message.count"), "" if count is None else f"{count:g}"),
         (t("message.reasons"), _reasons(message, t)),
         (t("message.by"), message.word("by") or message.word("acknowledged_by")),
@@ -151,9 +144,9 @@ def advice_of(message: Message, t: Texts) -> str:
 
 
 def mode_of(message: Message, t: Texts) -> str:
-    """The failure mode or trouble by its name."""
+    """The failure mode or trouble by its name, or what a rule found of a feature, score or press."""
     mode = _own_mode(message)
-    return t.find(f"mode.{mode}.name") or _spaced(mode) or t("message.some_alarm")
+    return alarm_name(t, message.word("kind"), mode) if mode else t("message.some_alarm")
 
 
 def kind_of(kind: str, t: Texts) -> str:
@@ -179,14 +172,22 @@ def _share(probability: float | None, threshold: float | None, t: Texts) -> str:
     return t("message.over", value=f"{probability:.0%}", threshold=f"{threshold:.0%}")
 
 
+def _measured(message: Message, probability: float | None, t: Texts) -> str:
+    """What a rule measured, in the unit of its feature, and the limit that it has left."""
+    value, limit, unit = message.number("value"), message.number("threshold"), UNITS.get(_own_mode(message), "")
+    if value is None or probability is not None:
+        return ""
+    told = f"{value:.4g} {unit}".rstrip()
+    return told if limit is None else t("message.over", value=told, threshold=f"{limit:.4g} {unit}".rstrip())
+
+
 def _reasons(message: Message, t: Texts) -> str:
     reasons = message.data.get("reasons")
     found = []
     for reason in reasons[:REASONS_SHOWN] if isinstance(reasons, list) else ():
         if isinstance(reason, dict) and isinstance(reason.get("sigma"), int | float):
             feature = str(reason.get("feature", ""))
-            name = t.find(f"feature.{feature}") or t.find(f"quantity.{feature}") or feature
-            found.append(f"{name} {reason['sigma']:+.1f} σ")
+            found.append(f"{feature_name(t, feature)} {reason['sigma']:+.1f} σ")
     return t("feature_join").join(found)
 
 

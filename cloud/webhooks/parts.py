@@ -4,6 +4,7 @@ import random
 from collections.abc import Mapping
 from pathlib import Path
 
+from cloud.alarms.naming import Texts
 from cloud.core.database import Database
 from cloud.core.live import Live
 from cloud.webhooks.calling import Caller
@@ -11,7 +12,6 @@ from cloud.webhooks.domain import FIRST_RETRY_S
 from cloud.webhooks.endpoints import EndpointService
 from cloud.webhooks.jobs import WebhookSender
 from cloud.webhooks.mail import MailRelay
-from cloud.webhooks.message import Texts
 from cloud.webhooks.sealing import sealer_in
 from cloud.webhooks.service import WebhookService
 from cloud.webhooks.testing import EndpointTester

@@ -5,10 +5,11 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cloud.alarms.naming import Texts
 from cloud.webhooks import mail
 from cloud.webhooks.domain import Language, Target, Template
 from cloud.webhooks.masking import STARS
-from cloud.webhooks.message import Message, Texts
+from cloud.webhooks.message import Message
 from cloud.webhooks.templates.rendering import Context
 from cloud.webhooks.templates.services import SERVICES
 

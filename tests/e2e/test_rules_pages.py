@@ -19,6 +19,7 @@ from tests.e2e.web_plant import Plant
 
 ENGINEER = Principal("user", "u-2", "Wang Wei", DEFAULT_TENANT, RIGHTS[Role.ENGINEER], "token-of-the-session")
 TRY = {"en": "Try on the last 7 days", "zh-CN": "用最近 7 天试运行"}
+FAULT = {"en": "colour: this version knows no such field", "zh-CN": "colour: 此版本没有这一项"}
 SAVE = {"en": "Save", "zh-CN": "保存"}
 UNREADABLE = {"en": "Rule cannot be read", "zh-CN": "规则无法读取"}
 ITS_RULE = {"en": "Its rule", "zh-CN": "所属规则"}
@@ -60,7 +61,7 @@ def test_a_rule_is_written_tried_changed_taken_back_and_deleted(served, open_pag
     page.get_by_label("Above").fill("1")
     page.get_by_label("Below").fill("5")
     page.get_by_role("button", name="Try").click()
-    expect(page.get_by_role("alert")).to_contain_text("`below` must be less than `above`")
+    expect(page.get_by_role("alert")).to_contain_text("The lower limit must be less than the upper limit.")
     assert [complaint for complaint in open_page.complaints if "422" not in complaint] == []
     open_page.complaints.clear()
     page.get_by_label("Below").fill("")
@@ -94,7 +95,7 @@ def test_a_rule_that_cannot_be_read_says_why_and_is_saved_anew(served, open_page
     page.get_by_role("button", name=SAVE[language]).click()
     served.plant.spoil_rules()
     page.goto(f"{served.url}/rules")
-    expect(page.locator("section[aria-labelledby=unreadable]")).to_contain_text("colour: Extra inputs")
+    expect(page.locator("section[aria-labelledby=unreadable]")).to_contain_text(FAULT[language])
     assert not scrolls_sideways(page)
     page.screenshot(path=root / "build" / "screenshots" / f"rules-unreadable-{language}.png", full_page=True)
     page.goto(f"{served.url}/alarms")

@@ -1,5 +1,7 @@
 """What a rule may say agrees with what is trained, and the rules as delivered are the settings."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,8 +12,10 @@ from cloud.alarms.rules.definition import HORIZONS_H, Rule, StaleData
 from cloud.alarms.rules.evaluation import compiled
 from cloud.alarms.rules.silence import silence_ms_max
 from cloud.alarms.rules.standard import FAILURES, TROUBLES, delivered
+from cloud.alarms.rules.stored import KINDS
 from cloud.alarms.trouble import CONSEQUENCES, priority_of_trouble
-from cloud.web.rules_form import KINDS, blank, fields_of, rule_of
+from cloud.web.rules_form import blank, faults_of, fields_of, rule_of
+from cloud.web.translation import load_catalogues
 from contract.alarming import AlarmRules
 from models.training import survival
 
@@ -79,3 +83,40 @@ def test_a_form_gives_back_the_rule_that_it_shows(kind: str) -> None:
     rule = rule_of(known, {**blank(known), **own, "presses": ["a, b"], "note": ["n"]})
     assert rule.scope.presses == ("a", "b")
     assert rule_of(known, fields_of(rule)) == rule
+
+
+WRONG = [
+    ("limit", {"name": [""], "above": ["5"]}),
+    ("limit", {"name": ["n" * 81], "above": ["five"]}),
+    ("limit", {"name": ["n"], "feature": ["Humidity"], "above": ["5"]}),
+    ("limit", {"name": ["n"]}),
+    ("limit", {"name": ["n"], "above": ["1"], "below": ["2"]}),
+    ("limit", {"name": ["n"], "above": ["1"], "on_delay_shots": ["0"], "realarm_hours": ["1000"]}),
+    ("limit", {"name": ["n"], "above": ["1"], "on_delay_shots": ["1.5"], "respond_minutes": ["1e9"]}),
+    ("limit", {"name": ["n"], "above": ["1"], "priority": ["urgent"]}),
+    ("limit", {"name": ["n"], "above": ["inf"], "plants": ["a, a"]}),
+    ("limit", {"name": ["n"], "above": ["1"], "consequence": ["major"]}),
+    ("limit", {"name": ["n"], "above": ["1"], "priority": [""]}),
+    ("failure_probability", {"name": ["n"], "deadband": ["0.9"], "modes": ["rust"], "horizon_h": ["7"]}),
+    ("failure_probability", {"name": ["n"], "deadband": ["0.9"], "threshold": ["2"]}),
+    ("failure_probability", {"name": ["n"], "deadband": ["0.9"]}),
+    ("novelty", {"name": ["n"], "statistics": [], "deadband": ["9"]}),
+    ("novelty", {"name": ["n"], "deadband": ["9"]}),
+    ("spc", {"name": ["n"], "features": [], "nelson": ["9"]}),
+    ("stale_data", {"name": ["n"], "cycles": [""], "seconds": [""]}),
+    ("gateway_trouble", {"name": ["n"], "troubles": ["rust"]}),
+]
+
+
+@pytest.mark.parametrize(("kind", "fields"), WRONG)
+def test_what_is_wrong_with_a_form_is_told_in_each_language(kind: str, fields: dict[str, list[str]]) -> None:
+    known = next(each for each in KINDS if each == kind)
+    with pytest.raises(ValidationError) as caught:
+        rule_of(known, {**blank(known), "feature": ["CycleTime"], "features": ["CycleTime"], **fields})
+    texts = load_catalogues()
+    for each in caught.value.errors():
+        assert texts["en"].find(f"rules.fault.{each['type']}"), each["type"]
+    told = {language: faults_of(caught.value, t) for language, t in texts.items()}
+    assert [field for field, _ in told["en"]] == [field for field, _ in told["zh-CN"]]
+    for _, reason in told["zh-CN"]:
+        assert re.search(r"[\u4e00-\u9fff]", reason), reason

@@ -2,9 +2,10 @@
 
 import pytest
 
+from cloud.alarms.naming import mode_name
 from cloud.web.models_view import card_view
 from cloud.web.translation import load_catalogues
-from cloud.web.wording import measure_name, mode_name
+from cloud.web.wording import measure_name
 
 CARD = {
     "heads": [

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.alarms.life import STATES
+from cloud.alarms.naming import feature_name, mode_name, quality_name, score_name, spaced
 from cloud.web.alarms_view import STATES_WANTED as ALARM_STATES
 from cloud.web.fleet_view import CONDITIONS
 from cloud.web.shell import HERE
@@ -20,7 +21,7 @@ from cloud.web.translation import (
     choose_language,
     load_catalogues,
 )
-from cloud.web.wording import feature_name, mode_advice, mode_name, quality_name, quantity_name, score_name, spaced
+from cloud.web.wording import mode_advice, quantity_name
 from cloud.webhooks.domain import STATES as DELIVERY_STATES
 from cloud.webhooks.domain import TEMPLATES, Health
 from cloud.webhooks.filters import KNOWN_KINDS, PRIORITIES

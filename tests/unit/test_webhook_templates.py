@@ -17,7 +17,7 @@ from cloud.alarms.service import ALARM_EVENTS
 from cloud.web.translation import load_catalogues
 from cloud.webhooks.domain import LANGUAGES, TEMPLATES
 from cloud.webhooks.filters import KNOWN_KINDS
-from cloud.webhooks.message import Message, effect_of
+from cloud.webhooks.message import Message, effect_of, lines_of, title_of
 from cloud.webhooks.templates.rendering import Context, Rendering, cut_bytes
 from cloud.webhooks.templates.services import SERVICES
 
@@ -153,6 +153,26 @@ def test_slack_is_blocks_with_its_three_signs_escaped() -> None:
     assert section["type"] == "mrkdwn"
     assert "*Comment*: a &lt;b&gt; &amp; [c](https://evil.example) @all" in section["text"]
     assert found["blocks"][2]["elements"][0]["url"] == "https://zhisan.example/alarms"
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "language", "what", "value"),
+    [
+        ("limit", "CushionStroke", "en", "Cushion outside its limits", "1.8 mm (limit 2 mm)"),
+        ("limit", "CushionStroke", "zh-CN", "料垫超出限值", "1.8 mm"),
+        ("spc", "CycleTime", "zh-CN", "周期时间", "1.8 s"),
+        ("novelty", "T2", "en", "above its limit", "1.8 (limit 2)"),
+        ("stale_data", "silent", "zh-CN", "注塑机没有模次", "1.8"),
+    ],
+)
+def test_an_alarm_of_a_rule_names_feature_value_unit_and_limit(
+    kind: str, mode: str, language: str, what: str, value: str
+) -> None:
+    more = {"kind": kind, "mode": mode, "probability": None, "value": 1.8, "threshold": 2.0}
+    told = Message("alarm.raised", 7, NOW_MS, {**ALARM, **more})
+    lines = dict(lines_of(told, TEXTS[language], UTC))
+    assert what in title_of(told, TEXTS[language])
+    assert value in lines[TEXTS[language]("message.value")]
 
 
 def test_pagerduty_goes_by_the_alarm_s_id() -> None:

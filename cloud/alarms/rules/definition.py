@@ -1,8 +1,9 @@
 """What a rule of alarms may say: a condition of one of six kinds, where it holds, and how its alarms behave."""
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, LiteralString, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from cloud.alarms.policy import HOUR_MS, Consequence, Priority, priority_of
 from cloud.alarms.trouble import priority_of_trouble
@@ -23,33 +24,43 @@ Name = Annotated[str, Field(min_length=1, max_length=128)]
 Number = Annotated[float, Field(ge=-NUMBER_MAX, le=NUMBER_MAX, allow_inf_nan=False)]
 
 
+def _fault(word: str, told: LiteralString, **facts: str) -> PydanticCustomError:
+    """What is wrong, in English for programs, and by a word with its facts for pages in any language."""
+    return PydanticCustomError(f"rule_{word}", told, dict(facts))
+
+
 def _is_feature(name: str) -> str:
     if name not in UNITS:
-        raise ValueError(f"{name!r} is no feature; see models/features/schema.py for their names")
+        raise _fault("feature", "'{name}' is no feature; see models/features/schema.py for their names", name=name)
     return name
 
 
 def _is_mode(name: str) -> str:
     if name not in FAILURE_MODES:
-        raise ValueError(f"{name!r} is no failure mode; there are {', '.join(FAILURE_MODES)}")
+        raise _fault(
+            "mode", "'{name}' is no failure mode; there are {known}", name=name, known=", ".join(FAILURE_MODES)
+        )
     return name
 
 
 def _is_trouble(name: str) -> str:
     if name not in COUNTERS:
-        raise ValueError(f"{name!r} is no trouble of a gateway; there are {', '.join(COUNTERS)}")
+        raise _fault(
+            "trouble", "'{name}' is no trouble of a gateway; there are {known}", name=name, known=", ".join(COUNTERS)
+        )
     return name
 
 
 def _is_horizon(hours: float) -> float:
     if hours not in HORIZONS_H:
-        raise ValueError(f"{hours:g} is no horizon; there are {', '.join(f'{each:g}' for each in HORIZONS_H)} hours")
+        known = ", ".join(f"{each:g}" for each in HORIZONS_H)
+        raise _fault("horizon", "{hours} is no horizon; there are {known} hours", hours=f"{hours:g}", known=known)
     return hours
 
 
 def _each_once(names: tuple[object, ...]) -> tuple[object, ...]:
     if len(set(names)) != len(names):
-        raise ValueError("names something twice")
+        raise _fault("twice", "names something twice")
     return names
 
 
@@ -96,11 +107,14 @@ class Limit(Part):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if self.above is None and self.below is None:
-            raise ValueError("needs `above`, `below`, or both")
+            raise _fault("no_limit", "needs `above`, `below`, or both")
         if self.above is not None and self.below is not None and self.below >= self.above:
-            raise ValueError("`below` must be less than `above`")
+            raise _fault("limit_order", "`below` must be less than `above`")
         if self.unit is not None and self.unit != UNITS[self.feature]:
-            raise ValueError(f"`unit` of {self.feature} is {UNITS[self.feature]!r}, not {self.unit!r}")
+            is_, not_ = UNITS[self.feature], self.unit
+            raise _fault(
+                "unit", "`unit` of {feature} is '{is_}', not '{not_}'", feature=self.feature, is_=is_, not_=not_
+            )
         return self
 
 
@@ -124,7 +138,7 @@ class StaleData(Part):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if self.cycles is None and self.seconds is None:
-            raise ValueError("needs `cycles`, `seconds`, or both")
+            raise _fault("no_silence", "needs `cycles`, `seconds`, or both")
         return self
 
 
@@ -181,14 +195,14 @@ class Rule(Part):
     def _fits(self) -> Self:
         told = (self.consequence is not None) + (self.respond_minutes is not None)
         if told == 1:
-            raise ValueError("`consequence` and `respond_minutes` go together")
+            raise _fault("pair", "`consequence` and `respond_minutes` go together")
         ways = (self.priority is not None) + (told == 2)
         if ways == 2 or (ways == 0 and self.condition.kind != "gateway_trouble"):
-            raise ValueError("needs either `priority`, or `consequence` with `respond_minutes`")
+            raise _fault("priority", "needs either `priority`, or `consequence` with `respond_minutes`")
         if isinstance(self.condition, FailureProbability) and self.deadband >= self.condition.threshold:
-            raise ValueError("`deadband` must be below `threshold`, else no alarm can clear")
+            raise _fault("deadband_threshold", "`deadband` must be below `threshold`, else no alarm can clear")
         if isinstance(self.condition, Novelty) and self.deadband >= self.condition.factor:
-            raise ValueError("`deadband` must be below `factor`, else no alarm can clear")
+            raise _fault("deadband_factor", "`deadband` must be below `factor`, else no alarm can clear")
         return self
 
     @property

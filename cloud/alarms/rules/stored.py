@@ -51,14 +51,10 @@ def read(definition: object) -> Rule | Unreadable:
 
 def reason_of(error: ValidationError) -> str:
     """The faults in one line, each with its field; what was written is not told again."""
-    parts = (f"{'.'.join(map(str, each['loc'])) or 'rule'}: {_said(each['msg'])}" for each in error.errors())
+    parts = (f"{'.'.join(map(str, each['loc'])) or 'rule'}: {each['msg']}" for each in error.errors())
     return "; ".join(parts)[:REASON_CHARACTERS_MAX]
 
 
 def priority_of_unreadable() -> Priority:
     """A press may come to damage unseen; somebody must look within the shift."""
     return priority_of("major", 480)
-
-
-def _said(message: str) -> str:
-    return message.removeprefix("Value error, ")

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
 
+from cloud.alarms.naming import Texts
 from cloud.core.database import strict_json
-from cloud.webhooks.message import Message, Texts
+from cloud.webhooks.message import Message
 
 JSON = {"content-type": "application/json; charset=utf-8"}
 
