@@ -56,7 +56,9 @@ class Answers:
         row.state = turned.life.state
         after = {"state": row.state, "by": by, "comment": comment}
         audit_alarm(session, row, actor, "alarm_acknowledged", now_ms, before={"state": before}, after=after)
-        return self._alarms.turned(session, row, "acknowledged", before, actor, now_ms, why=comment)
+        return self._alarms.recorder.turned(
+            session, row, "acknowledged", before=before, actor=actor, now_ms=now_ms, why=comment
+        )
 
     async def reset(
         self,
@@ -83,7 +85,9 @@ class Answers:
             return alarm_of(row)
         before, row.reset_ms, row.state, row.escalate_ms = row.state, now_ms, turned.life.state, None
         audit_alarm(session, row, actor, "alarm_reset", now_ms, before={"state": before}, after={"state": row.state})
-        return self._alarms.turned(session, row, "reset", before, actor, now_ms, why=comment)
+        return self._alarms.recorder.turned(
+            session, row, "reset", before=before, actor=actor, now_ms=now_ms, why=comment
+        )
 
     async def comment(
         self, session: AsyncSession, tenant_id: TenantId, alarm_id: UUID, *, text: str, actor: Actor, now_ms: int

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms.answers import Answers
 from cloud.alarms.domain import Alarm
+from cloud.alarms.life import Event
 from cloud.alarms.service import AlarmService
 from cloud.alarms.withholding import Withholder
 from cloud.core.access import Right
@@ -29,6 +30,14 @@ Action = Literal[
     "in_service",
 ]
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
+EVENTS: Final[Mapping[Action, Event]] = {
+    "unshelve": "unshelve",
+    "suppress": "suppress",
+    "unsuppress": "unsuppress",
+    "out_of_service": "take_out",
+    "in_service": "return_to_service",
+}
+"""What each begins or ends in the life of an alarm's point."""
 ENGINEERING: Final[frozenset[Action]] = frozenset({"suppress", "unsuppress", "out_of_service", "in_service"})
 """What changes how a plant is watched, and not only how one alarm is answered."""
 BULK_MAX: Final = 200
@@ -111,16 +120,11 @@ class Deeds:
                     actor=actor,
                     now_ms=now_ms,
                 )
-            case "unshelve":
-                return await self._withholder.unshelve(*key, actor=actor, now_ms=now_ms)
-            case "suppress":
-                return await self._withholder.suppress(*key, reason=reason, actor=actor, now_ms=now_ms)
-            case "unsuppress":
-                return await self._withholder.unsuppress(*key, actor=actor, now_ms=now_ms)
-            case "out_of_service":
-                return await self._withholder.take_out(*key, reason=reason, actor=actor, now_ms=now_ms)
-            case "in_service":
-                return await self._withholder.return_to_service(*key, actor=actor, now_ms=now_ms)
+            case "suppress" | "out_of_service":
+                event = EVENTS[deed.action]
+                return await self._withholder.withhold(*key, event, reason=reason, actor=actor, now_ms=now_ms)
+            case "unshelve" | "unsuppress" | "in_service":
+                return await self._withholder.release(*key, EVENTS[deed.action], actor=actor, now_ms=now_ms)
 
     async def do_all(
         self,

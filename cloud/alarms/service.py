@@ -1,8 +1,6 @@
 """What plants and time do to alarms, in the caller's transaction; each turn with its history and its event."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,7 +11,7 @@ from cloud.alarms.floods import FLOOD_BEGAN, FLOOD_ENDED, Floods
 from cloud.alarms.life import Event, Life, Turn, Withholding, turn
 from cloud.alarms.points import Delay, Point, Raising, as_stored, heard
 from cloud.alarms.policy import ESCALATION_LEVELS_MAX, AlarmPolicy
-from cloud.alarms.record import EVENT_PREFIX, NO_CHANGE, Recorder, alarm_of, life_of, point_of, withheld_of
+from cloud.alarms.record import EVENT_PREFIX, Recorder, alarm_of, life_of, point_of, withheld_of
 from cloud.alarms.tables import AlarmRow, PointRow
 from cloud.core.audit import SYSTEM, Actor
 from cloud.core.events import EventLog
@@ -97,13 +95,17 @@ class AlarmService:
         row.rule_version, row.realarm_own_ms = raising.rule_version, raising.realarm_ms
         why = raising.why or None
         if not turned.is_announcement:
-            return self.turned(session, row, RAISED_SILENTLY, before, SYSTEM, now_ms, why=why)
+            return self.recorder.turned(
+                session, row, RAISED_SILENTLY, before=before, actor=SYSTEM, now_ms=now_ms, why=why
+            )
         tenant_id = raising.tenant_id
         flood = await self.floods.count(session, tenant_id, row.priority, row.group_order)
         row.is_held_back = is_held_back(row.priority, row.group_order, in_flood=flood is not None)
         self._announced(row, now_ms)
         what = RAISED_SILENTLY if row.is_held_back else "raised"
-        alarm = self.turned(session, row, what, before, SYSTEM, now_ms, why=why, is_annunciation=True)
+        alarm = self.recorder.turned(
+            session, row, what, before=before, actor=SYSTEM, now_ms=now_ms, why=why, is_annunciation=True
+        )
         if flood is None:
             await self.floods.look_for_beginning(session, tenant_id, now_ms)
         return alarm
@@ -131,7 +133,7 @@ class AlarmService:
         if point is not None and point.is_one_shot and point.shelved_until_ms is not None:
             point.shelved_until_ms = min(point.shelved_until_ms, now_ms)
         await session.flush()  # the next alarm of this point may follow in the same transaction
-        return self.turned(session, row, what, before, SYSTEM, now_ms, why=why)
+        return self.recorder.turned(session, row, what, before=before, actor=SYSTEM, now_ms=now_ms, why=why)
 
     async def escalate(self, session: AsyncSession, row: AlarmRow, now_ms: int) -> None:
         """Nobody has answered in time: one level up, ESCALATION_LEVELS_MAX at most."""
@@ -139,7 +141,16 @@ class AlarmService:
         row.escalation_level += 1
         row.escalate_ms = self.policy.next_escalation_ms(row.priority, row.escalation_level, now_ms)
         level = row.escalation_level
-        self.turned(session, row, "escalated", row.state, SYSTEM, now_ms, why=str(level), changed={"level": level})
+        self.recorder.turned(
+            session,
+            row,
+            "escalated",
+            before=row.state,
+            actor=SYSTEM,
+            now_ms=now_ms,
+            why=str(level),
+            changed={"level": level},
+        )
 
     async def realarm(self, session: AsyncSession, row: AlarmRow, now_ms: int) -> None:
         """Acknowledged long ago and still there: announced again, and to be answered again."""
@@ -151,7 +162,9 @@ class AlarmService:
         before, row.acknowledged_ms, row.acknowledged_by = row.state, None, None
         row.state = turned.life.state
         self._announced(row, now_ms)
-        self.turned(session, row, "realarmed", before, SYSTEM, now_ms, is_annunciation=True)
+        self.recorder.turned(
+            session, row, "realarmed", before=before, actor=SYSTEM, now_ms=now_ms, is_annunciation=True
+        )
         await self.floods.look_for_beginning(session, TenantId(row.tenant_id), now_ms)
 
     def announce_late(self, session: AsyncSession, row: AlarmRow, now_ms: int) -> None:
@@ -159,7 +172,7 @@ class AlarmService:
         row.is_held_back = False
         if row.state == "active_unacknowledged":
             self._announced(row, now_ms)
-            self.turned(session, row, "raised", row.state, SYSTEM, now_ms)
+            self.recorder.turned(session, row, "raised", before=row.state, actor=SYSTEM, now_ms=now_ms)
 
     async def apply_to_point(
         self,
@@ -251,32 +264,6 @@ class AlarmService:
             realarm_ms=None,
             assigned_to=None,
             assigned_name=None,
-        )
-
-    def turned(
-        self,
-        session: AsyncSession,
-        row: AlarmRow,
-        what: str,
-        before: str,
-        actor: Actor,
-        now_ms: int,
-        *,
-        why: str | None = None,
-        is_annunciation: bool = False,
-        changed: Mapping[str, Any] = NO_CHANGE,
-    ) -> Alarm:
-        """Write a turn down and tell of it; see `Recorder.turned`."""
-        return self.recorder.turned(
-            session,
-            row,
-            what,
-            before=before,
-            actor=actor,
-            now_ms=now_ms,
-            why=why,
-            is_annunciation=is_annunciation,
-            changed=changed,
         )
 
 

@@ -184,6 +184,9 @@ class TrackerRow(Base):
     rule_id: Mapped[str] = mapped_column(primary_key=True)
     mode: Mapped[str] = mapped_column(primary_key=True)
     memory: Mapped[dict[str, Any] | None]
+    forgotten: Mapped[dict[str, Any] | None]
+    """What it had learnt before a repair, while that may be taken back."""
+    forgotten_ms: Mapped[int | None]
     is_raised: Mapped[bool]
     over_count: Mapped[int]
     first_over_ms: Mapped[int | None]

@@ -78,40 +78,10 @@ class Withholder:
         await self._tell(session, point, row, rows, "shelved", actor, now_ms, why=reason, changed={"shelf": after})
         return alarm_of(row)
 
-    async def unshelve(
-        self, session: AsyncSession, tenant_id: TenantId, alarm_id: UUID, *, actor: Actor, now_ms: int
-    ) -> Alarm:
-        """Take the alarm's point off the shelf; one that is on none stays as it is.
-
-        Raises:
-            NotFoundError: the tenant has no such alarm.
-        """
-        return await self._release(session, tenant_id, alarm_id, "unshelve", actor, now_ms)
-
     async def expire(self, session: AsyncSession, point: PointRow, now_ms: int) -> None:
         """The shelf's time is up, or the occurrence that it was for is over."""
         why = ONE_SHOT_ENDED if point.is_one_shot else SHELF_ENDED
         await self._end(session, point, None, "expire_shelf", SYSTEM, now_ms, why=why)
-
-    async def suppress(
-        self, session: AsyncSession, tenant_id: TenantId, alarm_id: UUID, *, reason: str, actor: Actor, now_ms: int
-    ) -> Alarm:
-        """Suppress the alarm's point by design until told otherwise; again changes nothing.
-
-        Raises:
-            NotFoundError: the tenant has no such alarm.
-        """
-        return await self._withhold(session, tenant_id, alarm_id, "suppress", reason, actor, now_ms)
-
-    async def unsuppress(
-        self, session: AsyncSession, tenant_id: TenantId, alarm_id: UUID, *, actor: Actor, now_ms: int
-    ) -> Alarm:
-        """End the suppression; without one nothing changes.
-
-        Raises:
-            NotFoundError: the tenant has no such alarm.
-        """
-        return await self._release(session, tenant_id, alarm_id, "unsuppress", actor, now_ms)
 
     async def suppress_point(
         self, session: AsyncSession, tenant_id: TenantId, where: Point, *, is_on: bool, reason: str, now_ms: int
@@ -125,36 +95,24 @@ class Withholder:
         else:
             await self._end(session, point, None, "unsuppress", SYSTEM, now_ms, why=reason)
 
-    async def take_out(
-        self, session: AsyncSession, tenant_id: TenantId, alarm_id: UUID, *, reason: str, actor: Actor, now_ms: int
-    ) -> Alarm:
-        """Take the alarm's point out of service until it is returned; again changes nothing.
-
-        Raises:
-            NotFoundError: the tenant has no such alarm.
-        """
-        return await self._withhold(session, tenant_id, alarm_id, "take_out", reason, actor, now_ms)
-
-    async def return_to_service(
-        self, session: AsyncSession, tenant_id: TenantId, alarm_id: UUID, *, actor: Actor, now_ms: int
-    ) -> Alarm:
-        """Bring the alarm's point back into service; one that is in service stays as it is.
-
-        Raises:
-            NotFoundError: the tenant has no such alarm.
-        """
-        return await self._release(session, tenant_id, alarm_id, "return_to_service", actor, now_ms)
-
-    async def _withhold(
+    async def withhold(
         self,
         session: AsyncSession,
         tenant_id: TenantId,
         alarm_id: UUID,
         event: Event,
+        *,
         reason: str,
         actor: Actor,
         now_ms: int,
     ) -> Alarm:
+        """Suppress the alarm's point by design, or take it out of service, until told otherwise.
+
+        Once more changes nothing.
+
+        Raises:
+            NotFoundError: the tenant has no such alarm.
+        """
         row, withheld = await found(session, tenant_id, alarm_id)
         if BEGINS[event] in withheld:
             return alarm_of(row)
@@ -162,9 +120,14 @@ class Withholder:
         await self._begin(session, await self._point(session, row), row, event, reason, actor, now_ms)
         return alarm_of(row)
 
-    async def _release(
-        self, session: AsyncSession, tenant_id: TenantId, alarm_id: UUID, event: Event, actor: Actor, now_ms: int
+    async def release(
+        self, session: AsyncSession, tenant_id: TenantId, alarm_id: UUID, event: Event, *, actor: Actor, now_ms: int
     ) -> Alarm:
+        """End what withholds the alarm's point: a shelf, a suppression, its time out of service; without one nothing.
+
+        Raises:
+            NotFoundError: the tenant has no such alarm.
+        """
         row, withheld = await found(session, tenant_id, alarm_id)
         if ENDS[event] not in withheld:
             return alarm_of(row)

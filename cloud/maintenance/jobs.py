@@ -198,7 +198,8 @@ async def reopen(
 ) -> JobRow:
     """Take back that a job was done, within UNDO_MS: the labels are what they were, and it is planned again.
 
-    One that had no plan is cancelled instead. A gateway that has begun to find its press's baseline anew goes on.
+    One that had no plan is cancelled instead. Rules know again what they had learnt of the press; a gateway that has
+    begun to find its press's baseline anew goes on.
 
     Raises:
         NotFoundError: the tenant has no such job.
@@ -216,7 +217,7 @@ async def reopen(
             session, events, tenant_id, alarm_id, actor, verdict=verdict, comment=comment, now_ms=now_ms
         )
     if row.repair_id is not None:
-        await labels.drop_repair(session, tenant_id, row.repair_id)
+        await labels.drop_repair(session, tenant_id, row.repair_id, now_ms=now_ms)
     before = {"state": "done", "outcome": row.outcome}
     row.state = _state("planned" if row.start_ms is not None else "cancelled")
     row.outcome, row.found, row.work, row.labels = "", "", "", []

@@ -8,7 +8,7 @@ from anyio import to_thread
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms import reading as alarms
-from cloud.alarms.rules.repository import forget_learnt
+from cloud.alarms.rules.repository import forget_learnt, restore_learnt
 from cloud.core import audit
 from cloud.core.audit import Actor
 from cloud.core.database import Database
@@ -76,7 +76,9 @@ async def put_label(
     row.verdict, row.comment = cast("str", verdict), comment
     row.labelled_ms, row.labelled_by = now_ms, actor.name[:NAME_CHARACTERS_MAX]
     if verdict == REPAIRED and (before is None or before["verdict"] != REPAIRED):
-        await forget_learnt(session, alarm.plant_id, alarm.press_id)
+        await forget_learnt(session, alarm.plant_id, alarm.press_id, now_ms=now_ms)
+    elif verdict != REPAIRED and before is not None and before["verdict"] == REPAIRED:
+        await restore_learnt(session, alarm.plant_id, alarm.press_id, now_ms=now_ms)
     after = {"verdict": verdict, "comment": comment}
     audit.record(
         session, tenant_id, actor, "alarm_labelled", f"alarm:{alarm_id}", now_ms=now_ms, before=before, after=after
@@ -108,6 +110,8 @@ async def take_back(
     else:
         row.verdict, row.comment = cast("str", verdict), comment
         row.labelled_ms, row.labelled_by = now_ms, actor.name[:NAME_CHARACTERS_MAX]
+    if before["verdict"] == REPAIRED and verdict != REPAIRED:
+        await restore_learnt(session, row.plant_id, row.press_id, now_ms=now_ms)
     audit.record(session, tenant_id, actor, "alarm_label_taken_back", target, now_ms=now_ms, before=before, after=after)
     payload = {"alarm_id": str(alarm_id), "mode": row.mode, "by": actor.name, "verdict": verdict, "comment": comment}
     events.record(session, tenant_id, ALARM_LABELLED, payload, now_ms)
@@ -119,15 +123,16 @@ async def add_repair(session: AsyncSession, tenant_id: TenantId, plant_id: str, 
     session.add(
         RepairRow(repair_id=repair_id, tenant_id=tenant_id, plant_id=plant_id, press_id=press_id, repaired_ms=now_ms)
     )
-    await forget_learnt(session, plant_id, press_id)
+    await forget_learnt(session, plant_id, press_id, now_ms=now_ms)
     return repair_id
 
 
-async def drop_repair(session: AsyncSession, tenant_id: TenantId, repair_id: UUID) -> None:
-    """Take a repair back; a gateway that has begun to learn anew goes on."""
+async def drop_repair(session: AsyncSession, tenant_id: TenantId, repair_id: UUID, *, now_ms: int) -> None:
+    """Take a repair back: rules know again what they knew; a gateway that has begun to learn anew goes on."""
     row = await repository.repair(session, tenant_id, repair_id)
     if row is not None:
         await session.delete(row)
+        await restore_learnt(session, row.plant_id, row.press_id, now_ms=now_ms)
 
 
 async def judge(

@@ -8,6 +8,7 @@ Priority = Literal["low", "medium", "high", "critical"]
 PRIORITIES: Final[tuple[Priority, ...]] = ("low", "medium", "high", "critical")
 DEFAULT_KINDS: Final = ("alarm.raised", "alarm.acknowledged", "alarm.cleared", "alarm.escalated")
 ALL_ALARMS: Final = "alarm.*"
+ALL_MAINTENANCE: Final = "maintenance.*"
 KNOWN_KINDS: Final = (
     *DEFAULT_KINDS,
     *(
@@ -19,7 +20,6 @@ KNOWN_KINDS: Final = (
             "unshelved",
             "suppressed",
             "unsuppressed",
-            "unsuppressed",
             "out_of_service",
             "in_service",
             "commented",
@@ -28,13 +28,17 @@ KNOWN_KINDS: Final = (
             "flood_ended",
         )
     ),
+    *(f"maintenance.{name}" for name in ("planned", "changed", "done", "reopened", "cancelled")),
 )
-"""What a form offers; `alarm.*` takes also those that are not known here."""
+"""What a form offers; `alarm.*` and `maintenance.*` take also those that are not known here."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """What is let through; an empty part lets everything through. A press is named `plant/press`, or by id alone."""
+    """What is let through; no kinds are all of alarms, else an empty part lets everything through.
+
+    A press is named `plant/press`, or by id alone.
+    """
 
     kinds: tuple[str, ...] = DEFAULT_KINDS
     priority_min: Priority | None = None
@@ -46,7 +50,7 @@ class EventFilter:
         """Whether the endpoint is told of an event with this payload."""
         plant_id, press_id = payload.get("plant_id", ""), payload.get("press_id", "")
         return (
-            (not self.kinds or kind in self.kinds or f"{kind.partition('.')[0]}.*" in self.kinds)
+            not {kind, f"{kind.partition('.')[0]}.*"}.isdisjoint(self.kinds or (ALL_ALARMS,))
             and self._is_grave(payload.get("priority"))
             and (not self.plants or plant_id in self.plants)
             and (not self.presses or press_id in self.presses or f"{plant_id}/{press_id}" in self.presses)

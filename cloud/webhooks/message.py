@@ -14,6 +14,8 @@ from cloud.webhooks.domain import TEST_KIND
 
 Effect = Literal["trigger", "acknowledge", "resolve"]
 REASONS_SHOWN: Final = 3
+MOMENT_MS_MAX: Final = 253_402_214_400_000
+"""A day before the last year that a calendar has."""
 INCIDENT_CHARACTERS_MAX: Final = 128
 _EFFECTS: Final[Mapping[str, Effect]] = {
     "alarm.raised": "trigger",
@@ -28,6 +30,11 @@ _EFFECTS: Final[Mapping[str, Effect]] = {
     "alarm.reset": "resolve",
     "alarm.flood_began": "trigger",
     "alarm.flood_ended": "resolve",
+    "maintenance.planned": "trigger",
+    "maintenance.changed": "acknowledge",
+    "maintenance.reopened": "trigger",
+    "maintenance.done": "resolve",
+    "maintenance.cancelled": "resolve",
 }
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
@@ -77,10 +84,12 @@ class Message:
 
 
 def incident_of(kind: str, data: Mapping[str, Any]) -> str:
-    """The alarm's id, or what both events of a flood share; empty where nothing else belongs to the event."""
-    alarm_id, began_ms = data.get("alarm_id"), data.get("began_ms")
+    """The alarm's id, or what the events of a flood or of a maintenance job share; else empty."""
+    alarm_id, began_ms, job_id = data.get("alarm_id"), data.get("began_ms"), data.get("job_id")
     if isinstance(alarm_id, str) and alarm_id:
         return _CONTROL.sub(" ", alarm_id)[:INCIDENT_CHARACTERS_MAX]
+    if kind.startswith("maintenance.") and isinstance(job_id, str) and job_id:
+        return f"maintenance-{_CONTROL.sub(' ', job_id)}"[:INCIDENT_CHARACTERS_MAX]
     is_flood = kind.startswith("alarm.flood") and isinstance(began_ms, int)
     return f"flood-{began_ms}" if is_flood else ""
 
@@ -130,9 +139,11 @@ def lines_of(message: Message, t: Texts, zone: tzinfo) -> list[tuple[str, str]]:
         (t("message.probability"), _share(probability, threshold, t)),
         (t("message.value"), _measured(message, probability, t)),
         (t("message.count"), "" if count is None else f"{count:g}"),
+        (t("message.window"), _window(message, zone)),
+        (t("message.who"), message.word("who")),
         (t("message.reasons"), _reasons(message, t)),
         (t("message.by"), message.word("by") or message.word("acknowledged_by")),
-        (t("message.comment"), message.word("why") or message.word("comment")),
+        (t("message.comment"), _comment(message)),
         (t("message.at"), moment_of(message.occurred_ms, zone)),
     ]
     return [(label, value) for label, value in found if value]
@@ -146,7 +157,9 @@ def advice_of(message: Message, t: Texts) -> str:
 def mode_of(message: Message, t: Texts) -> str:
     """The failure mode or trouble by its name, or what a rule found of a feature, score or press."""
     mode = _own_mode(message)
-    return alarm_name(t, message.word("kind"), mode) if mode else t("message.some_alarm")
+    if not mode:
+        return t("message.some_job" if message.kind.startswith("maintenance.") else "message.some_alarm")
+    return alarm_name(t, message.word("kind"), mode)
 
 
 def kind_of(kind: str, t: Texts) -> str:
@@ -158,6 +171,18 @@ def kind_of(kind: str, t: Texts) -> str:
 def moment_of(utc_ms: int, zone: tzinfo) -> str:
     """A time on the clock of a zone, with the zone's name."""
     return datetime.fromtimestamp(utc_ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _window(message: Message, zone: tzinfo) -> str:
+    start_ms, end_ms = message.number("start_ms"), message.number("end_ms")
+    if start_ms is None or end_ms is None or not 0 <= start_ms <= end_ms <= MOMENT_MS_MAX:
+        return ""
+    return f"{moment_of(round(start_ms), zone)} - {moment_of(round(end_ms), zone)}"
+
+
+def _comment(message: Message) -> str:
+    """Why, or what somebody wrote: of a job what is to be done, what was done, or what was found."""
+    return next(filter(None, map(message.word, ("why", "comment", "note", "work", "found"))), "")
 
 
 def _own_mode(message: Message) -> str:

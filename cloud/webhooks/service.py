@@ -32,7 +32,7 @@ from cloud.webhooks.domain import (
     body_of,
     next_attempt_ms,
 )
-from cloud.webhooks.filters import ALL_ALARMS
+from cloud.webhooks.filters import ALL_ALARMS, ALL_MAINTENANCE
 from cloud.webhooks.message import incident_of
 from cloud.webhooks.tables import AttemptRow, DeliveryRow, EndpointRow
 from cloud.webhooks.views import circuit_of, filter_of, template_of
@@ -63,7 +63,7 @@ class WebhookService:
 
     def subscriber(self) -> Subscriber:
         """What the dispatcher brings the events of alarms to, also of kinds that came after this was written."""
-        return Subscriber(SUBSCRIBER, frozenset({ALL_ALARMS}), self.owe)
+        return Subscriber(SUBSCRIBER, frozenset({ALL_ALARMS, ALL_MAINTENANCE}), self.owe)
 
     async def owe(self, session: AsyncSession, events: Sequence[Event]) -> None:
         """Put a delivery into the outbox for each event and each endpoint that wants it and was there by then."""

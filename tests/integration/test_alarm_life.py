@@ -153,15 +153,15 @@ async def test_out_of_service_outlasts_a_shelf_and_any_time_and_is_announced_onc
     alarm = await world.raise_at(point())
     await world.acknowledge(alarm.alarm_id)
     async with world.database.transaction() as session:
-        await world.withholder.take_out(
-            session, DEFAULT_TENANT, alarm.alarm_id, reason="press is rebuilt", actor=LI, now_ms=NOW_MS
+        await world.withholder.withhold(
+            session, DEFAULT_TENANT, alarm.alarm_id, "take_out", reason="press is rebuilt", actor=LI, now_ms=NOW_MS
         )
     await world.shelve(alarm.alarm_id, minutes=5)
     await world.wait(30 * 24 * 3600)
     assert (await world.alarm(alarm.alarm_id)).state == "out_of_service"
     async with world.database.transaction() as session:
-        back = await world.withholder.return_to_service(
-            session, DEFAULT_TENANT, alarm.alarm_id, actor=LI, now_ms=world.clock.utc_ms()
+        back = await world.withholder.release(
+            session, DEFAULT_TENANT, alarm.alarm_id, "return_to_service", actor=LI, now_ms=world.clock.utc_ms()
         )
     assert (back.state, back.acknowledged_ms) == ("active_unacknowledged", None)
     assert [kind for kind in await world.kinds() if kind in ("raised", "realarmed", "escalated")] == ["raised"] * 2
@@ -338,11 +338,11 @@ async def test_another_tenant_s_alarm_is_not_there_for_any_deed(world: World) ->
         lambda session, *key: world.answers.comment(session, *key, text="x", actor=LI, now_ms=NOW_MS),
         lambda session, *key: world.answers.assign(session, *key, user_id=None, actor=LI, now_ms=NOW_MS),
         lambda session, *key: world.withholder.shelve(session, *key, minutes=5, reason="x", actor=LI, now_ms=NOW_MS),
-        lambda session, *key: world.withholder.unshelve(session, *key, actor=LI, now_ms=NOW_MS),
-        lambda session, *key: world.withholder.suppress(session, *key, reason="x", actor=LI, now_ms=NOW_MS),
-        lambda session, *key: world.withholder.unsuppress(session, *key, actor=LI, now_ms=NOW_MS),
-        lambda session, *key: world.withholder.take_out(session, *key, reason="x", actor=LI, now_ms=NOW_MS),
-        lambda session, *key: world.withholder.return_to_service(session, *key, actor=LI, now_ms=NOW_MS),
+        lambda session, *key: world.withholder.release(session, *key, "unshelve", actor=LI, now_ms=NOW_MS),
+        lambda session, *key: world.withholder.withhold(session, *key, "suppress", reason="x", actor=LI, now_ms=NOW_MS),
+        lambda session, *key: world.withholder.release(session, *key, "unsuppress", actor=LI, now_ms=NOW_MS),
+        lambda session, *key: world.withholder.withhold(session, *key, "take_out", reason="x", actor=LI, now_ms=NOW_MS),
+        lambda session, *key: world.withholder.release(session, *key, "return_to_service", actor=LI, now_ms=NOW_MS),
     ]
     for deed in deeds:
         for tenant, alarm_id in ((OTHER, alarm.alarm_id), (DEFAULT_TENANT, uuid4())):

@@ -32,7 +32,7 @@ from cloud.core.problems import InvalidFieldError, NotFoundError
 from cloud.core.tenants import DEFAULT_TENANT, TenantId
 from cloud.fleet.tables import PlantRow
 from cloud.migrations.upgrade import upgrade
-from cloud.rollouts.labels import put_label
+from cloud.rollouts.labels import add_repair, drop_repair, put_label
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, IncomingShot
 from contract.alarming import AlarmRules
@@ -218,6 +218,22 @@ async def test_after_a_repair_a_press_s_normal_is_learnt_anew(database: Database
     before = len(await world.found())
     await world.shoot(*(9 + 0.1 * noise))
     assert len(await world.found()) == before, "9 is what is normal now"
+
+
+@pytest.mark.parametrize(("after_s", "knows"), [(60, True), (16 * 60, False)])
+async def test_a_repair_that_is_taken_back_gives_rules_back_what_they_knew(
+    database: Database, *, after_s: int, knows: bool
+) -> None:
+    world, noise = World(database), np.random.default_rng(7).standard_normal(LEARN_SHOTS + 5)
+    await world.create(written({"kind": "spc", "features": ["CushionStroke"], "nelson": [1]}, off_delay_shots=50))
+    await world.shoot(*(5 + 0.1 * noise))
+    async with database.transaction() as session:
+        repair = await add_repair(session, DEFAULT_TENANT, "plant-1", "press-1", now_ms=NOW_MS)
+    await world.shoot(5.0, 5.1, 4.9)
+    async with database.transaction() as session:
+        await drop_repair(session, DEFAULT_TENANT, repair, now_ms=NOW_MS + after_s * 1000)
+    await world.shoot(5.0, 7.0)
+    assert bool(await world.found()) is knows
 
 
 async def test_a_stored_rule_of_unknown_words_stops_no_other(database: Database) -> None:

@@ -216,6 +216,19 @@ def test_what_an_event_does_to_an_incident(kind: str, state: str, effect: str) -
     assert effect_of(message(kind, state=state)) == effect
 
 
+def test_events_of_maintenance_name_job_window_and_work_and_go_by_one_name() -> None:
+    job = {"job_id": "j-1", "plant_id": "suzhou", "press_id": "IMM-02", "mode": "", "by": "Li Na"}
+    planned = Message("maintenance.planned", 1, NOW_MS, {**job, "start_ms": NOW_MS, "end_ms": NOW_MS, "who": "Wang"})
+    done = Message("maintenance.done", 2, NOW_MS, {**job, "outcome": "repaired", "work": "new ring"})
+    sent = [body("pagerduty", each, context("routing-key")) for each in (planned, done)]
+    assert [each["event_action"] for each in sent] == ["trigger", "resolve"]
+    assert {each["dedup_key"] for each in sent} == {"maintenance-j-1"}
+    assert title_of(planned, TEXTS["zh-CN"]) == "【通知】维护 · suzhou/IMM-02\uff1a维护已计划"
+    lines = dict(lines_of(planned, TEXTS["en"], UTC))
+    assert (lines["Maintenance window"][:10], lines["Done by"]) == ("2026-01-01", "Wang")
+    assert dict(lines_of(done, TEXTS["en"], UTC))["Comment"] == "new ring"
+
+
 def test_both_events_of_a_flood_go_by_one_name() -> None:
     flood = {"began_ms": 5, "ended_ms": None, "raised": 40, "held_back": 30, "rate": 12.0}
     began = body("pagerduty", Message("alarm.flood_began", 1, NOW_MS, flood), context("routing-key"))

@@ -6,11 +6,15 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.alarms.points import Point
+from cloud.alarms.policy import MINUTE_MS
 from cloud.alarms.record import point_of
 from cloud.alarms.rules.stored import RULE_UNREADABLE
 from cloud.alarms.rules.tables import RuleRow, RuleVersionRow
 from cloud.alarms.tables import AlarmRow, TrackerRow, TroubleTrackerRow
 from cloud.core.tenants import TenantId
+
+FORGOTTEN_KEPT_MS = 15 * MINUTE_MS
+"""As long as people can take a repair back."""
 
 
 async def revision(session: AsyncSession, tenant_id: TenantId) -> tuple[int, int]:
@@ -89,7 +93,24 @@ async def trackers_of(
     return [*(await session.scalars(of_presses)).all(), *(await session.scalars(of_gateways)).all()]
 
 
-async def forget_learnt(session: AsyncSession, plant_id: str, press_id: str) -> None:
-    """Let rules learn a press's normal anew; what they have raised by the old one clears with its next shot."""
+async def forget_learnt(session: AsyncSession, plant_id: str, press_id: str, *, now_ms: int) -> None:
+    """Let rules learn a press's normal anew; what they have raised by the old one clears with its next shot.
+
+    What they knew is put aside for FORGOTTEN_KEPT_MS: see `restore_learnt`.
+    """
     where = (TrackerRow.plant_id == plant_id, TrackerRow.press_id == press_id)
-    await session.execute(update(TrackerRow).where(*where).values(memory=None))
+    aside = {"forgotten": TrackerRow.memory, "forgotten_ms": now_ms}
+    await session.execute(update(TrackerRow).where(*where).values(**aside, memory=None))
+
+
+async def restore_learnt(session: AsyncSession, plant_id: str, press_id: str, *, now_ms: int) -> None:
+    """Give rules back what they had learnt before `forget_learnt`; the shots since then are a gap in their row."""
+    statement = select(TrackerRow).where(
+        TrackerRow.plant_id == plant_id,
+        TrackerRow.press_id == press_id,
+        TrackerRow.forgotten_ms >= now_ms - FORGOTTEN_KEPT_MS,
+    )
+    for row in await session.scalars(statement):
+        if row.forgotten is not None:
+            row.memory = {**row.forgotten, "last": None, "window": []}
+        row.forgotten, row.forgotten_ms = None, None
