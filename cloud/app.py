@@ -85,9 +85,12 @@ from cloud.web.models_page import include as include_models_page
 from cloud.web.oidc_pages import include as include_oidc_pages
 from cloud.web.people_pages import include as include_people_pages
 from cloud.web.plan_page import include as include_plan_page
+from cloud.web.production_page import include as include_production_page
 from cloud.web.routes import Pages
 from cloud.web.routes import include as include_pages
 from cloud.web.rules_page import include as include_rules_page
+from cloud.web.settings_page import Site
+from cloud.web.settings_page import include as include_settings_page
 from cloud.web.start_page import START
 from cloud.web.start_page import include as include_start_page
 from cloud.web.translation import load_catalogues
@@ -382,6 +385,13 @@ def create_app(
     include_models_page(app, app.state.pages.shell, cloud.rollouts, cloud.store)
     zone = settings.production.schedule().zone
     include_maintenance_page(app, app.state.pages.shell, cloud.maintenance, zone)
+    include_production_page(app, app.state.pages.shell, cloud.database, cloud.production, zone)
+    site = Site(
+        settings.production.schedule(),
+        settings.alarms.keep_days,
+        tuple((provider.label_zh, provider.label_en) for provider in settings.oidc.providers),
+    )
+    include_settings_page(app, app.state.pages.shell, cloud.database, cloud.identity.people, site)
     include_webhooks_page(app, app.state.pages.shell, cloud.webhooks)
     return app
 

@@ -305,6 +305,30 @@ class IdentityService:
             session, principal.id, tenant_id, address=actor.address, now_ms=now_ms, ends_ms=ends_ms
         )
 
+    async def company(self, session: AsyncSession, tenant_id: str) -> str:
+        """The company's name; its id until somebody gives it one."""
+        row = await repository.tenant(session, tenant_id)
+        return row.name if row is not None else tenant_id
+
+    async def rename_company(
+        self, session: AsyncSession, principal: Principal, actor: Actor, name: str, *, now_ms: int
+    ) -> None:
+        """Give the company of who asks another name."""
+        row = await repository.tenant(session, principal.tenant_id)
+        if row is None:
+            raise NotFoundError("company", principal.tenant_id)
+        before, row.name = row.name, name
+        audit.record(
+            session,
+            principal.tenant_id,
+            actor,
+            "company_renamed",
+            f"tenant:{principal.tenant_id}",
+            now_ms=now_ms,
+            before={"name": before},
+            after={"name": name},
+        )
+
     # people of a tenant
 
     async def people(self, session: AsyncSession, tenant_id: str, *, after: str = "", limit: int) -> list[Person]:

@@ -192,7 +192,9 @@ def router(database: Database, board: ProductionBoard, clock: Clock) -> APIRoute
     ) -> None:
         tenant = TenantId(principal.tenant_id)
         async with database.transaction() as session:
-            await service.drop_downtime(session, tenant, downtime_id, actor=actor_of(request), now_ms=clock.utc_ms())
+            await service.set_aside_downtime(
+                session, tenant, downtime_id, actor=actor_of(request), now_ms=clock.utc_ms()
+            )
         board.forget(tenant)
 
     return routes

@@ -112,5 +112,7 @@ def _new_row(key: ExpectedKey, tenant_id: str) -> ExpectedCycleRow:
         tenant_id=tenant_id,
         own_s=None,
         set_s=None,
+        before_s=None,
+        changed_ms=None,
         counts={},
     )

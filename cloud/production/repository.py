@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, tuple_
+from sqlalchemy import delete, func, or_, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core.tenants import TenantId
@@ -108,12 +108,26 @@ async def expected(
     return [(*found,) for found in await session.execute(statement)]
 
 
+async def expected_like(
+    session: AsyncSession, tenant_id: TenantId, search: str, *, limit: int
+) -> Sequence[ExpectedCycleRow]:
+    """What is expected of presses and moulds with `search` in a name, by plant, press and mould."""
+    row = ExpectedCycleRow
+    statement = select(row).where(row.tenant_id == tenant_id)
+    if search:
+        names = (row.plant_id, row.press_id, row.mould_id)
+        statement = statement.where(or_(*(name.contains(search, autoescape=True) for name in names)))
+    return (await session.scalars(statement.order_by(row.plant_id, row.press_id, row.mould_id).limit(limit))).all()
+
+
 async def downtimes(
     session: AsyncSession, tenant_id: TenantId, start_ms: int, end_ms: int, *, limit: int
 ) -> Sequence[PlannedDowntimeRow]:
     """The planned downtimes that touch the time, the first to begin first."""
     row = PlannedDowntimeRow
-    statement = select(row).where(row.tenant_id == tenant_id, row.end_ms > start_ms, row.start_ms < end_ms)
+    statement = select(row).where(
+        row.tenant_id == tenant_id, row.dropped_ms.is_(None), row.end_ms > start_ms, row.start_ms < end_ms
+    )
     return (await session.scalars(statement.order_by(row.start_ms, row.downtime_id).limit(limit))).all()
 
 
@@ -122,28 +136,43 @@ async def downtimes_after(
 ) -> Sequence[PlannedDowntimeRow]:
     """All planned downtimes, the last entered first."""
     row = PlannedDowntimeRow
-    statement = select(row).where(row.tenant_id == tenant_id).order_by(row.downtime_id.desc()).limit(limit)
+    is_there = (row.tenant_id == tenant_id, row.dropped_ms.is_(None))
+    statement = select(row).where(*is_there).order_by(row.downtime_id.desc()).limit(limit)
     if after is not None:
         statement = statement.where(row.downtime_id < after)
     return (await session.scalars(statement)).all()
 
 
-async def downtime(session: AsyncSession, tenant_id: TenantId, downtime_id: UUID) -> PlannedDowntimeRow | None:
-    """One planned downtime."""
+async def downtime(
+    session: AsyncSession, tenant_id: TenantId, downtime_id: UUID, *, is_dropped: bool = False
+) -> PlannedDowntimeRow | None:
+    """One planned downtime that is there, or one that was dropped."""
     row = await session.get(PlannedDowntimeRow, downtime_id)
-    return row if row is not None and row.tenant_id == tenant_id else None
+    is_one = row is not None and row.tenant_id == tenant_id and (row.dropped_ms is not None) == is_dropped
+    return row if is_one else None
+
+
+async def dropped_downtimes(
+    session: AsyncSession, tenant_id: TenantId, since_ms: int, *, limit: int
+) -> Sequence[PlannedDowntimeRow]:
+    """The planned downtimes that were dropped from `since_ms` on, the last one first."""
+    row = PlannedDowntimeRow
+    statement = select(row).where(row.tenant_id == tenant_id, row.dropped_ms >= since_ms)
+    return (await session.scalars(statement.order_by(row.dropped_ms.desc(), row.downtime_id).limit(limit))).all()
 
 
 async def downtime_count(session: AsyncSession, tenant_id: TenantId) -> int:
     """How many a tenant has."""
-    statement = select(func.count()).where(PlannedDowntimeRow.tenant_id == tenant_id)
+    row = PlannedDowntimeRow
+    statement = select(func.count()).where(row.tenant_id == tenant_id, row.dropped_ms.is_(None))
     return await session.scalar(statement) or 0
 
 
 async def forget(session: AsyncSession, before_ms: int) -> None:
     """Let go of counts and planned downtimes that are older."""
     await session.execute(delete(HourRow).where(HourRow.hour_ms < before_ms))
-    await session.execute(delete(PlannedDowntimeRow).where(PlannedDowntimeRow.end_ms < before_ms))
+    row = PlannedDowntimeRow
+    await session.execute(delete(row).where((row.end_ms < before_ms) | (row.dropped_ms < before_ms)))
 
 
 async def forget_hours(session: AsyncSession) -> None:

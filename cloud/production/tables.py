@@ -28,7 +28,10 @@ class HourRow(Base):
 
 
 class ExpectedCycleRow(Base):
-    """The cycle time expected of a press and mould: `set_s` by hand, else `own_s`, the median of `counts`."""
+    """The cycle time expected of a press and mould: `set_s` by hand, else `own_s`, the median of `counts`.
+
+    `before_s` is what was set until `changed_ms`, for the undo of it.
+    """
 
     __tablename__ = "expected_cycles"
     __table_args__ = (Index(None, "tenant_id", "plant_id", "press_id"),)
@@ -39,11 +42,16 @@ class ExpectedCycleRow(Base):
     tenant_id: Mapped[str]
     own_s: Mapped[float | None]
     set_s: Mapped[float | None]
+    before_s: Mapped[float | None]
+    changed_ms: Mapped[int | None]
     counts: Mapped[dict[str, Any]]
 
 
 class PlannedDowntimeRow(Base):
-    """A time in which a press, or with an empty `press_id` a whole plant, is not planned to be busy."""
+    """A time in which a press, or with an empty `press_id` a whole plant, is not planned to be busy.
+
+    One that was dropped is kept for the undo of it, and counts nowhere.
+    """
 
     __tablename__ = "planned_downtimes"
     __table_args__ = (Index(None, "tenant_id", "end_ms"),)
@@ -55,6 +63,7 @@ class PlannedDowntimeRow(Base):
     start_ms: Mapped[int]
     end_ms: Mapped[int]
     reason: Mapped[str] = mapped_column(Text())
+    dropped_ms: Mapped[int | None]
 
 
 class MouldShotsRow(Base):

@@ -1,7 +1,6 @@
 """The page of maintenance: work by predicted time to failure, planned windows, what was done, counters of moulds."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -19,6 +18,7 @@ from cloud.maintenance.desk import MaintenanceDesk
 from cloud.maintenance.domain import Outcome, can_be_undone
 from cloud.maintenance.jobs import TEXT_CHARACTERS_MAX, Done, JobStateError, Window
 from cloud.maintenance.moulds import INTERVAL_SHOTS_MAX
+from cloud.web.plant_times import in_zone, time_ms
 from cloud.web.shell import Shell
 
 PAGE = "/maintenance"
@@ -170,7 +170,7 @@ class MaintenancePage:
             can_be_undone=lambda done_ms: can_be_undone(done_ms, now_ms),
             outcomes=OUTCOMES,
             zone=str(self._zone),
-            in_zone=self._in_zone,
+            in_zone=lambda utc_ms: in_zone(utc_ms, self._zone),
             may_plan=Right.CONFIGURE in principal.rights,
             may_finish=Right.ACKNOWLEDGE in principal.rights,
             csrf_token=principal.form_token(),
@@ -180,21 +180,8 @@ class MaintenancePage:
         )
 
     def _window(self, form: FormData) -> Window:
-        start_ms, end_ms = (self._time_ms(form, name) for name in ("start", "end"))
+        start_ms, end_ms = (time_ms(form, name, self._zone) for name in ("start", "end"))
         return Window(start_ms, end_ms, _text(form, "who", NAME_CHARACTERS_MAX), _text(form, "note"))
-
-    def _time_ms(self, form: FormData, name: str) -> int:
-        """A time of a form in the plants' zone."""
-        try:
-            local = datetime.fromisoformat(_text(form, name))
-            at = local.replace(tzinfo=self._zone) if local.tzinfo is None else local
-            return round(at.timestamp() * 1000)
-        except (ValueError, OverflowError) as error:
-            raise InvalidFieldError("time", "must be a day and a time") from error
-
-    def _in_zone(self, utc_ms: int) -> str:
-        """As a field of a form has it."""
-        return datetime.fromtimestamp(utc_ms / 1000, self._zone).strftime("%Y-%m-%dT%H:%M")
 
 
 def _text(form: FormData, name: str, characters_max: int = TEXT_CHARACTERS_MAX) -> str:

@@ -24,6 +24,9 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 DIST = STATIC / "dist"
 LANGUAGE_COOKIE = "language"
+THEME_COOKIE = "theme"
+THEMES = ("auto", "light", "dark")
+"""`auto`: as the reader's system has it."""
 COOKIE_AGE_S = 365 * 24 * 3600
 SIGNS_MAX = 64
 """Icons and tones by name that are kept rendered."""
@@ -79,6 +82,7 @@ class Shell:
             now_ms=self.clock.utc_ms(),
             assets=self._assets,
             language_links=_language_links(request),
+            theme=_theme(request),
             **values,
         )
         response = HTMLResponse(html, status_code=status, headers=dict(HEADERS))
@@ -159,6 +163,11 @@ class _Words:
     def html(self, key: str) -> Markup:
         """A catalogue text with markup of its own (our file, never data)."""
         return Markup(self._t(key))  # noqa: S704
+
+
+def _theme(request: Request) -> str:
+    asked = request.cookies.get(THEME_COOKIE, "")
+    return asked if asked in THEMES else THEMES[0]
 
 
 def _language_links(request: Request) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from tests.e2e.test_web_pages import ARGUMENTS, CHROMIUM
 from tests.e2e.whole_plant import open_house
 
 FOLDER = Path("build/screenshots")
+CHARTS_ARE_DRAWN = "[...document.querySelectorAll('[data-chart]')].every(figure => figure.dataset.state)"
 LOOKS = tuple(itertools.product(("zh-CN", "en"), ("light", "dark"), (1600, 390)))
 
 
@@ -29,6 +30,7 @@ def main() -> None:
             page = context.new_page()
             for route, path in house.pages.items():
                 page.goto(house.url + path)
+                page.wait_for_function(CHARTS_ARE_DRAWN)
                 name = re.sub(r"[^a-z]+", "-", route.lower()).strip("-") or "fleet"
                 page.screenshot(path=FOLDER / f"{name}.{language}.{scheme}.{width}.png", full_page=True)
             context.close()

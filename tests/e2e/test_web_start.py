@@ -168,3 +168,35 @@ def test_a_token_is_taken_back_on_the_page(browser: Browser, house: House, langu
     page.get_by_role("button", name=words["back"]).click()
     expect(page.locator("#claim-steps")).to_contain_text(words["ended"])
     context.close()
+
+
+@pytest.mark.parametrize(("language", "width"), [("en", 390), ("zh-CN", 1440)])
+def test_settings_are_changed_by_their_forms(browser: Browser, house: House, language: str, width: int) -> None:
+    is_english = language == "en"
+    size = {"width": width, "height": 900}
+    context = signed_in(
+        browser, house, "default", Role.TENANT_ADMIN, locale=language, viewport=size, color_scheme="light"
+    )
+    page = context.new_page()
+    page.goto(house.url + "/settings")
+    assert not scrolls_sideways(page)
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.get_by_label("Dark" if is_english else "深色").check()
+    page.get_by_role("button", name="Save" if is_english else "保存").first.click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    page.goto(house.url + "/settings/production")
+    assert not scrolls_sideways(page)
+    plan = page.locator("details").filter(has=page.locator("select[name=place] option[value='suzhou/']")).first
+    plan.locator("summary").click()
+    plan.locator("select").select_option("suzhou/IMM-01")
+    plan.locator("[name=start]").fill("2026-03-01T08:00")
+    plan.locator("[name=end]").fill("2026-03-01T12:00")
+    plan.locator("[name=reason]").fill(f"for {language}")
+    plan.get_by_role("button").click()
+    row = page.locator("tbody tr").filter(has_text=f"for {language}")
+    row.get_by_role("button", name="Take back" if is_english else "取消").click()
+    expect(row).to_have_count(0)
+    page.get_by_role("button", name="Undo" if is_english else "撤销").first.click()
+    expect(row).to_have_count(1)
+    context.close()

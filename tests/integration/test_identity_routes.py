@@ -64,6 +64,7 @@ OWN = {
     "POST /account/sessions/end",
     "POST /account/sessions/{session_id}/end",
     "POST /account/tenant",
+    "POST /settings/look",
     "GET /api/v1/me",
     "GET /api/v1/sessions",
     "DELETE /api/v1/sessions",
