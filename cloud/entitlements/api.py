@@ -16,7 +16,7 @@ from cloud.core.problems import NotFoundError, responses
 from cloud.core.tables import NAME_CHARACTERS_MAX
 from cloud.core.tenants import DEFAULT_TENANT, TenantId
 from cloud.entitlements import repository, service
-from cloud.entitlements.domain import Tier
+from cloud.entitlements.domain import CatalogueVersion, Tier
 from cloud.entitlements.service import AlreadyEndedError, CatalogueConflictError
 from cloud.entitlements.shapes import (
     MS_MAX,
@@ -197,7 +197,7 @@ def _overrides(routes: APIRouter, database: Database, clock: Clock) -> None:
         return override_out(row)
 
 
-def _catalogue_out(found: service.CatalogueVersion) -> CatalogueOut:
+def _catalogue_out(found: CatalogueVersion) -> CatalogueOut:
     tiers = {tier: EntitlementsShape.model_validate(entitlements) for tier, entitlements in found.tiers.items()}
     return CatalogueOut(version=found.version, made_ms=found.made_ms, tiers=tiers)
 
