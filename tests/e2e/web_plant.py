@@ -33,6 +33,7 @@ from cloud.fleet.domain import FleetRules, SeenShot
 from cloud.fleet.service import FleetService
 from cloud.gateways.domain import GatewayRules
 from cloud.gateways.parts import GatewayParts
+from cloud.maintenance.desk import MaintenanceDesk
 from cloud.migrations.upgrade import upgrade
 from cloud.production.board import ProductionBoard
 from cloud.production.jobs import ProductionConsumer
@@ -41,7 +42,7 @@ from cloud.rollouts.parts import RolloutParts
 from cloud.rollouts.tables import OrderRow
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, IncomingShot
-from cloud.web import claim_page, gateways_page, models_page, routes, rules_page
+from cloud.web import claim_page, gateways_page, maintenance_page, models_page, routes, rules_page
 from cloud.web.facts import PageFacts
 from cloud.web.translation import load_catalogues
 from cloud.web.webhooks_page import include as include_webhooks
@@ -144,6 +145,8 @@ class Plant:
         )
         desk = RuleDesk(database, self._store, alarms, self._clock, seconds=self._clock.monotonic_s)
         rules_page.include(app, self._pages.shell, desk)
+        work = MaintenanceDesk(database, self._store, events, self._board, self._clock, 0.8)
+        maintenance_page.include(app, self._pages.shell, work, ZoneInfo("Asia/Shanghai"))
         models_page.include(app, self._pages.shell, parts, self._store)
         gateways = GatewayParts(
             database,
