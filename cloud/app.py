@@ -35,6 +35,7 @@ from cloud.core.live import Live
 from cloud.core.plain_text import refuse_nul
 from cloud.core.request_ids import RequestIds
 from cloud.core.request_metrics import RequestMetrics
+from cloud.core.spans import no_span
 from cloud.core.supervision import Supervisor
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.entitlements import api as entitlements_api
@@ -73,6 +74,7 @@ from cloud.settings import DATABASE_FILE, CloudSettings
 from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, TelemetryStore
+from cloud.tracing import Traces, otlp
 from cloud.web import refusals
 from cloud.web.account_pages import include as include_account_pages
 from cloud.web.audit_page import include as include_audit_page
@@ -122,9 +124,16 @@ class Cloud:
     """All parts, wired; it opens the stores when it is made and closes them with `running`."""
 
     def __init__(
-        self, settings: CloudSettings, clock: Clock, environ: Mapping[str, str], hasher: Passwords | None
+        self,
+        settings: CloudSettings,
+        clock: Clock,
+        environ: Mapping[str, str],
+        hasher: Passwords | None,
+        traces: Traces | None,
     ) -> None:
         self.settings = settings
+        self.traces = traces
+        spans = traces.span if traces is not None else no_span
         self.clock = clock
         self.endpoints = [endpoint.endpoint(environ) for endpoint in settings.webhooks.endpoints]
         settings.storage.dir.mkdir(parents=True, exist_ok=True)
@@ -161,6 +170,7 @@ class Cloud:
             may_call_private=settings.webhooks.allow_private_addresses,
             relay=settings.webhooks.mail.relay(environ),
             link=f"{settings.oidc.public_url.rstrip('/')}/alarms" if settings.oidc.public_url else "",
+            spans=spans,
         )
         self.gateways = GatewayParts(
             self.database,
@@ -200,7 +210,7 @@ class Cloud:
         )
         registry = self.rollouts.registry(self.fleet)
         gate = Gate(self._is_barred)
-        self.ingest = Ingest(self.link, HostSession(settings.host.id), self.store, registry, gate, clock)
+        self.ingest = Ingest(self.link, HostSession(settings.host.id), self.store, registry, gate, clock, spans=spans)
         self.pages: Pages | None = None
         self.metrics = self._metrics()
         self.presence = Presence(self._state_link, settings.host.id, self.ingest.listening, clock)
@@ -222,6 +232,8 @@ class Cloud:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self.store.close)
                 await self.database.close()
+                if self.traces is not None:
+                    await anyio.to_thread.run_sync(self.traces.close)
             log.info("cloud_stopped")
 
     async def _prepare(self) -> None:
@@ -324,6 +336,7 @@ def create_app(
     environ: Mapping[str, str] = os.environ,
     *,
     hasher: Passwords | None = None,
+    traces: Traces | None = None,
 ) -> FastAPI:
     """The application; its lifespan runs everything. Tests give a clock, an environment and a faster hasher.
 
@@ -331,8 +344,11 @@ def create_app(
         SecretError: a webhook endpoint has no usable secret.
         ProviderSecretError: a sign-in provider's secret is not set.
         TelemetryError: the telemetry store cannot be opened.
+        TracingMissingError: traces are asked for, and their packages are not installed.
     """
-    cloud = Cloud(settings, clock or SystemClock(), environ, hasher)
+    if traces is None and settings.tracing.enabled:
+        traces = otlp(settings.tracing.endpoint, share=settings.tracing.share)
+    cloud = Cloud(settings, clock or SystemClock(), environ, hasher, traces)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -366,6 +382,8 @@ def create_app(
     app.add_middleware(
         RequestMetrics, waits=cloud.metrics.waits, clock=cloud.clock, routes=lambda: _handlers(app.routes)
     )
+    if traces is not None:
+        app.add_middleware(traces.around, routes=lambda: _handlers(app.routes))
     app.add_middleware(RequestIds)
     app.include_router(readiness.router(cloud.database, cloud.ingest, cloud.presence, cloud.supervisor))
     app.include_router(metrics.router(cloud.metrics))

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, HttpUrl, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
@@ -400,6 +401,21 @@ class AccountSettings(Settings):
         return SessionRules(round(self.idle_h_max * HOUR_MS), lasts_ms, is_https_only=self.https_only)
 
 
+class TracingSettings(Settings):
+    """Traces of requests, batches and calls for an OpenTelemetry collector; needs the packages of `zhisan[tracing]`."""
+
+    enabled: bool = Field(False, description="Whether traces are made; without, no SDK is loaded.")
+    endpoint: str = Field("http://127.0.0.1:4318/v1/traces", description="The collector, by OTLP over HTTP (protobuf).")
+    share: float = Field(1.0, gt=0, le=1, description="Share of the traces that begin here that are kept.")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_url(cls, endpoint: str) -> str:
+        if urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).hostname:
+            raise ValueError("must be an http or https address")
+        return endpoint
+
+
 class CloudSettings(Settings):
     """The whole file."""
 
@@ -418,6 +434,7 @@ class CloudSettings(Settings):
     oidc: OidcSettings = OidcSettings()
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
 
     def fingerprint(self) -> str:
         """SHA-256 of all settings as JSON in which every secret is a row of stars: the same for the same settings."""

@@ -8,6 +8,7 @@ import structlog
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from cloud.core.spans import Spans, no_span
 from cloud.ingest import recovery
 from cloud.ingest.commits import CommitSchedule
 from cloud.ingest.digest import Digest, GatewayBorn, digest
@@ -67,8 +68,11 @@ class Ingest:
         registry: Registry,
         gate: Gate,
         clock: Clock,
+        *,
+        spans: Spans = no_span,
     ) -> None:
         self._link = link
+        self._span = spans
         self._session = session
         self._store = store
         self._registry = registry
@@ -147,6 +151,10 @@ class Ingest:
         self._link.subscribe(self._session.subscriptions())
 
     async def _store_one(self, result: Digest) -> None:
+        with self._span("ingest.batch", records=len(result.records), news=len(result.news)):
+            await self._keep(result)
+
+    async def _keep(self, result: Digest) -> None:
         began_s = self._clock.monotonic_s()
         is_stored = await to_thread.run_sync(self._is_written, result.records, limiter=self._storer)
         self._count(result, is_stored=is_stored, took_s=self._clock.monotonic_s() - began_s)

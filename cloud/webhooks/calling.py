@@ -10,6 +10,7 @@ import anyio
 import httpx
 
 from cloud.alarms.naming import Texts
+from cloud.core.spans import Spans, no_span
 from cloud.webhooks import mail
 from cloud.webhooks.destinations import DestinationRefusedError, resolve
 from cloud.webhooks.domain import ANSWER_BYTES_MAX, Answer, Attempt, Target
@@ -55,6 +56,7 @@ class Caller:
         link: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
         lookup: Lookup = resolve,
+        spans: Spans = no_span,
     ) -> None:
         self._clock = clock
         self._texts = texts
@@ -62,6 +64,7 @@ class Caller:
         self._link = link
         self._transport = transport
         self._lookup = lookup
+        self._span = spans
         self._tls = trusted_roots()
 
     async def attempt(self, target: Target, message: Message, message_id: str) -> Attempt:
@@ -70,7 +73,9 @@ class Caller:
         context = Context(
             message_id, started_ms, target.secrets, self._texts[target.language], ZoneInfo(target.time_zone), self._link
         )
-        sent = await (self._mail if target.template == "email" else self._post)(target, message, context)
+        send = self._mail if target.template == "email" else self._post
+        with self._span("webhook.call", template=target.template, kind=message.kind, message_id=message_id):
+            sent = await send(target, message, context)
         secrets = secrets_of(target)
         is_secret = SERVICES[target.template].is_url_secret
         answer = replace(

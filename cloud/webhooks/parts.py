@@ -7,6 +7,7 @@ from pathlib import Path
 from cloud.alarms.naming import Texts
 from cloud.core.database import Database
 from cloud.core.live import Live
+from cloud.core.spans import Spans, no_span
 from cloud.webhooks.calling import Caller
 from cloud.webhooks.domain import FIRST_RETRY_S
 from cloud.webhooks.endpoints import EndpointService
@@ -34,13 +35,14 @@ class WebhookParts:
         may_call_private: bool = False,
         relay: MailRelay | None = None,
         link: str = "",
+        spans: Spans = no_span,
     ) -> None:
         self.database = database
         self.texts = texts
         self.link = link
         self.clock = clock
         sealer = sealer_in(folder)
-        caller = Caller(clock, texts, relay=relay, link=link)
+        caller = Caller(clock, texts, relay=relay, link=link, spans=spans)
         self.service = WebhookService(live, clock, randomness, first_retry_s=first_retry_s)
         self.endpoints = EndpointService(
             self.service, sealer, live, clock, may_call_private=may_call_private, has_mail=relay is not None
