@@ -70,6 +70,9 @@ from cloud.rollouts import api as rollouts_api
 from cloud.rollouts import history_api, labels_api
 from cloud.rollouts.parts import RolloutParts
 from cloud.rollouts.repository import labelled_alarms
+from cloud.self_service import repository as self_service
+from cloud.self_service.desk import SelfServiceDesk
+from cloud.self_service.service import issue_due
 from cloud.settings import DATABASE_FILE, CloudSettings
 from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
@@ -82,6 +85,7 @@ from cloud.web.claim_page import include as include_claim_page
 from cloud.web.facts import PageFacts
 from cloud.web.gaps_page import include as include_gaps_page
 from cloud.web.gateways_page import include as include_gateways_page
+from cloud.web.help_pages import include as include_help_pages
 from cloud.web.maintenance_page import include as include_maintenance_page
 from cloud.web.models_page import include as include_models_page
 from cloud.web.oidc_pages import include as include_oidc_pages
@@ -93,6 +97,7 @@ from cloud.web.routes import include as include_pages
 from cloud.web.rules_page import include as include_rules_page
 from cloud.web.settings_page import Site
 from cloud.web.settings_page import include as include_settings_page
+from cloud.web.signup_pages import include as include_signup_pages
 from cloud.web.start_page import START
 from cloud.web.start_page import include as include_start_page
 from cloud.web.translation import load_catalogues
@@ -207,6 +212,16 @@ class Cloud:
         )
         self.maintenance = MaintenanceDesk(
             self.database, self.store, self.events, self.production, clock, settings.alarms.threshold
+        )
+        self.self_service = SelfServiceDesk(
+            self.database,
+            self.identity.people,
+            self.identity.hasher,
+            clock,
+            load_catalogues(),
+            signup=settings.signup.signup(),
+            relay=settings.webhooks.mail.relay(environ),
+            can_claim=self.gateways.identities.is_open,
         )
         registry = self.rollouts.registry(self.fleet)
         gate = Gate(self._is_barred)
@@ -324,6 +339,8 @@ class Cloud:
                 await events.prune(session, self.clock.utc_ms())
                 await self.webhooks.service.prune(session)
                 await identities.prune(session, self.clock.utc_ms())
+                await self_service.prune(session, self.clock.utc_ms())
+                await issue_due(session, self.clock.utc_ms())
             forgotten = await self.alarm_retention.prune()
             if forgotten:
                 log.info("alarms_forgotten", alarms=forgotten)
@@ -399,6 +416,7 @@ def create_app(
     include_audit_page(app, app.state.pages.shell, cloud.database, cloud.audit)
     include_rules_page(app, app.state.pages.shell, cloud.rules)
     include_gaps_page(app, app.state.pages.shell, cloud.gap_ledger)
+    include_help_pages(app, app.state.pages.shell, cloud.self_service)
     include_plan_page(app, app.state.pages.shell, cloud.database, cloud.clock)
     include_models_page(app, app.state.pages.shell, cloud.rollouts, cloud.store)
     zone = settings.production.schedule().zone
@@ -433,7 +451,11 @@ def _include_identity_pages(app: FastAPI, cloud: Cloud) -> None:
         folder=folder,
         clock=cloud.clock,
         providers=cloud.sign_on.choices(),
+        has_signup=cloud.self_service.signup.is_open,
     )
+    if cloud.self_service.signup.is_open:
+        public_url = cloud.settings.oidc.public_url
+        include_signup_pages(app, shell, cloud.self_service, rules=identity.rules, public_url=public_url)
     if cloud.settings.oidc.providers:
         include_oidc_pages(app, shell, cloud.sign_on, rules=identity.rules)
     include_people_pages(app, shell, database, identity.people, identity.keys, clock=cloud.clock)

@@ -23,6 +23,7 @@ from cloud.gateways.domain import DAY_MS, GatewayRules
 from cloud.identity.domain import HOUR_MS, SessionRules
 from cloud.identity.oidc_settings import OidcSettings
 from cloud.production.windows import Schedule
+from cloud.self_service.settings import SignupSettings
 from cloud.webhooks.domain import FIRST_RETRY_S, ConfiguredEndpoint
 from cloud.webhooks.mail import MailRelay
 from contract.alarming import AlarmRules
@@ -433,8 +434,15 @@ class CloudSettings(Settings):
     models: ModelSettings = ModelSettings()
     oidc: OidcSettings = OidcSettings()
     limits: LimitSettings = LimitSettings()
+    signup: SignupSettings = SignupSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
+
+    @model_validator(mode="after")
+    def _signup_has_mail(self) -> "CloudSettings":
+        if self.signup.enabled and self.signup.confirm == "mail" and not self.webhooks.mail.host:
+            raise ValueError("signup.confirm is mail, and webhooks.mail.host is not set: set it, or confirm by link")
+        return self
 
     def fingerprint(self) -> str:
         """SHA-256 of all settings as JSON in which every secret is a row of stars: the same for the same settings."""

@@ -23,7 +23,7 @@ CSRF_HEADER: Final = "x-csrf-token"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PREFIXES: Final = ("/static/", "/healthz", "/readyz")
 """Answered without asking who it is: no database for a load balancer's question."""
-DOORS: Final = frozenset({"/login", "/setup", "/welcome"})
+DOORS: Final = frozenset({"/login", "/setup", "/welcome", "/signup", "/signup/confirm"})
 """Forms that open a session by a secret of their own: they act by no cookie, and have no token to bring."""
 FORM_BYTES_MAX: Final = 64 * 1024
 SEEN_EVERY_MS: Final = MINUTE_MS

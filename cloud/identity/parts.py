@@ -25,6 +25,7 @@ class IdentityParts:
     people: IdentityService
     keys: ApiKeys
     desk: FrontDesk
+    hasher: Passwords
     rules: SessionRules
 
 
@@ -39,7 +40,8 @@ def parts(
     """Wire them; tests give a faster hasher."""
     people = IdentityService(lambda: uuid7(clock.utc_ms()), rules, room)
     keys = ApiKeys(lambda: uuid7(clock.utc_ms()))
-    return IdentityParts(people, keys, FrontDesk(database, people, hasher or Passwords(), clock), rules)
+    hasher = hasher or Passwords()
+    return IdentityParts(people, keys, FrontDesk(database, people, hasher, clock), hasher, rules)
 
 
 async def offer_setup(database: Database, people: IdentityService, clock: Clock, folder: Path, web_url: str) -> None:

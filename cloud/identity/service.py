@@ -94,6 +94,33 @@ class IdentityService:
         audit.record(session, DEFAULT_TENANT, actor, "installation_set_up", _user(user), now_ms=now_ms)
         return self.open_session(session, user.user_id, DEFAULT_TENANT, address=address, now_ms=now_ms)
 
+    async def found(
+        self,
+        session: AsyncSession,
+        tenant_id: str,
+        company: str,
+        *,
+        login: str,
+        name: str,
+        password_hash: str,
+        address: str,
+        now_ms: int,
+    ) -> tuple[str, str]:
+        """Make a company with its first administrator, who has shown that the address is theirs.
+
+        Returns:
+            The user id, and the token of a session.
+        """
+        session.add(TenantRow(tenant_id=tenant_id, name=company, created_ms=now_ms))
+        user = self._new_user(session, login, name, now_ms)
+        user.password_hash = password_hash
+        await session.flush()
+        await self._give(session, tenant_id, user.user_id, [Role.TENANT_ADMIN])
+        actor = Actor("user", user.user_id, user.login, address)
+        after = {"company": company, "login": user.login}
+        audit.record(session, tenant_id, actor, "company_founded", _user(user), now_ms=now_ms, after=after)
+        return user.user_id, self.open_session(session, user.user_id, tenant_id, address=address, now_ms=now_ms)
+
     # links and passwords
 
     async def link_login(self, session: AsyncSession, token: str, now_ms: int) -> str:

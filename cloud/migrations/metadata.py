@@ -15,6 +15,7 @@ import cloud.ingest.tables
 import cloud.maintenance.tables
 import cloud.production.tables
 import cloud.rollouts.tables
+import cloud.self_service.tables
 import cloud.webhooks.tables
 
 

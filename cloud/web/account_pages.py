@@ -37,9 +37,10 @@ def include(
     folder: Path,
     clock: Clock,
     providers: Sequence[Choice] = (),
+    has_signup: bool = False,
 ) -> None:
-    """Add the pages; `providers` are offered on the sign-in page."""
-    pages = AccountPages(shell, database, desk, people, rules, folder, clock, providers)
+    """Add the pages; `providers`, and sign-up where there is one, are offered on the sign-in page."""
+    pages = AccountPages(shell, database, desk, people, rules, folder, clock, providers, has_signup=has_signup)
     routes = APIRouter(include_in_schema=False)
     routes.add_api_route("/login", pages.login, methods=["GET"])
     routes.add_api_route("/login", pages.sign_in, methods=["POST"])
@@ -69,6 +70,8 @@ class AccountPages:
         folder: Path,
         clock: Clock,
         providers: Sequence[Choice],
+        *,
+        has_signup: bool,
     ) -> None:
         self._shell = shell
         self._database = database
@@ -78,6 +81,7 @@ class AccountPages:
         self._folder = folder
         self._clock = clock
         self._providers = providers
+        self._has_signup = has_signup
 
     async def login(self, request: Request, next: str = "") -> Response:  # noqa: A002 - the word in the URL
         """The sign-in form."""
@@ -214,6 +218,7 @@ class AccountPages:
             login=login,
             fault=fault,
             providers=self._providers,
+            has_signup=self._has_signup,
         )
 
     async def _with_link(self, request: Request, token: str, show: Callable[..., Response]) -> Response:

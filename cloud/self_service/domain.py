@@ -1,0 +1,109 @@
+"""Rules of self-service: what a pack is, who may sign up under which name, how money and months are counted. Pure."""
+
+import calendar
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal, get_args
+
+from cloud.entitlements.domain import Tier
+from kit.errors import ZhisanError
+
+HOUR_MS: Final = 3_600_000
+SIGNUP_MS: Final = 24 * HOUR_MS
+"""How long a link that confirms an address is good."""
+PAY_WITHIN_MS: Final = 14 * 24 * HOUR_MS
+NAME_CHARACTERS_MAX: Final = 100
+SUPPORT_CHARACTERS_MAX: Final = 4_000
+EMAIL: Final = re.compile(r"[^\s@<>,;:\"\\()\[\]]{1,64}@[A-Za-z0-9.-]{1,190}")
+SLUG_CHARACTERS_MAX: Final = 24
+Currency = Literal["CNY", "EUR", "USD", "JPY"]
+CURRENCIES: Final[tuple[Currency, ...]] = get_args(Currency)
+MINOR_DIGITS: Final[Mapping[str, int]] = {"CNY": 2, "EUR": 2, "USD": 2, "JPY": 0}
+
+
+class SignupError(ZhisanError):
+    """A sign-up that cannot be: `reason` is `company`, `name`, `email`, `pack`, `terms`, `taken` or `link`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The sign-up is not taken: {reason}.")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A standard offer: a tier at a price a month, in whole minor units (fen, cents) of a currency."""
+
+    pack_id: str
+    tier: Tier
+    price_minor: int
+    currency: str
+    names: Mapping[str, str]
+    """By language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody fills in who wants an account."""
+
+    company: str
+    name: str
+    email: str
+    pack_id: str
+    terms_version: str
+
+
+def checked(wish: Wish, packs: Mapping[str, Pack], terms_version: str) -> Wish:
+    """The wish, tidied.
+
+    Raises:
+        SignupError: a field cannot be used, or the terms that were accepted are not those in force.
+    """
+    company, name, email = wish.company.strip(), wish.name.strip(), wish.email.strip().casefold()
+    if not 2 <= len(company) <= NAME_CHARACTERS_MAX or not company.isprintable():
+        raise SignupError("company")
+    if not 1 <= len(name) <= NAME_CHARACTERS_MAX or not name.isprintable():
+        raise SignupError("name")
+    if not EMAIL.fullmatch(email) or len(email) > NAME_CHARACTERS_MAX:
+        raise SignupError("email")
+    if wish.pack_id not in packs:
+        raise SignupError("pack")
+    if wish.terms_version != terms_version:
+        raise SignupError("terms")
+    return Wish(company, name, email, wish.pack_id, terms_version)
+
+
+def tenant_id_of(company: str, chance: str) -> str:
+    """An id that people can read and no other company has: letters of the name, then chance."""
+    plain = unicodedata.normalize("NFKD", company).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:SLUG_CHARACTERS_MAX].strip("-")
+    return f"{slug or 'company'}-{chance}"
+
+
+def money(amount_minor: int, currency: str) -> str:
+    """`1 234.50 CNY`: whole numbers in, no floating point on the way."""
+    digits = MINOR_DIGITS.get(currency, 2)
+    sign, amount = ("-" if amount_minor < 0 else ""), abs(amount_minor)
+    whole, rest = divmod(amount, 10**digits)
+    grouped = f"{whole:,}".replace(",", "\u202f")
+    return f"{sign}{grouped}{f'.{rest:0{digits}}' if digits else ''} {currency}"
+
+
+def a_month_later(utc_ms: int, *, anchor_day: int) -> int:
+    """The same time in the next month, on `anchor_day` or the month's last day where it is shorter."""
+    at = datetime.fromtimestamp(utc_ms / 1000, UTC)
+    year, month = (at.year + 1, 1) if at.month == 12 else (at.year, at.month + 1)
+    day = min(anchor_day, calendar.monthrange(year, month)[1])
+    return round(at.replace(year=year, month=month, day=day).timestamp() * 1000)
+
+
+def day_of(utc_ms: int) -> int:
+    """The day of the month, UTC."""
+    return datetime.fromtimestamp(utc_ms / 1000, UTC).day
+
+
+def year_of(utc_ms: int) -> int:
+    """The year, UTC."""
+    return datetime.fromtimestamp(utc_ms / 1000, UTC).year

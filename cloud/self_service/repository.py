@@ -1,0 +1,81 @@
+"""All SQL of self-service."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.core.tenants import TenantId
+from cloud.self_service.tables import AcceptanceRow, InvoiceRow, SignupRow, SubscriptionRow, SupportRow
+
+DUE_MAX = 200
+"""Invoices that are issued at a time."""
+
+
+async def signup(session: AsyncSession, token_hash: str) -> SignupRow | None:
+    """A sign-up under way."""
+    return await session.get(SignupRow, token_hash)
+
+
+async def signups_count(session: AsyncSession) -> int:
+    """How many are under way."""
+    return await session.scalar(select(func.count()).select_from(SignupRow)) or 0
+
+
+async def drop_signups(session: AsyncSession, email: str) -> None:
+    """Void what the same address has asked for before."""
+    await session.execute(delete(SignupRow).where(SignupRow.email == email))
+
+
+async def prune(session: AsyncSession, now_ms: int) -> None:
+    """Forget sign-ups that nobody has confirmed in time."""
+    await session.execute(delete(SignupRow).where(SignupRow.expires_ms <= now_ms))
+
+
+async def acceptances(session: AsyncSession, tenant_id: TenantId, *, limit: int) -> Sequence[AcceptanceRow]:
+    """What a tenant has accepted, the newest first."""
+    statement = select(AcceptanceRow).where(AcceptanceRow.tenant_id == tenant_id)
+    return (await session.scalars(statement.order_by(AcceptanceRow.accepted_ms.desc()).limit(limit))).all()
+
+
+async def subscription(session: AsyncSession, tenant_id: TenantId) -> SubscriptionRow | None:
+    """The pack of a tenant."""
+    return await session.get(SubscriptionRow, tenant_id)
+
+
+async def subscriptions_due(session: AsyncSession, now_ms: int) -> Sequence[SubscriptionRow]:
+    """Packs whose next month has begun, at most DUE_MAX."""
+    statement = select(SubscriptionRow).where(SubscriptionRow.next_invoice_ms <= now_ms)
+    return (await session.scalars(statement.order_by(SubscriptionRow.next_invoice_ms).limit(DUE_MAX))).all()
+
+
+async def invoices_of_year(session: AsyncSession, year: int) -> int:
+    """How many invoices were issued with this year's numbers."""
+    statement = select(func.count()).select_from(InvoiceRow).where(InvoiceRow.number.startswith(f"{year}-"))
+    return await session.scalar(statement) or 0
+
+
+async def invoices(session: AsyncSession, tenant_id: TenantId, *, limit: int) -> Sequence[InvoiceRow]:
+    """A tenant's invoices, the newest first."""
+    statement = select(InvoiceRow).where(InvoiceRow.tenant_id == tenant_id)
+    return (await session.scalars(statement.order_by(InvoiceRow.invoice_id.desc()).limit(limit))).all()
+
+
+async def invoice(session: AsyncSession, tenant_id: TenantId, invoice_id: UUID) -> InvoiceRow | None:
+    """One invoice of a tenant."""
+    row = await session.get(InvoiceRow, invoice_id)
+    return row if row is not None and row.tenant_id == tenant_id else None
+
+
+async def support_requests(session: AsyncSession, tenant_id: TenantId, *, limit: int) -> Sequence[SupportRow]:
+    """A tenant's requests for help, the newest first."""
+    statement = select(SupportRow).where(SupportRow.tenant_id == tenant_id)
+    return (await session.scalars(statement.order_by(SupportRow.request_id.desc()).limit(limit))).all()
+
+
+async def touches(session: AsyncSession, tenant_id: TenantId, *, from_ms: int, until_ms: int) -> int:
+    """How often a human was asked by a tenant in a time: `from_ms` included, `until_ms` not."""
+    row = SupportRow
+    in_time = (row.tenant_id == tenant_id, row.asked_ms >= from_ms, row.asked_ms < until_ms)
+    return await session.scalar(select(func.count()).select_from(row).where(*in_time)) or 0

@@ -1,0 +1,241 @@
+"""Sign-ups, acceptances, invoices and requests for help, each in the caller's transaction; nothing here commits."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.core import audit, events
+from cloud.core.access import Principal
+from cloud.core.audit import SYSTEM, Actor
+from cloud.core.problems import InvalidFieldError
+from cloud.core.tables import NAME_CHARACTERS_MAX as STORED_CHARACTERS_MAX
+from cloud.core.tenants import TenantId
+from cloud.entitlements.service import assign_tier, in_force
+from cloud.identity import repository as identities
+from cloud.identity import tokens
+from cloud.identity.service import IdentityService
+from cloud.self_service import repository
+from cloud.self_service.domain import (
+    HOUR_MS,
+    PAY_WITHIN_MS,
+    SIGNUP_MS,
+    SUPPORT_CHARACTERS_MAX,
+    Pack,
+    SignupError,
+    Wish,
+    a_month_later,
+    day_of,
+    tenant_id_of,
+    year_of,
+)
+from cloud.self_service.tables import AcceptanceRow, InvoiceRow, SignupRow, SubscriptionRow, SupportRow
+from kit.ids import uuid7
+
+COMPANY_JOINED: Final = "self_service.company_joined"
+INVOICE_ISSUED: Final = "self_service.invoice_issued"
+TOUCHED: Final = "self_service.human_asked"
+SIGNUPS_MAX: Final = 10_000
+"""Sign-ups under way; beyond it none is taken until some have ended."""
+CHANCE_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The terms as somebody has read them."""
+
+    version: str
+    language: str
+    sha256: str
+
+
+async def begin(session: AsyncSession, wish: Wish, *, language: str, address: str, now_ms: int) -> str | None:
+    """Keep a wish, and give the token that confirms its address; None for one that has an account already.
+
+    Raises:
+        SignupError: too many are under way.
+    """
+    if await identities.user_by_login(session, wish.email) is not None:
+        return None
+    if await repository.signups_count(session) >= SIGNUPS_MAX:
+        raise SignupError("busy")
+    await repository.drop_signups(session, wish.email)
+    token = tokens.new_token()
+    session.add(
+        SignupRow(
+            token_hash=tokens.hash_of(token),
+            company=wish.company,
+            name=wish.name,
+            email=wish.email,
+            pack_id=wish.pack_id,
+            terms_version=wish.terms_version,
+            language=language,
+            address=address[:STORED_CHARACTERS_MAX],
+            asked_ms=now_ms,
+            expires_ms=now_ms + SIGNUP_MS,
+        )
+    )
+    return token
+
+
+async def wish_of(session: AsyncSession, token: str, now_ms: int) -> SignupRow:
+    """The sign-up that a link confirms.
+
+    Raises:
+        SignupError: the link is not good (any more).
+    """
+    row = await repository.signup(session, tokens.hash_of(token))
+    if row is None or row.expires_ms <= now_ms:
+        raise SignupError("link")
+    return row
+
+
+async def finish(
+    session: AsyncSession,
+    people: IdentityService,
+    token: str,
+    pack_of: Callable[[str], Pack | None],
+    read: Callable[[str, str], Read],
+    *,
+    password_hash: str,
+    address: str,
+    now_ms: int,
+) -> str:
+    """Make the company with its first administrator, its tier, its acceptance and its pack; a new session's token.
+
+    Raises:
+        SignupError: the link is not good (any more), its pack is gone, or the address has an account by now.
+    """
+    row = await wish_of(session, token, now_ms)
+    pack = pack_of(row.pack_id)
+    if pack is None:
+        raise SignupError("pack")
+    if await identities.user_by_login(session, row.email) is not None:
+        raise SignupError("taken")
+    tenant_id = TenantId(tenant_id_of(row.company, secrets.token_hex(CHANCE_BYTES)))
+    user_id, session_token = await people.found(
+        session,
+        tenant_id,
+        row.company,
+        login=row.email,
+        name=row.name,
+        password_hash=password_hash,
+        address=address,
+        now_ms=now_ms,
+    )
+    actor = Actor("user", user_id, row.email, address)
+    await assign_tier(
+        session, tenant_id, pack.tier, reason=f"signed up for the pack {pack.pack_id}", by=actor, now_ms=now_ms
+    )
+    await _accept(session, tenant_id, read(row.terms_version, row.language), row.email, actor, now_ms)
+    await _subscribe(session, tenant_id, row.company, pack, now_ms)
+    told = {"company": row.company, "pack": pack.pack_id, "tier": pack.tier}
+    events.write(session, tenant_id, COMPANY_JOINED, told, now_ms)
+    await session.delete(row)
+    return session_token
+
+
+async def issue_due(session: AsyncSession, now_ms: int) -> int:
+    """Issue what is due of all companies, at most `repository.DUE_MAX` invoices; how many."""
+    due = await repository.subscriptions_due(session, now_ms)
+    for row in due:
+        tenant = await identities.tenant(session, row.tenant_id)
+        await _invoice(session, row, tenant.name if tenant is not None else row.tenant_id, now_ms)
+    return len(due)
+
+
+async def ask_for_help(
+    session: AsyncSession, principal: Principal, text: str, *, diagnosis: str, actor: Actor, now_ms: int
+) -> SupportRow:
+    """Ask a human: counted as a touch, answered within what the plan promises.
+
+    Raises:
+        InvalidFieldError: there is no text, or too much.
+    """
+    if not text.strip():
+        raise InvalidFieldError("text", "is missing: say what you tried and what happened")
+    if len(text) > SUPPORT_CHARACTERS_MAX:
+        raise InvalidFieldError("text", f"has at most {SUPPORT_CHARACTERS_MAX} characters")
+    tenant_id = TenantId(principal.tenant_id)
+    hours = (await in_force(session, tenant_id, now_ms)).entitlements.support_response_h
+    row = SupportRow(
+        request_id=uuid7(now_ms),
+        tenant_id=tenant_id,
+        login=principal.name[:STORED_CHARACTERS_MAX],
+        text=text.strip(),
+        diagnosis=diagnosis[:STORED_CHARACTERS_MAX],
+        asked_ms=now_ms,
+        due_ms=now_ms + hours * HOUR_MS if hours is not None else None,
+        answer="",
+        answered_by="",
+        answered_ms=None,
+    )
+    session.add(row)
+    told = {"request_id": str(row.request_id), "due_ms": row.due_ms, "diagnosis": row.diagnosis}
+    events.write(session, tenant_id, TOUCHED, told, now_ms)
+    audit.record(session, tenant_id, actor, "support_requested", f"support:{row.request_id}", now_ms=now_ms)
+    return row
+
+
+async def _accept(
+    session: AsyncSession, tenant_id: TenantId, read: Read, login: str, actor: Actor, now_ms: int
+) -> None:
+    session.add(
+        AcceptanceRow(
+            acceptance_id=uuid7(now_ms),
+            tenant_id=tenant_id,
+            version=read.version,
+            sha256=read.sha256,
+            language=read.language,
+            login=login,
+            address=actor.address[:STORED_CHARACTERS_MAX],
+            accepted_ms=now_ms,
+        )
+    )
+    after = {"version": read.version, "sha256": read.sha256, "language": read.language}
+    audit.record(session, tenant_id, actor, "terms_accepted", f"tenant:{tenant_id}", now_ms=now_ms, after=after)
+
+
+async def _subscribe(session: AsyncSession, tenant_id: TenantId, company: str, pack: Pack, now_ms: int) -> None:
+    row = SubscriptionRow(
+        tenant_id=tenant_id,
+        pack_id=pack.pack_id,
+        price_minor=pack.price_minor,
+        currency=pack.currency,
+        began_ms=now_ms,
+        next_invoice_ms=now_ms,
+    )
+    session.add(row)
+    await session.flush()
+    await _invoice(session, row, company, now_ms)
+
+
+async def _invoice(session: AsyncSession, row: SubscriptionRow, company: str, now_ms: int) -> None:
+    """The invoice of a month, and the next month's turn; what costs nothing has no invoice."""
+    from_ms = row.next_invoice_ms
+    until_ms = row.next_invoice_ms = a_month_later(from_ms, anchor_day=day_of(row.began_ms))
+    if not row.price_minor:
+        return
+    year = year_of(now_ms)
+    number = f"{year}-{await repository.invoices_of_year(session, year) + 1:06}"
+    invoice = InvoiceRow(
+        invoice_id=uuid7(now_ms),
+        number=number,
+        tenant_id=row.tenant_id,
+        company=company[:STORED_CHARACTERS_MAX],
+        pack_id=row.pack_id,
+        from_ms=from_ms,
+        until_ms=until_ms,
+        amount_minor=row.price_minor,
+        currency=row.currency,
+        issued_ms=now_ms,
+        due_ms=now_ms + PAY_WITHIN_MS,
+        paid_ms=None,
+    )
+    session.add(invoice)
+    await session.flush()
+    told = {"number": number, "amount_minor": row.price_minor, "currency": row.currency, "due_ms": invoice.due_ms}
+    events.write(session, TenantId(row.tenant_id), INVOICE_ISSUED, told, now_ms)
+    audit.record(session, row.tenant_id, SYSTEM, "invoice_issued", f"invoice:{number}", now_ms=now_ms, after=told)
