@@ -82,6 +82,7 @@ from cloud.web import refusals
 from cloud.web.account_pages import include as include_account_pages
 from cloud.web.audit_page import include as include_audit_page
 from cloud.web.claim_page import include as include_claim_page
+from cloud.web.entitlements_page import include as include_entitlements_page
 from cloud.web.facts import PageFacts
 from cloud.web.gaps_page import include as include_gaps_page
 from cloud.web.gateways_page import include as include_gateways_page
@@ -417,6 +418,7 @@ def create_app(
     include_rules_page(app, app.state.pages.shell, cloud.rules)
     include_gaps_page(app, app.state.pages.shell, cloud.gap_ledger)
     include_help_pages(app, app.state.pages.shell, cloud.self_service)
+    include_entitlements_page(app, app.state.pages.shell, cloud.database, cloud.clock)
     include_plan_page(app, app.state.pages.shell, cloud.database, cloud.clock)
     include_models_page(app, app.state.pages.shell, cloud.rollouts, cloud.store)
     zone = settings.production.schedule().zone

@@ -157,6 +157,10 @@ class _Words:
         """The names of OEE's factors in a row."""
         return self._t("feature_join").join(self._t(f"oee.word.{name}") for name in names)
 
+    def plan(self, entitlement: str, value: object) -> str:
+        """See `wording.plan_value`."""
+        return wording.plan_value(self._t, entitlement, value)
+
     def known(self, prefix: str, name: str) -> str:
         return self._t.find(f"{prefix}.{name}") or naming.spaced(name)
 

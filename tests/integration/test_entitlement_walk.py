@@ -391,3 +391,28 @@ async def test_a_customer_s_administrator_sees_nothing_of_other_companies_plans(
     for path in ("catalogue", "catalogue/versions", "tenants", "tenants/default"):
         answer = await house.client.get(f"/api/v1/entitlements/{path}", headers=stranger)
         assert answer.status_code == 404, path
+
+
+async def test_the_platform_s_people_change_what_a_customer_has_by_forms(house: House) -> None:
+    company = await house.tenant("by-forms", Tier.VALUE)
+    house.clock.advance(1)
+    headers, page = {**await house.platform(), **PAGE}, f"/entitlements/{company.tenant_id}"
+    given = await house.client.post(f"{page}/tier", data={"tier": "strategic", "reason": "it grew"}, headers=headers)
+    assert (given.status_code, given.headers["location"]) == (303, page)
+    good = {"entitlement": "people_max", "value": "7", "days": "30", "owner": "Chen", "reason": "agreed"}
+    assert (await house.client.post(f"{page}/overrides", data=good, headers=headers)).status_code == 303
+    plan = (await company.ask("GET", "/plan")).json()
+    assert (plan["tier"], plan["entitlements"]["people_max"]) == ("strategic", 7)
+    assert plan["sources"]["people_max"]["kind"] == "override"
+    for change in ({"value": "x"}, {"days": "0"}, {"owner": ""}, {"entitlement": "shoe_size"}):
+        bad = await house.client.post(f"{page}/overrides", data={**good, **change}, headers=headers)
+        assert bad.status_code == 422, change
+        assert 'role="alert"' in bad.text
+    assert (await house.client.post(f"{page}/tier", data={"tier": "gold"}, headers=headers)).status_code == 422
+    shown = (await house.client.get(f"{page}?lang=en", headers=headers)).text
+    assert "it grew" in shown
+    assert "Chen: agreed" in shown
+    catalogue = (await house.client.get("/entitlements?lang=en", headers=headers)).text
+    assert 'name="long_tail.presses_max"' in catalogue
+    stale = await house.client.post("/entitlements/catalogue", data={"version": "0", "why": "x"}, headers=headers)
+    assert stale.status_code == 422, "every field of every tier must be there"
