@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from cloud.alarms.naming import mode_name
+from cloud.alarms.naming import mode_name, quality_name
 from cloud.telemetry.store import StoredShot
 from cloud.web.fleet_view import NOVELTY_PREFIX
 from cloud.web.translation import Catalogue
@@ -15,6 +15,7 @@ from contract.alarming import risks
 from contract.shot import FloatArray
 
 MODES_SHOWN = 6
+QUALITY_PREFIX = "QualityProbability/"
 POINTS_MAX = 1_200
 """About two a pixel on a wide screen; beyond it each pair of points is the least and the greatest of a bucket."""
 POINT_DIGITS = 5
@@ -81,14 +82,14 @@ class Chart(TypedDict):
     note: str
 
 
-def trend_chart(t: Catalogue, rows: Sequence[StoredShot], *, threshold: float) -> Chart:
-    """Failure probabilities with the alarm's threshold, and novelty with its limit, over time.
+def trend_chart(t: Catalogue, rows: Sequence[StoredShot], *, threshold: float, marks: Sequence[Mark] = ()) -> Chart:
+    """Failure probabilities with the alarm's threshold, novelty with its limit, and the parts' quality, over time.
 
     Of many modes those MODES_SHOWN are shown that came nearest to their thresholds, each within its longest horizon.
     """
     ordered = sorted(rows, key=lambda row: (row.scored.shot.ended_ms, row.row_id))
     modes = _most_telling(ordered, threshold)
-    novelties = _names(ordered, NOVELTY_PREFIX)
+    novelties, qualities = _names(ordered, NOVELTY_PREFIX), _names(ordered, QUALITY_PREFIX)
     panels: list[Panel] = []
     if modes:
         lines = [_scores(ordered, key, mode_name(t, mode), 100, "%") for mode, key in modes]
@@ -98,9 +99,12 @@ def trend_chart(t: Catalogue, rows: Sequence[StoredShot], *, threshold: float) -
         lines = [_scores(ordered, NOVELTY_PREFIX + name, t(f"novelty.{name}"), 1, "×") for name in novelties]
         limit = {"label": t("chart.limit"), "unit": "×", "value": 1.0}
         panels.append(panel_of(t("chart.panel.novelty"), styled(lines), limits=[limit], extent=(0.0, 2.0)))
-    version = f"{ordered[0].row_id}-{ordered[-1].row_id}-{len(ordered)}-{threshold}" if ordered else "none"
+    if qualities:
+        lines = [_scores(ordered, QUALITY_PREFIX + name, quality_name(t, name), 100, "%") for name in qualities]
+        panels.append(panel_of(t("chart.panel.quality"), styled(lines), extent=(0.0, 100.0)))
+    version = f"{ordered[0].row_id}-{ordered[-1].row_id}-{len(ordered)}-{threshold}-{len(marks)}" if ordered else "none"
     times = [row.scored.shot.ended_ms / 1000 for row in ordered]
-    return chart_of(version, t("chart.when"), times, panels, is_time=True)
+    return chart_of(version, t("chart.when"), times, panels, is_time=True, marks=list(marks))
 
 
 def _most_telling(rows: Sequence[StoredShot], threshold: float) -> list[tuple[str, str]]:

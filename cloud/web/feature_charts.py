@@ -71,12 +71,17 @@ def features_chart(
     ordered = sorted(rows, key=place_of)
     panels = [_panel(t, name, ordered, reference) for name in names] if ordered else []
     times = [row.scored.shot.ended_ms / 1000 for row in ordered]
-    told = [
-        Mark(at=mark.at_ms / 1000, kind=mark.kind, letter=LETTERS[mark.kind], label=mark_text(t, mark))
-        for mark in marks
-    ]
+    told = marks_of(t, marks)
     version = f"{ordered[0].row_id}-{ordered[-1].row_id}-{len(ordered)}-{len(told)}-{names}" if ordered else "none"
     return chart_of(version, t("chart.when"), times, panels, is_time=True, marks=told)
+
+
+def marks_of(t: Catalogue, happenings: Sequence[Happening]) -> list[Mark]:
+    """What happened, as a chart marks it."""
+    return [
+        Mark(at=each.at_ms / 1000, kind=each.kind, letter=LETTERS[each.kind], label=mark_text(t, each))
+        for each in happenings
+    ]
 
 
 def mark_text(t: Catalogue, mark: Happening) -> str:

@@ -1,7 +1,5 @@
 """The page of the gap ledger: what was given up, of which press, from when to when, why, how many."""
 
-from urllib.parse import urlencode
-
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 
@@ -9,6 +7,7 @@ from cloud.core.paging import encode_cursor, slice_of
 from cloud.core.problems import InvalidFieldError
 from cloud.core.tenants import Tenant
 from cloud.gaps_api import GapLedger, PlantFilter, PressFilter, ReasonFilter, position, position_of
+from cloud.web.lists import link_to
 from cloud.web.shell import Shell
 from cloud.web.translation import Catalogue
 
@@ -48,8 +47,7 @@ class GapsPage:
             tenant, plant=plant, press=press, reason=reason, before=start, limit=LINES_SHOWN + 1
         )
         part = slice_of(found, LINES_SHOWN)
-        query = {name: text for name, text in (("plant", plant), ("press", press), ("reason", reason)) if text}
-        older = {**query, "before": encode_cursor(position(part.items[-1]))} if part.has_more else None
+        link = link_to(PAGE, {"plant": plant, "press": press, "reason": reason})
         t = self._shell.catalogue(request)
         return self._shell.page(
             request,
@@ -60,9 +58,9 @@ class GapsPage:
             press=press,
             reason=reason,
             reasons=[(name, reason_text(t, name)) for name in _choices(reason)],
-            is_filtered=bool(query),
-            newest_url=f"{PAGE}?{urlencode(query)}" if start else None,
-            older_url=f"{PAGE}?{urlencode(older)}" if older else None,
+            is_filtered=bool(plant or press or reason),
+            newest_url=link() if start else None,
+            older_url=link(before=encode_cursor(position(part.items[-1]))) if part.has_more else None,
         )
 
 

@@ -1,5 +1,6 @@
 """The URLs of what a press's page loads after itself: the data of its charts, as JSON."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import anyio.to_thread
@@ -7,11 +8,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from cloud.core.tenants import Tenant, TenantId
-from cloud.telemetry.store import PressKey
+from cloud.telemetry.store import PressKey, StoredShot
 from cloud.web.charts import Chart, trend_chart
 from cloud.web.curve_charts import curves_chart
 from cloud.web.facts import PageFacts
-from cloud.web.feature_charts import features_chart, features_of, shown_features
+from cloud.web.feature_charts import features_chart, features_of, marks_of, shown_features
 from cloud.web.press_query import query_of
 from cloud.web.shell import Shell
 from cloud.web.shots_csv import attachment, csv_lines
@@ -63,9 +64,11 @@ class PressData:
         press = PressKey(plant_id, press_id)
         if not await self._facts.knows(tenant, press):
             return self._unknown(request, press)
-        rows = await self._facts.history.in_span(tenant, press, query_of(request.query_params))
-        t = self._shell.catalogue(request)
-        return _json(await anyio.to_thread.run_sync(lambda: trend_chart(t, rows, threshold=self._facts.threshold)))
+        history, t = self._facts.history, self._shell.catalogue(request)
+        rows = await history.in_span(tenant, press, query_of(request.query_params))
+        found = await history.marks(tenant, press, *span_ms(rows)) if rows else []
+        marks, threshold = marks_of(t, found), self._facts.threshold
+        return _json(await anyio.to_thread.run_sync(lambda: trend_chart(t, rows, threshold=threshold, marks=marks)))
 
     async def features(self, request: Request, tenant: Tenant, plant_id: str, press_id: str) -> Response:
         """The chosen features of a span of shots, with their limits and what happened meanwhile."""
@@ -79,9 +82,9 @@ class PressData:
         rows = await history.in_span(tenant, press, query)
         if not rows:
             return features_chart(t, (), (), reference=None)
-        newest, oldest = rows[0], rows[-1]
+        newest = rows[0]
         reference = await history.reference(tenant, press, newest, is_latest=True)
-        marks = await history.marks(tenant, press, oldest.scored.shot.ended_ms, newest.scored.shot.ended_ms)
+        marks = await history.marks(tenant, press, *span_ms(rows))
         names = shown_features(features_of(newest), query.features)
         return await anyio.to_thread.run_sync(lambda: features_chart(t, rows, names, reference=reference, marks=marks))
 
@@ -99,6 +102,11 @@ class PressData:
         t = self._shell.catalogue(request)
         detail = t("press.unknown", plant=press.plant_id, press=press.press_id)
         return self._shell.problem(request, status=404, title=t("press.unknown_title"), detail=detail)
+
+
+def span_ms(rows: Sequence[StoredShot]) -> tuple[int, int]:
+    """From when to when the shots of a span are, the newest first."""
+    return rows[-1].scored.shot.ended_ms, rows[0].scored.shot.ended_ms
 
 
 def _json(chart: Chart) -> Response:

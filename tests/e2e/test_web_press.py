@@ -101,3 +101,17 @@ def test_the_log_tells_states_alarms_and_jobs_newest_first(served, open_page, ro
     assert page.request.get(f"{served.url}{PRESS}/nobody/log").status == 404
     assert page.request.get(f"{served.url}{PRESS}/IMM-02/curves.json?shot={10**30}").status == 422
     assert page.request.get(f"{served.url}{PRESS}/IMM-02/curves.json?shot={10**15}&compare={10**18}").status == 200
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_the_trend_shows_the_predicted_quality_and_what_happened(served, open_page, root, language):
+    served.plant.run(shots=30, wear=0.0)
+    page = open_page(language=language)
+    page.goto(f"{served.url}/plants/{PLANT}/presses/IMM-04")
+    figure = page.locator("#trend")
+    figure.scroll_into_view_if_needed()
+    expect(figure).to_contain_text({"en": "Predicted quality of the part", "zh-CN": "预测的制品质量"}[language])
+    expect(figure.locator(".chart-marks")).to_contain_text("JOB-7731")
+    folder = root / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.screenshot(path=folder / f"trend-quality-{language}.png")

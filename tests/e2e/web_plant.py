@@ -62,6 +62,7 @@ FORESEEN_PRESS = "IMM-03"
 REPLAYED_PRESS = "IMM-04"
 SAMPLE_INTERVAL_S = 0.004
 CYCLE_S = 18.0
+QUALITIES = {"Target": 0.6, "Acceptable": 0.2, "Waste": 0.1}
 
 
 READER = Principal("user", "u-1", "Li Na", DEFAULT_TENANT, RIGHTS[Role.OPERATOR], "token-of-the-session")
@@ -304,6 +305,8 @@ class Plant:
         values = {"Novelty/T2": 0.5 + wear, "Novelty/SPE": 0.4 + 0.1 * abs(ripple)}
         if not is_replayed:
             values["FailureProbability/check_ring_wear"] = min(0.99, 0.02 + wear + 0.01 * abs(ripple))
+        else:
+            values |= {f"QualityProbability/{name}": share + 0.05 * abs(ripple) for name, share in QUALITIES.items()}
         if press_id == FORESEEN_PRESS:
             values = web_models.foreseen(abs(ripple))
         scores = Scores(

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from cloud.alarms.naming import quality_name
 from cloud.production.oee import Account, oee_of
 from cloud.production.reading import Figures
 from cloud.production.windows import WINDOWS
 from cloud.telemetry.store import PressKey, StoredShot
 from cloud.web import numbers
 from cloud.web.charts import POINTS_MAX, thinned, trend_chart
+from cloud.web.feature_charts import marks_of
 from cloud.web.fleet_page import _strip
 from cloud.web.fleet_view import (
     CONDITIONS,
@@ -33,6 +35,7 @@ from cloud.web.fleet_view import (
     oee_line,
     tile_of,
 )
+from cloud.web.press_history import Happening
 from cloud.web.press_view import COLUMNS_MAX, columns_of, parameters_of, quality_of, shot_table
 from cloud.web.translation import load_catalogues
 from contract.shot import ScoredShot, Scores, Shot
@@ -228,6 +231,20 @@ def test_a_trend_runs_forward_in_time_whatever_order_shots_arrived_in(shots):
     json.dumps(chart, allow_nan=False)
     for panel in chart["panels"]:
         assert panel["limits"][0]["value"] == 80.0
+
+
+def test_the_trend_of_a_press_with_a_quality_head_has_a_line_a_class_and_its_marks():
+    values = {"QualityProbability/Target": 0.7, "QualityProbability/Waste": 0.3, "Novelty/T2": 0.5}
+    rows = [stored(at, ended_ms=at * 1000, values=values) for at in (1, 2)]
+    marks = marks_of(T, [Happening(1500, "job", "JOB-2", "JOB-1")])
+    chart = trend_chart(T, rows, threshold=THRESHOLD, marks=marks)
+    quality = chart["panels"][-1]
+    assert [(line["label"], line["values"]) for line in quality["series"]] == [
+        (quality_name(T, "Target"), [70.0, 70.0]),
+        (quality_name(T, "Waste"), [30.0, 30.0]),
+    ]
+    assert [(mark["at"], mark["kind"]) for mark in chart["marks"]] == [(1.5, "job")]
+    assert chart["version"] != trend_chart(T, rows, threshold=THRESHOLD)["version"]
 
 
 @given(st.lists(st.sampled_from([None, "Target", "Waste"]), max_size=80))
