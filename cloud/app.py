@@ -77,6 +77,9 @@ from cloud.settings import DATABASE_FILE, CloudSettings
 from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, TelemetryStore
+from cloud.tiering import api as tiering_api
+from cloud.tiering.desk import TieringDesk
+from cloud.tiering.jobs import TieringJob
 from cloud.tracing import Traces, otlp
 from cloud.web import refusals
 from cloud.web.account_pages import include as include_account_pages
@@ -101,6 +104,7 @@ from cloud.web.settings_page import include as include_settings_page
 from cloud.web.signup_pages import include as include_signup_pages
 from cloud.web.start_page import START
 from cloud.web.start_page import include as include_start_page
+from cloud.web.tiering_page import include as include_tiering_page
 from cloud.web.translation import load_catalogues
 from cloud.web.webhooks_page import include as include_webhooks_page
 from cloud.webhooks import api as webhooks_api
@@ -224,6 +228,8 @@ class Cloud:
             relay=settings.webhooks.mail.relay(environ),
             can_claim=self.gateways.identities.is_open,
         )
+        self.tiering_job = TieringJob(self.database, log_of_events, clock)
+        self.tiering = TieringDesk(self.database, log_of_events, clock, self.tiering_job)
         registry = self.rollouts.registry(self.fleet)
         gate = Gate(self._is_barred)
         self.ingest = Ingest(self.link, HostSession(settings.host.id), self.store, registry, gate, clock, spans=spans)
@@ -292,6 +298,7 @@ class Cloud:
             "housekeeping": self._keep_house,
             **self.gateways.jobs(),
             **self.rollouts.jobs(),
+            "tiering": self.tiering_job.run,
             "audit": self.audit.run,
             "metrics.loop_lag": self.metrics.lag.run,
         }
@@ -430,6 +437,7 @@ def create_app(
         tuple((provider.label_zh, provider.label_en) for provider in settings.oidc.providers),
     )
     include_settings_page(app, app.state.pages.shell, cloud.database, cloud.identity.people, site)
+    include_tiering_page(app, app.state.pages.shell, cloud.tiering)
     include_webhooks_page(app, app.state.pages.shell, cloud.webhooks)
     return app
 
@@ -488,6 +496,7 @@ def _api(cloud: Cloud) -> APIRouter:
     api.include_router(gateways_api.router(cloud.database, gateways.identities, gateways.keeper, cloud.clock))
     api.include_router(rollouts_api.router(cloud.rollouts))
     api.include_router(maintenance_api.router(cloud.maintenance))
+    api.include_router(tiering_api.router(cloud.tiering))
     api.include_router(labels_api.router(cloud.rollouts, cloud.store))
     api.include_router(history_api.router(cloud.rollouts, cloud.store))
     api.include_router(audit_api.router(cloud.database, cloud.audit))

@@ -4,6 +4,7 @@ The formulas are those of Fader, Hardie and Lee, "Counting Your Customers the Ea
 and of Fader and Hardie's note "The Gamma-Gamma Model of Monetary Value" (2013). Time is in weeks.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,8 @@ from kit.errors import ZhisanError
 CUSTOMERS_MIN: Final = 30
 """Below so many customers with a repeat purchase no model is fitted."""
 LOG_PARAMETER_MAX: Final = 12.0
+SEARCH_STEPS_MAX: Final = 1_500
+LOSS_MAX: Final = 1e30
 
 
 class FitError(ZhisanError):
@@ -173,22 +176,24 @@ def _gamma_gamma_likelihood(x: Floats, spend: Floats, p: float, q: float, gamma:
     return float(each.mean())
 
 
-def search(loss: object, count: int, what: str) -> Floats:
-    """Nelder-Mead over the logarithms of the parameters, from two starts."""
-    assert callable(loss)
-    best = min(
-        (
-            minimize(
-                loss,
-                np.full(count, start),
-                method="Nelder-Mead",
-                options={"maxiter": 4_000, "xatol": 1e-6, "fatol": 1e-9},
-            )
-            for start in (0.0, -0.5)
-        ),
-        key=lambda found: float(found.fun),
-    )
-    if not np.isfinite(best.fun) or (np.abs(best.x) > LOG_PARAMETER_MAX).any():
+def search(loss: Callable[[Floats], float], count: int, what: str) -> Floats:
+    """Nelder-Mead over the logarithms of the parameters, from two starts.
+
+    Raises:
+        FitError: the best is at the bounds, where the history says nothing.
+    """
+
+    def bounded(logs: Floats) -> float:
+        if (np.abs(logs) > LOG_PARAMETER_MAX).any():
+            return LOSS_MAX
+        with np.errstate(all="ignore"):
+            value = loss(logs)
+        return value if np.isfinite(value) else LOSS_MAX
+
+    options = {"maxiter": SEARCH_STEPS_MAX, "xatol": 1e-6, "fatol": 1e-9}
+    found = [minimize(bounded, np.full(count, start), method="Nelder-Mead", options=options) for start in (0.0, -0.5)]
+    best = min(found, key=lambda each: float(each.fun))
+    if best.fun >= LOSS_MAX or (np.abs(best.x) > LOG_PARAMETER_MAX - 1).any():
         raise FitError(f"{what}: the history does not settle the parameters")
     parameters: Floats = np.exp(best.x)
     return parameters

@@ -1,5 +1,6 @@
 """From evidence to ranks in one step: what a scoring run computes. Pure, vectorised."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,10 +34,18 @@ class Scored:
 
 def rescore(table: EvidenceTable, today: int, weights: Floats, *, method: Method = "weighted") -> Scored:
     """Score and rank every customer of the table by what was known at the end of `today`."""
+    return rescore_by(table, today, lambda _scaled: weights, method=method)
+
+
+def rescore_by(
+    table: EvidenceTable, today: int, weigh: Callable[[Floats], Floats], *, method: Method = "weighted"
+) -> Scored:
+    """The same with weights that may hang on the scaled values."""
     known = table.until(today) if len(table) and int(table.day.max()) > today else table
     measured = measure(known, today)
     scale = scale_of(measured.raw)
     scaled = trusted(scale.scaled(measured.raw), measured.confidence)
+    weights = weigh(scaled)
     scores = score(scaled, weights)
     rank = ranks(scores.weighted if method == "weighted" else scores.topsis, table.ids)
     return Scored(measured, scale, scaled, scores, weights, measured.confidence @ weights, rank)

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import UUID
 
 import anyio
 import httpx
@@ -35,6 +36,7 @@ from cloud.self_service.service import issue_due
 from cloud.self_service.tables import SubscriptionRow
 from cloud.settings import GatewaySettings
 from cloud.telemetry.store import GatewayKey, IncomingGap, IncomingShot
+from cloud.tiering.policy import Policy, to_json
 from cloud.web import streams
 from contract.model_orders import Bounds
 from deploy.local.processes import free_port
@@ -115,12 +117,22 @@ BODIES: dict[str, dict[str, object]] = {
         "why": "theft",
         "tiers": {tier: has.to_json() for tier, has in STANDARD.tiers.items()},
     },
+    "PUT /api/v1/tiering/policy": {**to_json(Policy()), "version": 0},
+    "POST /api/v1/tiering/merges": {"kept_id": str(UUID(int=1)), "gone_id": str(UUID(int=2))},
+    "POST /api/v1/tiering/customers/{customer_id}/override": {
+        "tier": "strategic",
+        "reason": "theft",
+        "owner": "x",
+        "expires_ms": 1_793_145_600_000,
+    },
+    "POST /api/v1/tiering/what-if": {"hand": [1, 1, 1, 1, 1]},
     "POST /api/v1/endpoints": {"name": "other", "template": "json", "url": "https://receiver.invalid/"},
 }
 """Good ones, so that it is not a missing field that stops a stranger."""
 QUERIES = {
     "/api/v1/alarms/rules/{rule_id}": "?version=1",
     "/api/v1/models/history/shots": "?plant_id={plant_id}&press_id={press_id}",
+    "/api/v1/tiering/imports": "?what=customers&name=f",
 }
 """Of what is asked about a thing without its id in the path."""
 MOVING = frozenset(
@@ -279,6 +291,7 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
         headers=admin,
     )
     return {
+        **await tiered(client, admin),
         "tenant_id": DEFAULT_TENANT,
         "invoice_id": await invoice(cloud, now_ms),
         "override_id": agreed.json()["override_id"],
@@ -299,6 +312,29 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
         "user_id": made.json()["person"]["user_id"],
         "key_id": new_key.json()["key"]["key_id"],
         "session_id": await session_of(cloud, client, "admin-of-hall-7"),
+    }
+
+
+async def tiered(client: httpx.AsyncClient, admin: dict[str, str]) -> dict[str, str]:
+    """Two customers of the first company, merged, scored, and one with a tier by hand."""
+    api = "/api/v1/tiering"
+    file = b"customer,name\nA,person-of-hall-7\nB,endpoint-of-hall-7\n"
+    binary = {**admin, "Content-Type": "application/octet-stream"}
+    await client.post(f"{api}/imports?what=customers&name=f&keep=true", content=file, headers=binary)
+    one, two = (each["customer_id"] for each in (await client.get(f"{api}/customers", headers=admin)).json()["items"])
+    merged = await client.post(f"{api}/merges", json={"kept_id": one, "gone_id": two}, headers=admin)
+    body = BODIES["POST /api/v1/tiering/customers/{customer_id}/override"] | {"reason": "reason-of-hall-7"}
+    held = await client.post(f"{api}/customers/{one}/override", json=body, headers=admin)
+    assert (merged.status_code, held.status_code) == (201, 201), (merged.text, held.text)
+    run_id = (await client.post(f"{api}/runs", headers=admin)).json()["run_id"]
+    with anyio.fail_after(20):
+        while (await client.get(f"{api}/runs/{run_id}", headers=admin)).json()["state"] != "done":
+            await anyio.sleep(0.05)
+    return {
+        "customer_id": one,
+        "merge_id": merged.json()["merge_id"],
+        "tier_override_id": held.json()["override_id"],
+        "run_id": run_id,
     }
 
 
@@ -379,8 +415,9 @@ STRANGERS = {
 @pytest.mark.parametrize("comes", STRANGERS)
 async def test_nobody_gets_in(walk: Walk, comes: str) -> None:
     checks, headers = 0, STRANGERS[comes]
-    walk.clock.advance(60.0)  # what one address may ask in a while is another test
+    walk.clock.advance(60.0)
     for method, declared, path in walk.operations():
+        walk.clock.advance(0.1)  # what one address may ask in a while is another test
         name = f"{'GET' if method == 'HEAD' else method} {declared}"
         response = await ask(walk, method, declared, path, headers)
         if name in PUBLIC:

@@ -11,7 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("planned_downtimes", sa.Column("dropped_ms", sa.BigInteger(), nullable=True))
-    op.add_column("expected_cycles", sa.Column("before_s", sa.Float(), nullable=True))
+    op.add_column("expected_cycles", sa.Column("before_s", sa.Double(), nullable=True))
     op.add_column("expected_cycles", sa.Column("changed_ms", sa.BigInteger(), nullable=True))
 
 

@@ -1,0 +1,309 @@
+"""All SQL of tiering's customers, evidence, runs and tiers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.core.tenants import TenantId
+from cloud.identity.tables import TenantRow
+from cloud.tiering.tables import (
+    CustomerRow,
+    EvidenceRow,
+    ImportRow,
+    MergeRow,
+    PolicyRow,
+    RunRow,
+    ScoreRow,
+    TierOverrideRow,
+    TierRow,
+)
+
+CUSTOMERS_MAX = 200_000
+"""Customers of one company."""
+IDS_PER_QUERY_MAX = 500
+
+
+async def customer(session: AsyncSession, tenant_id: TenantId, customer_id: UUID) -> CustomerRow | None:
+    """One customer."""
+    row = await session.get(CustomerRow, customer_id)
+    return row if row is not None and row.tenant_id == tenant_id else None
+
+
+async def customers(
+    session: AsyncSession, tenant_id: TenantId, *, tier: str | None = None, after: str | None = None, limit: int
+) -> Sequence[CustomerRow]:
+    """Customers by code, without merged ones."""
+    statement = select(CustomerRow).where(CustomerRow.tenant_id == tenant_id, CustomerRow.merged_into.is_(None))
+    if tier is not None:
+        statement = statement.where(CustomerRow.served_as == tier)
+    if after is not None:
+        statement = statement.where(CustomerRow.code > after)
+    return (await session.scalars(statement.order_by(CustomerRow.code).limit(limit))).all()
+
+
+async def ids_by_code(session: AsyncSession, tenant_id: TenantId) -> dict[str, UUID]:
+    """Every code; that of a merged customer leads to the one that has its evidence."""
+    row = CustomerRow
+    found = await session.execute(
+        select(row.code, row.customer_id, row.merged_into).where(row.tenant_id == tenant_id).limit(CUSTOMERS_MAX)
+    )
+    return {str(code): merged_into or customer_id for code, customer_id, merged_into in found}
+
+
+async def known_tenants(session: AsyncSession, told: Iterable[str]) -> frozenset[str]:
+    """Which of these tenants there are."""
+    wanted = sorted(told)
+    found: set[str] = set()
+    for start in range(0, len(wanted), IDS_PER_QUERY_MAX):
+        some = wanted[start : start + IDS_PER_QUERY_MAX]
+        found |= set(await session.scalars(select(TenantRow.tenant_id).where(TenantRow.tenant_id.in_(some))))
+    return frozenset(found)
+
+
+async def count_customers(session: AsyncSession, tenant_id: TenantId) -> int:
+    """How many there are, merged ones too."""
+    statement = select(func.count()).select_from(CustomerRow).where(CustomerRow.tenant_id == tenant_id)
+    return await session.scalar(statement) or 0
+
+
+async def tier_counts(session: AsyncSession, tenant_id: TenantId) -> dict[str, int]:
+    """Customers by tier."""
+    row = CustomerRow
+    statement = select(row.served_as, func.count()).where(row.tenant_id == tenant_id, row.merged_into.is_(None))
+    return {str(tier): int(count) for tier, count in await session.execute(statement.group_by(row.served_as))}
+
+
+async def linked(session: AsyncSession, tenant_id: TenantId) -> Sequence[CustomerRow]:
+    """Customers that have a tenant."""
+    statement = select(CustomerRow).where(
+        CustomerRow.tenant_id == tenant_id,
+        CustomerRow.merged_into.is_(None),
+        CustomerRow.linked_tenant_id.is_not(None),
+    )
+    return (await session.scalars(statement.order_by(CustomerRow.code).limit(CUSTOMERS_MAX))).all()
+
+
+async def evidence_columns(session: AsyncSession, tenant_id: TenantId) -> Sequence[Sequence[Any]]:
+    """Customer, kind, day, amount and quantity of all evidence."""
+    row = EvidenceRow
+    statement = select(row.customer_id, row.kind, row.day, row.amount_minor, row.quantity)
+    return (await session.execute(statement.where(row.tenant_id == tenant_id))).all()
+
+
+async def evidence(
+    session: AsyncSession, tenant_id: TenantId, *, customer_id: UUID | None = None, before: int | None, limit: int
+) -> Sequence[EvidenceRow]:
+    """Evidence, the last entered first."""
+    statement = select(EvidenceRow).where(EvidenceRow.tenant_id == tenant_id)
+    if customer_id is not None:
+        statement = statement.where(EvidenceRow.customer_id == customer_id)
+    if before is not None:
+        statement = statement.where(EvidenceRow.evidence_id < before)
+    return (await session.scalars(statement.order_by(EvidenceRow.evidence_id.desc()).limit(limit))).all()
+
+
+async def evidence_by_day(
+    session: AsyncSession, tenant_id: TenantId, customer_id: UUID, *, limit: int
+) -> Sequence[EvidenceRow]:
+    """Evidence of a customer, the newest day first."""
+    row = EvidenceRow
+    statement = select(row).where(row.tenant_id == tenant_id, row.customer_id == customer_id)
+    return (await session.scalars(statement.order_by(row.day.desc(), row.evidence_id.desc()).limit(limit))).all()
+
+
+async def keys_between(session: AsyncSession, tenant_id: TenantId, first: int, last: int) -> set[tuple[Any, ...]]:
+    """What makes evidence the same, of all that is dated between two days."""
+    row = EvidenceRow
+    statement = select(row.customer_id, row.kind, row.day, row.amount_minor, row.quantity, row.source)
+    found = await session.execute(statement.where(row.tenant_id == tenant_id, row.day >= first, row.day <= last))
+    return {tuple(each) for each in found}
+
+
+async def insert_rows(session: AsyncSession, table: type, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Many rows at once."""
+    if rows:
+        await session.execute(insert(table), list(rows))
+
+
+async def newest_of_source(session: AsyncSession, tenant_id: TenantId, source: str) -> dict[UUID, int]:
+    """The newest day of evidence of a source, by customer."""
+    row = EvidenceRow
+    statement = select(row.customer_id, func.max(row.day)).where(row.tenant_id == tenant_id, row.source == source)
+    return {each: int(day) for each, day in await session.execute(statement.group_by(row.customer_id))}
+
+
+async def move_evidence(session: AsyncSession, tenant_id: TenantId, from_id: UUID, to_id: UUID, merge_id: UUID) -> int:
+    """Give one customer's evidence to another; how many rows."""
+    statement = update(EvidenceRow).where(EvidenceRow.tenant_id == tenant_id, EvidenceRow.customer_id == from_id)
+    found: Any = await session.execute(statement.values(customer_id=to_id, merge_id=merge_id))
+    return int(found.rowcount)
+
+
+async def give_evidence_back(session: AsyncSession, tenant_id: TenantId, to_id: UUID, merge_id: UUID) -> int:
+    """Undo a move of evidence; how many rows."""
+    statement = update(EvidenceRow).where(EvidenceRow.tenant_id == tenant_id, EvidenceRow.merge_id == merge_id)
+    found: Any = await session.execute(statement.values(customer_id=to_id, merge_id=None))
+    return int(found.rowcount)
+
+
+async def imports(
+    session: AsyncSession, tenant_id: TenantId, *, before: UUID | None, limit: int
+) -> Sequence[ImportRow]:
+    """Imports, the newest first."""
+    statement = select(ImportRow).where(ImportRow.tenant_id == tenant_id)
+    if before is not None:
+        statement = statement.where(ImportRow.import_id < before)
+    return (await session.scalars(statement.order_by(ImportRow.import_id.desc()).limit(limit))).all()
+
+
+async def merge(session: AsyncSession, tenant_id: TenantId, merge_id: UUID) -> MergeRow | None:
+    """One merge."""
+    row = await session.get(MergeRow, merge_id)
+    return row if row is not None and row.tenant_id == tenant_id else None
+
+
+async def merges_into(session: AsyncSession, tenant_id: TenantId, kept_id: UUID) -> Sequence[MergeRow]:
+    """Merges into a customer that hold, the newest first."""
+    row = MergeRow
+    statement = select(row).where(row.tenant_id == tenant_id, row.kept_id == kept_id, row.undone_ms.is_(None))
+    return (await session.scalars(statement.order_by(row.merge_id.desc()).limit(IDS_PER_QUERY_MAX))).all()
+
+
+async def newest_policy(session: AsyncSession, tenant_id: TenantId) -> PolicyRow | None:
+    """The policy that holds; None while there is only the standard one."""
+    statement = select(PolicyRow).where(PolicyRow.tenant_id == tenant_id)
+    return (await session.scalars(statement.order_by(PolicyRow.version.desc()).limit(1))).first()
+
+
+async def run(session: AsyncSession, tenant_id: TenantId, run_id: UUID) -> RunRow | None:
+    """One run."""
+    row = await session.get(RunRow, run_id)
+    return row if row is not None and row.tenant_id == tenant_id else None
+
+
+async def runs(session: AsyncSession, tenant_id: TenantId, *, before: UUID | None, limit: int) -> Sequence[RunRow]:
+    """Runs, the newest first."""
+    statement = select(RunRow).where(RunRow.tenant_id == tenant_id)
+    if before is not None:
+        statement = statement.where(RunRow.run_id < before)
+    return (await session.scalars(statement.order_by(RunRow.run_id.desc()).limit(limit))).all()
+
+
+async def newest_run(session: AsyncSession, tenant_id: TenantId, state: str) -> RunRow | None:
+    """The newest run in a state."""
+    statement = select(RunRow).where(RunRow.tenant_id == tenant_id, RunRow.state == state)
+    return (await session.scalars(statement.order_by(RunRow.run_id.desc()).limit(1))).first()
+
+
+async def in_state(session: AsyncSession, state: str, *, limit: int) -> Sequence[RunRow]:
+    """Runs in a state, the oldest first, whosever they are: for the job."""
+    return (
+        await session.scalars(select(RunRow).where(RunRow.state == state).order_by(RunRow.run_id).limit(limit))
+    ).all()
+
+
+async def drop_old_scores(session: AsyncSession, tenant_id: TenantId, *, kept: int) -> None:
+    """Forget the scores of all but the newest runs; the runs themselves stay."""
+    newest = select(RunRow.run_id).where(RunRow.tenant_id == tenant_id, RunRow.state == "done")
+    ids = (await session.scalars(newest.order_by(RunRow.run_id.desc()).limit(kept))).all()
+    if len(ids) == kept:
+        await session.execute(delete(ScoreRow).where(ScoreRow.tenant_id == tenant_id, ScoreRow.run_id < ids[-1]))
+
+
+async def scores(
+    session: AsyncSession, run_id: UUID, *, after: int | None = None, tier: str | None = None, limit: int
+) -> Sequence[ScoreRow]:
+    """Scores of a run by rank."""
+    statement = select(ScoreRow).where(ScoreRow.run_id == run_id)
+    if after is not None:
+        statement = statement.where(ScoreRow.rank > after)
+    if tier is not None:
+        statement = statement.where(ScoreRow.tier == tier)
+    return (await session.scalars(statement.order_by(ScoreRow.rank).limit(limit))).all()
+
+
+async def score_of(session: AsyncSession, run_id: UUID, customer_id: UUID) -> ScoreRow | None:
+    """A customer's score in a run."""
+    return await session.get(ScoreRow, (run_id, customer_id))
+
+
+async def score_history(
+    session: AsyncSession, tenant_id: TenantId, customer_id: UUID, *, limit: int
+) -> Sequence[ScoreRow]:
+    """A customer's scores, the newest first."""
+    row = ScoreRow
+    statement = select(row).where(row.tenant_id == tenant_id, row.customer_id == customer_id)
+    return (await session.scalars(statement.order_by(row.run_id.desc()).limit(limit))).all()
+
+
+async def names(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUID, CustomerRow]:
+    """Customers by id."""
+    wanted = list(ids)
+    found: dict[UUID, CustomerRow] = {}
+    for start in range(0, len(wanted), IDS_PER_QUERY_MAX):
+        some = wanted[start : start + IDS_PER_QUERY_MAX]
+        rows = await session.scalars(select(CustomerRow).where(CustomerRow.customer_id.in_(some)))
+        found |= {row.customer_id: row for row in rows}
+    return found
+
+
+async def tier_history(
+    session: AsyncSession, tenant_id: TenantId, customer_id: UUID, *, limit: int
+) -> Sequence[TierRow]:
+    """The tiers of a customer, the newest first."""
+    row = TierRow
+    statement = select(row).where(row.tenant_id == tenant_id, row.customer_id == customer_id)
+    return (await session.scalars(statement.order_by(row.from_ms.desc(), row.entry_id.desc()).limit(limit))).all()
+
+
+async def tier_changes(session: AsyncSession, tenant_id: TenantId) -> Sequence[Sequence[Any]]:
+    """Customer, moment and tier of every change, in order."""
+    row = TierRow
+    statement = select(row.customer_id, row.from_ms, row.tier).where(row.tenant_id == tenant_id)
+    return (await session.execute(statement.order_by(row.from_ms, row.entry_id))).all()
+
+
+async def tiers_at(session: AsyncSession, tenant_id: TenantId, at_ms: int) -> dict[UUID, str]:
+    """The tier of every customer at a moment."""
+    row = TierRow
+    statement = select(row.customer_id, row.tier).where(row.tenant_id == tenant_id, row.from_ms <= at_ms)
+    return {each: str(tier) for each, tier in await session.execute(statement.order_by(row.from_ms, row.entry_id))}
+
+
+async def movements(session: AsyncSession, tenant_id: TenantId, *, since_ms: int, limit: int) -> Sequence[TierRow]:
+    """Changes of tier since a moment, the newest first; first tiers are none."""
+    row = TierRow
+    statement = select(row).where(row.tenant_id == tenant_id, row.from_ms >= since_ms, row.before != "provisional")
+    return (await session.scalars(statement.order_by(row.from_ms.desc(), row.entry_id.desc()).limit(limit))).all()
+
+
+async def override(session: AsyncSession, tenant_id: TenantId, override_id: UUID) -> TierOverrideRow | None:
+    """One override."""
+    row = await session.get(TierOverrideRow, override_id)
+    return row if row is not None and row.tenant_id == tenant_id else None
+
+
+async def overrides(session: AsyncSession, tenant_id: TenantId, *, limit: int) -> dict[UUID, TierOverrideRow]:
+    """The overrides that hold, by customer."""
+    row = TierOverrideRow
+    statement = select(row).where(row.tenant_id == tenant_id, row.ended_ms.is_(None)).order_by(row.from_ms)
+    return {each.customer_id: each for each in await session.scalars(statement.limit(limit))}
+
+
+async def overrides_of(
+    session: AsyncSession, tenant_id: TenantId, customer_id: UUID, *, limit: int
+) -> Sequence[TierOverrideRow]:
+    """All overrides of a customer, the newest first."""
+    row = TierOverrideRow
+    statement = select(row).where(row.tenant_id == tenant_id, row.customer_id == customer_id)
+    return (await session.scalars(statement.order_by(row.from_ms.desc()).limit(limit))).all()
+
+
+async def expired(session: AsyncSession, now_ms: int, *, limit: int) -> Sequence[TierOverrideRow]:
+    """Overrides whose time is over and that were not ended yet, whosever they are: for the job."""
+    row = TierOverrideRow
+    statement = select(row).where(row.ended_ms.is_(None), row.expires_ms <= now_ms).order_by(row.expires_ms)
+    return (await session.scalars(statement.limit(limit))).all()

@@ -1,0 +1,250 @@
+"""The pages of tiering: portfolio, one customer, what-if, economics; for the platform's own people."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, cast
+from uuid import UUID
+
+from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from starlette.datastructures import UploadFile
+
+from cloud.core.audit import actor_of
+from cloud.core.problems import InvalidFieldError
+from cloud.core.tenants import TenantId
+from cloud.entitlements.domain import Tier
+from cloud.tiering import book, repository, runs, views
+from cloud.tiering.api import Staff, tried_rules
+from cloud.tiering.bands import RulesError
+from cloud.tiering.desk import Looked, TieringDesk, What
+from cloud.tiering.dimensions import DIMENSIONS
+from cloud.tiering.evidence import EPOCH
+from cloud.tiering.runs import DAY_MS
+from cloud.tiering.weights import WeightsError, by_hand
+from cloud.web.shell import Shell
+from cloud.web.tiering_view import HEIGHT, WIDTH, money_text, parts, points, sums
+
+PAGE: Final = "/tiering"
+LISTED, MOVEMENTS_SHOWN, EVIDENCE_SHOWN, HISTORY_SHOWN, FAULTS_SHOWN = 50, 30, 60, 24, 50
+MOVEMENTS_DAYS: Final = 90
+MONTHS_SHOWN: Final = 12
+FILE_BYTES_MAX: Final = 8 * 1024 * 1024
+SERVED: Final = (Tier.STRATEGIC, Tier.VALUE, Tier.LONG_TAIL)
+Weight = Annotated[float, Query(ge=0, le=100)]
+
+
+def include(app: FastAPI, shell: Shell, desk: TieringDesk) -> None:
+    """Add the pages."""
+    page = TieringPages(shell, desk)
+    routes = APIRouter(include_in_schema=False)
+    routes.add_api_route(PAGE, page.portfolio, methods=["GET"])
+    routes.add_api_route(f"{PAGE}/files", page.take_file, methods=["POST"])
+    routes.add_api_route(f"{PAGE}/runs", page.ask_run, methods=["POST"])
+    routes.add_api_route(f"{PAGE}/what-if", page.what_if, methods=["GET"])
+    routes.add_api_route(f"{PAGE}/economics", page.economics, methods=["GET"])
+    routes.add_api_route(f"{PAGE}/customers/{{customer_id}}", page.customer, methods=["GET"])
+    routes.add_api_route(f"{PAGE}/customers/{{customer_id}}/override", page.override, methods=["POST"])
+    app.include_router(routes)
+
+
+class TieringPages:
+    """The handlers; the identity middleware lets forms of our own pages through alone."""
+
+    def __init__(self, shell: Shell, desk: TieringDesk) -> None:
+        self._shell = shell
+        self._desk = desk
+
+    async def portfolio(self, request: Request, principal: Staff) -> Response:
+        """All customers at a glance."""
+        return await self._portfolio(request, TenantId(principal.tenant_id))
+
+    async def take_file(self, request: Request, principal: Staff) -> Response:
+        """Look at a file, or take it; the portfolio says what came of it."""
+        tenant_id = TenantId(principal.tenant_id)
+        async with request.form(max_files=1, max_fields=5) as form:
+            file, name, keep = form.get("file"), "", form.get("do") == "keep"
+            content = b""
+            if isinstance(file, UploadFile):
+                content, name = await file.read(FILE_BYTES_MAX), file.filename or ""
+            what: What = "customers" if form.get("what") == "customers" else "evidence"
+        try:
+            looked = await self._desk.take_file(tenant_id, what, content, name, actor_of(request), keep=keep)
+        except InvalidFieldError as error:
+            return await self._portfolio(request, tenant_id, fault=error.message, status=422)
+        status = 422 if looked.faults else 200
+        return await self._portfolio(request, tenant_id, looked=looked, status=status)
+
+    async def ask_run(self, request: Request, principal: Staff) -> Response:
+        """Score all customers."""
+        await self._desk.ask_run(TenantId(principal.tenant_id), actor_of(request))
+        return RedirectResponse(PAGE, status_code=303)
+
+    async def what_if(
+        self,
+        request: Request,
+        principal: Staff,
+        revenue: Weight | None = None,
+        data: Weight | None = None,
+        demonstration: Weight | None = None,
+        stability: Weight | None = None,
+        potential: Weight | None = None,
+        strategic: Annotated[float, Query(ge=1, le=50)] = 5,
+        value: Annotated[float, Query(ge=2, le=90)] = 30,
+    ) -> Response:
+        """Other weights and quotas, tried on the last run."""
+        tenant_id = TenantId(principal.tenant_id)
+        async with self._desk.database.reading() as session:
+            run = await repository.newest_run(session, tenant_id, "done")
+        held = run.figures.get("weights", {}) if run is not None else {}
+        asked = dict(zip(DIMENSIONS, (revenue, data, demonstration, stability, potential), strict=True))
+        told = {each: round(100 * held.get(each, 0.2)) if asked[each] is None else asked[each] for each in DIMENSIONS}
+        fault, found, names = "", None, {}
+        try:
+            weights = by_hand([float(told[each] or 0) for each in DIMENSIONS], len(DIMENSIONS))
+            rules = tried_rules(strategic / 100, value / 100)
+            found = await views.try_weights(self._desk.database, tenant_id, weights, "weighted", rules)
+            async with self._desk.database.reading() as session:
+                names = await repository.names(session, [UUID(each.customer_id) for each in found.movers])
+        except (WeightsError, RulesError):
+            fault = self._shell.catalogue(request)("tiering.fault_weights")
+        return self._shell.page(
+            request,
+            "tiering_what_if.html",
+            status=422 if fault else 200,
+            page_name="tiering",
+            tab="what_if",
+            told=told,
+            strategic=strategic,
+            value=value,
+            found=found,
+            names=names,
+            fault=fault,
+            run=run,
+            tiers=SERVED,
+            as_uuid=UUID,
+        )
+
+    async def economics(self, request: Request, principal: Staff) -> Response:
+        """What each tier brings and costs."""
+        tenant_id, now_ms = TenantId(principal.tenant_id), self._shell.clock.utc_ms()
+        months = await views.tier_economics(self._desk.database, tenant_id, now_ms=now_ms, months=MONTHS_SHOWN)
+        async with self._desk.database.reading() as session:
+            _, policy = await runs.policy_of(session, tenant_id)
+        return self._shell.page(
+            request,
+            "tiering_economics.html",
+            page_name="tiering",
+            tab="economics",
+            months=[each for each in reversed(months) if each.customers or each.gone],
+            sums=sums(months, SERVED),
+            currency=policy.currency,
+            money=money_text,
+        )
+
+    async def customer(self, request: Request, principal: Staff, customer_id: UUID) -> Response:
+        """One customer, its score opened."""
+        return await self._customer(request, TenantId(principal.tenant_id), customer_id)
+
+    async def override(self, request: Request, principal: Staff, customer_id: UUID) -> Response:
+        """Serve it by another tier until a day."""
+        tenant_id, form = TenantId(principal.tenant_id), await request.form(max_files=0, max_fields=6)
+        try:
+            await self._desk.set_override(
+                tenant_id,
+                customer_id,
+                _tier(str(form.get("tier", ""))),
+                actor_of(request),
+                reason=str(form.get("reason", "")),
+                owner=str(form.get("owner", "")),
+                expires_ms=_end_of(str(form.get("until", ""))),
+            )
+        except InvalidFieldError as error:
+            t = self._shell.catalogue(request)
+            fault = t.find(f"tiering.fault_{error.field.removeprefix('body.')}") or str(error)
+            return await self._customer(request, tenant_id, customer_id, fault=fault, status=422)
+        return RedirectResponse(f"{PAGE}/customers/{customer_id}", status_code=303)
+
+    async def _portfolio(
+        self, request: Request, tenant_id: TenantId, *, looked: Looked | None = None, fault: str = "", status: int = 200
+    ) -> Response:
+        since_ms = self._shell.clock.utc_ms() - MOVEMENTS_DAYS * DAY_MS
+        async with self._desk.database.reading() as session:
+            newest = await repository.runs(session, tenant_id, before=None, limit=1)
+            run = await repository.newest_run(session, tenant_id, "done")
+            scores = await views.newest_scores(session, tenant_id)
+            counts = await repository.tier_counts(session, tenant_id)
+            moved = await repository.movements(session, tenant_id, since_ms=since_ms, limit=MOVEMENTS_SHOWN)
+            ids = {row.customer_id for row in scores[:1_500]} | {row.customer_id for row in moved}
+            customers = await repository.names(session, ids)
+            _, policy = await runs.policy_of(session, tenant_id)
+        return self._shell.page(
+            request,
+            "tiering.html",
+            status=status,
+            page_name="tiering",
+            tab="portfolio",
+            newest=newest[0] if newest else None,
+            run=run,
+            points=points(scores, customers),
+            width=WIDTH,
+            height=HEIGHT,
+            scores=scores[:LISTED],
+            scored=len(scores),
+            customers=customers,
+            counts=[(tier, counts.get(tier, 0)) for tier in (*SERVED, Tier.PROVISIONAL)],
+            moved=moved,
+            looked=looked,
+            faults=looked.faults[:FAULTS_SHOWN] if looked else (),
+            fault=fault,
+            currency=policy.currency,
+            money=money_text,
+            csrf_token=_token(request),
+        )
+
+    async def _customer(
+        self, request: Request, tenant_id: TenantId, customer_id: UUID, *, fault: str = "", status: int = 200
+    ) -> Response:
+        async with self._desk.database.reading() as session:
+            row = await book.customer(session, tenant_id, customer_id)
+            history = await repository.score_history(session, tenant_id, customer_id, limit=HISTORY_SHOWN)
+            evidence = await repository.evidence_by_day(session, tenant_id, customer_id, limit=EVIDENCE_SHOWN)
+            tiers = await repository.tier_history(session, tenant_id, customer_id, limit=HISTORY_SHOWN)
+            held = (await repository.overrides(session, tenant_id, limit=repository.CUSTOMERS_MAX)).get(customer_id)
+            _, policy = await runs.policy_of(session, tenant_id)
+        return self._shell.page(
+            request,
+            "tiering_customer.html",
+            status=status,
+            page_name="tiering",
+            tab="customer",
+            customer=row,
+            score=history[0] if history else None,
+            parts=parts(history[0].opened) if history else [],
+            evidence=evidence,
+            tiers=tiers,
+            override=held,
+            fault=fault,
+            choices=SERVED,
+            day_text=lambda day: datetime.fromtimestamp(day * 86_400, UTC).date().isoformat(),
+            currency=policy.currency,
+            money=money_text,
+            csrf_token=_token(request),
+        )
+
+
+def _token(request: Request) -> str:
+    principal: Any = request.scope["principal"]
+    return cast("str", principal.form_token())
+
+
+def _tier(told: str) -> Tier:
+    if told not in SERVED:
+        raise InvalidFieldError("body.tier", "must be one of them")
+    return Tier(told)
+
+
+def _end_of(day: str) -> int:
+    """The end of a day, in UTC."""
+    try:
+        return (datetime.fromisoformat(day).date().toordinal() - EPOCH + 1) * DAY_MS
+    except ValueError as error:
+        raise InvalidFieldError("body.expires_ms", "must be a day") from error
