@@ -291,7 +291,7 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
         headers=admin,
     )
     return {
-        **await tiered(client, admin),
+        **await tiered(client, admin, now_ms),
         "tenant_id": DEFAULT_TENANT,
         "invoice_id": await invoice(cloud, now_ms),
         "override_id": agreed.json()["override_id"],
@@ -315,7 +315,7 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
     }
 
 
-async def tiered(client: httpx.AsyncClient, admin: dict[str, str]) -> dict[str, str]:
+async def tiered(client: httpx.AsyncClient, admin: dict[str, str], now_ms: int) -> dict[str, str]:
     """Two customers of the first company, merged, scored, and one with a tier by hand."""
     api = "/api/v1/tiering"
     file = b"customer,name\nA,person-of-hall-7\nB,endpoint-of-hall-7\n"
@@ -324,6 +324,7 @@ async def tiered(client: httpx.AsyncClient, admin: dict[str, str]) -> dict[str, 
     one, two = (each["customer_id"] for each in (await client.get(f"{api}/customers", headers=admin)).json()["items"])
     merged = await client.post(f"{api}/merges", json={"kept_id": one, "gone_id": two}, headers=admin)
     body = BODIES["POST /api/v1/tiering/customers/{customer_id}/override"] | {"reason": "reason-of-hall-7"}
+    body["expires_ms"] = now_ms + 300 * 86_400_000
     held = await client.post(f"{api}/customers/{one}/override", json=body, headers=admin)
     assert (merged.status_code, held.status_code) == (201, 201), (merged.text, held.text)
     run_id = (await client.post(f"{api}/runs", headers=admin)).json()["run_id"]
