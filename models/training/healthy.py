@@ -35,7 +35,7 @@ class Healthy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """Each SCORED_EVERY-th healthy shot of a press with a mould, with a baseline in force."""
+    """Each SCORED_EVERY-th healthy shot of a press with a mould, with a baseline in force; at least one."""
 
     press_id: str
     mould_id: str
@@ -87,6 +87,7 @@ def _runs(history: PressHistory, chosen: IntArray, standings: Standings, scored:
         )
         for mould, shots in scored.items()
         for own in [np.flatnonzero(np.isin(chosen, shots) & standings.in_force)]
+        if len(own)
     ]
 
 
