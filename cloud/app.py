@@ -78,8 +78,10 @@ from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, TelemetryStore
 from cloud.tiering import api as tiering_api
+from cloud.tiering import success_api
 from cloud.tiering.desk import TieringDesk
 from cloud.tiering.jobs import TieringJob
+from cloud.tiering.success import SuccessDesk
 from cloud.tracing import Traces, otlp
 from cloud.web import refusals
 from cloud.web.account_pages import include as include_account_pages
@@ -104,6 +106,7 @@ from cloud.web.settings_page import include as include_settings_page
 from cloud.web.signup_pages import include as include_signup_pages
 from cloud.web.start_page import START
 from cloud.web.start_page import include as include_start_page
+from cloud.web.success_page import include as include_success_page
 from cloud.web.tiering_page import include as include_tiering_page
 from cloud.web.translation import load_catalogues
 from cloud.web.webhooks_page import include as include_webhooks_page
@@ -230,6 +233,7 @@ class Cloud:
         )
         self.tiering_job = TieringJob(self.database, log_of_events, clock)
         self.tiering = TieringDesk(self.database, log_of_events, clock, self.tiering_job)
+        self.success = SuccessDesk(self.database, log_of_events, clock)
         registry = self.rollouts.registry(self.fleet)
         gate = Gate(self._is_barred)
         self.ingest = Ingest(self.link, HostSession(settings.host.id), self.store, registry, gate, clock, spans=spans)
@@ -437,7 +441,8 @@ def create_app(
         tuple((provider.label_zh, provider.label_en) for provider in settings.oidc.providers),
     )
     include_settings_page(app, app.state.pages.shell, cloud.database, cloud.identity.people, site)
-    include_tiering_page(app, app.state.pages.shell, cloud.tiering)
+    tiering_pages = include_tiering_page(app, app.state.pages.shell, cloud.tiering, cloud.success)
+    include_success_page(app, tiering_pages, cloud.success)
     include_webhooks_page(app, app.state.pages.shell, cloud.webhooks)
     return app
 
@@ -497,6 +502,7 @@ def _api(cloud: Cloud) -> APIRouter:
     api.include_router(rollouts_api.router(cloud.rollouts))
     api.include_router(maintenance_api.router(cloud.maintenance))
     api.include_router(tiering_api.router(cloud.tiering))
+    api.include_router(success_api.router(cloud.success))
     api.include_router(labels_api.router(cloud.rollouts, cloud.store))
     api.include_router(history_api.router(cloud.rollouts, cloud.store))
     api.include_router(audit_api.router(cloud.database, cloud.audit))

@@ -18,7 +18,9 @@ from cloud.tiering.bands import RulesError
 from cloud.tiering.desk import Looked, TieringDesk, What
 from cloud.tiering.dimensions import DIMENSIONS
 from cloud.tiering.evidence import EPOCH
+from cloud.tiering.plans import GoalState
 from cloud.tiering.runs import DAY_MS
+from cloud.tiering.success import SuccessDesk
 from cloud.tiering.weights import WeightsError, by_hand
 from cloud.web.shell import Shell
 from cloud.web.tiering_view import HEIGHT, WIDTH, money_text, parts, points, sums
@@ -32,9 +34,9 @@ SERVED: Final = (Tier.STRATEGIC, Tier.VALUE, Tier.LONG_TAIL)
 Weight = Annotated[float, Query(ge=0, le=100)]
 
 
-def include(app: FastAPI, shell: Shell, desk: TieringDesk) -> None:
-    """Add the pages."""
-    page = TieringPages(shell, desk)
+def include(app: FastAPI, shell: Shell, desk: TieringDesk, success: SuccessDesk) -> "TieringPages":
+    """Add the pages; what adds forms to a customer's page gets them."""
+    page = TieringPages(shell, desk, success)
     routes = APIRouter(include_in_schema=False)
     routes.add_api_route(PAGE, page.portfolio, methods=["GET"])
     routes.add_api_route(f"{PAGE}/files", page.take_file, methods=["POST"])
@@ -44,14 +46,16 @@ def include(app: FastAPI, shell: Shell, desk: TieringDesk) -> None:
     routes.add_api_route(f"{PAGE}/customers/{{customer_id}}", page.customer, methods=["GET"])
     routes.add_api_route(f"{PAGE}/customers/{{customer_id}}/override", page.override, methods=["POST"])
     app.include_router(routes)
+    return page
 
 
 class TieringPages:
     """The handlers; the identity middleware lets forms of our own pages through alone."""
 
-    def __init__(self, shell: Shell, desk: TieringDesk) -> None:
-        self._shell = shell
+    def __init__(self, shell: Shell, desk: TieringDesk, success: SuccessDesk) -> None:
+        self.shell = shell
         self._desk = desk
+        self._success = success
 
     async def portfolio(self, request: Request, principal: Staff) -> Response:
         """All customers at a glance."""
@@ -105,8 +109,8 @@ class TieringPages:
             async with self._desk.database.reading() as session:
                 names = await repository.names(session, [UUID(each.customer_id) for each in found.movers])
         except (WeightsError, RulesError):
-            fault = self._shell.catalogue(request)("tiering.fault_weights")
-        return self._shell.page(
+            fault = self.shell.catalogue(request)("tiering.fault_weights")
+        return self.shell.page(
             request,
             "tiering_what_if.html",
             status=422 if fault else 200,
@@ -125,11 +129,11 @@ class TieringPages:
 
     async def economics(self, request: Request, principal: Staff) -> Response:
         """What each tier brings and costs."""
-        tenant_id, now_ms = TenantId(principal.tenant_id), self._shell.clock.utc_ms()
+        tenant_id, now_ms = TenantId(principal.tenant_id), self.shell.clock.utc_ms()
         months = await views.tier_economics(self._desk.database, tenant_id, now_ms=now_ms, months=MONTHS_SHOWN)
         async with self._desk.database.reading() as session:
             _, policy = await runs.policy_of(session, tenant_id)
-        return self._shell.page(
+        return self.shell.page(
             request,
             "tiering_economics.html",
             page_name="tiering",
@@ -158,15 +162,21 @@ class TieringPages:
                 expires_ms=_end_of(str(form.get("until", ""))),
             )
         except InvalidFieldError as error:
-            t = self._shell.catalogue(request)
-            fault = t.find(f"tiering.fault_{error.field.removeprefix('body.')}") or str(error)
-            return await self._customer(request, tenant_id, customer_id, fault=fault, status=422)
+            return await self.refuse(request, tenant_id, customer_id, error)
         return RedirectResponse(f"{PAGE}/customers/{customer_id}", status_code=303)
+
+    async def refuse(
+        self, request: Request, tenant_id: TenantId, customer_id: UUID, error: InvalidFieldError
+    ) -> Response:
+        """A customer's page with what was wrong with a form of it."""
+        t = self.shell.catalogue(request)
+        fault = t.find(f"tiering.fault_{error.field.rpartition('.')[2]}") or str(error)
+        return await self._customer(request, tenant_id, customer_id, fault=fault, status=422)
 
     async def _portfolio(
         self, request: Request, tenant_id: TenantId, *, looked: Looked | None = None, fault: str = "", status: int = 200
     ) -> Response:
-        since_ms = self._shell.clock.utc_ms() - MOVEMENTS_DAYS * DAY_MS
+        since_ms = self.shell.clock.utc_ms() - MOVEMENTS_DAYS * DAY_MS
         async with self._desk.database.reading() as session:
             newest = await repository.runs(session, tenant_id, before=None, limit=1)
             run = await repository.newest_run(session, tenant_id, "done")
@@ -176,7 +186,7 @@ class TieringPages:
             ids = {row.customer_id for row in scores[:1_500]} | {row.customer_id for row in moved}
             customers = await repository.names(session, ids)
             _, policy = await runs.policy_of(session, tenant_id)
-        return self._shell.page(
+        return self.shell.page(
             request,
             "tiering.html",
             status=status,
@@ -210,7 +220,8 @@ class TieringPages:
             tiers = await repository.tier_history(session, tenant_id, customer_id, limit=HISTORY_SHOWN)
             held = (await repository.overrides(session, tenant_id, limit=repository.CUSTOMERS_MAX)).get(customer_id)
             _, policy = await runs.policy_of(session, tenant_id)
-        return self._shell.page(
+        success = await self._success.find(tenant_id, customer_id)
+        return self.shell.page(
             request,
             "tiering_customer.html",
             status=status,
@@ -222,6 +233,9 @@ class TieringPages:
             evidence=evidence,
             tiers=tiers,
             override=held,
+            success=success,
+            can_plan=row.served_as == Tier.STRATEGIC and row.merged_into is None,
+            goal_states=tuple(GoalState),
             fault=fault,
             choices=SERVED,
             day_text=lambda day: datetime.fromtimestamp(day * 86_400, UTC).date().isoformat(),

@@ -76,6 +76,7 @@ OWN = {
     "DELETE /api/v1/sessions/{session_id}",
 }
 """About who asks, whoever it is."""
+GOAL = {"title": "theft", "measure": "theft", "target": 1, "due_day": 20_500}
 RULE = {"name": "theft", "priority": "low", "condition": {"kind": "limit", "feature": "CushionStroke", "below": -9}}
 BODIES: dict[str, dict[str, object]] = {
     "POST /api/v1/alarms/rules": {"rule": RULE},
@@ -125,6 +126,10 @@ BODIES: dict[str, dict[str, object]] = {
         "owner": "x",
         "expires_ms": 1_793_145_600_000,
     },
+    "PUT /api/v1/tiering/customers/{customer_id}/plan": {"summary": "theft", "owner": "x", "start_day": 20_500},
+    "POST /api/v1/tiering/customers/{customer_id}/plan/goals": GOAL,
+    "PUT /api/v1/tiering/customers/{customer_id}/plan/goals/{goal_id}": GOAL,
+    "PUT /api/v1/tiering/customers/{customer_id}/plan/reviews/{number}": {"note": "theft"},
     "POST /api/v1/tiering/what-if": {"hand": [1, 1, 1, 1, 1]},
     "POST /api/v1/endpoints": {"name": "other", "template": "json", "url": "https://receiver.invalid/"},
 }
@@ -327,6 +332,10 @@ async def tiered(client: httpx.AsyncClient, admin: dict[str, str], now_ms: int) 
     body["expires_ms"] = now_ms + 300 * 86_400_000
     held = await client.post(f"{api}/customers/{one}/override", json=body, headers=admin)
     assert (merged.status_code, held.status_code) == (201, 201), (merged.text, held.text)
+    plan, bodies = f"{api}/customers/{one}/plan", {"summary": "plan-of-hall-7", "owner": "x", "start_day": 20_500}
+    begun = await client.put(plan, json=bodies, headers=admin)
+    aimed = await client.post(f"{plan}/goals", json=GOAL | {"title": "goal-of-hall-7"}, headers=admin)
+    assert (begun.status_code, aimed.status_code) == (200, 201), (begun.text, aimed.text)
     run_id = (await client.post(f"{api}/runs", headers=admin)).json()["run_id"]
     with anyio.fail_after(20):
         while (await client.get(f"{api}/runs/{run_id}", headers=admin)).json()["state"] != "done":
@@ -336,6 +345,8 @@ async def tiered(client: httpx.AsyncClient, admin: dict[str, str], now_ms: int) 
         "merge_id": merged.json()["merge_id"],
         "tier_override_id": held.json()["override_id"],
         "run_id": run_id,
+        "goal_id": aimed.json()["goals"][0]["goal_id"],
+        "number": "1",
     }
 
 
