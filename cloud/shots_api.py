@@ -65,6 +65,9 @@ class ShotOut(BaseModel):
     cycle_counter: int | None
     job_name: str
     mould_id: str
+    material: str = Field(description="Empty where the press does not tell it.")
+    product_name: str = Field(description="Empty where the press does not tell it.")
+    cavities: int | None = Field(description="Of the mould in production; null where the press does not tell it.")
     parameters: dict[str, Number] = Field(description="By the names of OPC 40077; null is a bad reading.")
     scores: ScoresOut
 
@@ -184,6 +187,9 @@ def _fields(row: StoredShot) -> dict[str, object]:
         "cycle_counter": shot.cycle_counter,
         "job_name": shot.job_name,
         "mould_id": shot.mould_id,
+        "material": shot.material,
+        "product_name": shot.product_name,
+        "cavities": shot.cavities,
         "parameters": dict(shot.parameters),
         "scores": {
             "bundle_id": scores.bundle_id,

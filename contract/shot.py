@@ -10,6 +10,9 @@ FloatArray = npt.NDArray[np.float32]
 
 CURVE_SAMPLES_MAX = 20_000
 PARAMETERS_MAX = 200
+PRODUCT_CHARACTERS_MAX = 256
+"""Of a shot's material and of its product."""
+CAVITIES_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,6 +22,7 @@ class Shot:
     `parameters` and `curves` are keyed by names of `contract.vocabulary`, in its units; what was not measured is
     absent, a reading that the press called bad is NaN. All curves share `sample_interval_s` and start with injection.
     `cycle_counter` is the press's own count where it has one: consecutive shots differ by one.
+    `material`, `product_name` (several of either in one text) and `cavities` are of the job; empty or None: not told.
     """
 
     press_id: str
@@ -29,6 +33,9 @@ class Shot:
     cycle_counter: int | None = None
     job_name: str = ""
     mould_id: str = ""
+    material: str = ""
+    product_name: str = ""
+    cavities: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

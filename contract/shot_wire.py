@@ -9,7 +9,17 @@ import numpy as np
 
 from contract import commit
 from contract.gaps import GapLine
-from contract.shot import CURVE_SAMPLES_MAX, PARAMETERS_MAX, FloatArray, Reason, ScoredShot, Scores, Shot
+from contract.shot import (
+    CAVITIES_MAX,
+    CURVE_SAMPLES_MAX,
+    PARAMETERS_MAX,
+    PRODUCT_CHARACTERS_MAX,
+    FloatArray,
+    Reason,
+    ScoredShot,
+    Scores,
+    Shot,
+)
 from contract.sparkplug.codec import Metric
 from contract.sparkplug.datatypes import DataType
 from contract.vocabulary import PARAMETERS, SIGNALS
@@ -28,6 +38,9 @@ ENDED: Final = "Shot/Ended"
 CYCLE_COUNTER: Final = "Shot/CycleCounter"
 JOB_NAME: Final = "Shot/JobName"
 MOULD_ID: Final = "Shot/MouldId"
+MATERIAL: Final = "Shot/Material"
+PRODUCT_NAME: Final = "Shot/ProductName"
+CAVITIES: Final = "Shot/Cavities"
 SAMPLE_INTERVAL: Final = "Shot/SampleInterval"
 BUNDLE: Final = "Models/Bundle"
 QUALITY_CLASS: Final = "Models/QualityClass"
@@ -108,7 +121,20 @@ def body_metrics(scored: ScoredShot, alias_of: AliasOf) -> list[Metric]:
         values.append((REASON_SIGMAS, DataType.DoubleArray, [reason.sigma for reason in scores.reasons]))
     values += [(PARAMETER_PREFIX + name, DataType.Double, value) for name, value in shot.parameters.items()]
     values += [(SCORE_PREFIX + name, DataType.Double, value) for name, value in scores.values.items()]
+    values += _of_job(shot)
     return [_metric(name, value, datatype, shot.ended_ms, alias_of) for name, datatype, value in values]
+
+
+def _of_job(shot: Shot) -> list[tuple[str, DataType, Any]]:
+    """What a press may tell of its job, and need not."""
+    told: list[tuple[str, DataType, Any]] = []
+    if shot.material:
+        told.append((MATERIAL, DataType.String, shot.material))
+    if shot.product_name:
+        told.append((PRODUCT_NAME, DataType.String, shot.product_name))
+    if shot.cavities is not None:
+        told.append((CAVITIES, DataType.UInt32, shot.cavities))
+    return told
 
 
 def curve_metrics(shot: Shot, alias_of: AliasOf) -> list[Metric]:
@@ -181,6 +207,9 @@ def record_of(press_id: str, metrics: Iterable[Metric]) -> ShotRecord | GapRecor
         cycle_counter=_int(values, CYCLE_COUNTER) if values.get(CYCLE_COUNTER) is not None else None,
         job_name=_text(values, JOB_NAME),
         mould_id=_text(values, MOULD_ID),
+        material=_told(values, MATERIAL),
+        product_name=_told(values, PRODUCT_NAME),
+        cavities=_cavities(values),
     )
     scores = Scores(
         bundle_id=_text(values, BUNDLE),
@@ -261,6 +290,25 @@ def _text(values: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise WireError(f"{name} is {value!r}, not a text")
     return value
+
+
+def _told(values: Mapping[str, Any], name: str) -> str:
+    """A text that a record need not have."""
+    if values.get(name) is None:
+        return ""
+    text = _text(values, name)
+    if len(text) > PRODUCT_CHARACTERS_MAX:
+        raise WireError(f"{name} has {len(text)} characters: at most {PRODUCT_CHARACTERS_MAX}")
+    return text
+
+
+def _cavities(values: Mapping[str, Any]) -> int | None:
+    if values.get(CAVITIES) is None:
+        return None
+    cavities = _int(values, CAVITIES)
+    if not 0 < cavities <= CAVITIES_MAX:
+        raise WireError(f"{CAVITIES} is {cavities}, not 1 to {CAVITIES_MAX}")
+    return cavities
 
 
 def _array(values: Mapping[str, Any], name: str) -> FloatArray:

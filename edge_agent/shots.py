@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from contract.shot import CURVE_SAMPLES_MAX, FloatArray, Shot
+from contract.shot import CAVITIES_MAX, CURVE_SAMPLES_MAX, PRODUCT_CHARACTERS_MAX, FloatArray, Shot
 from contract.units import conversion
 from contract.vocabulary import PARAMETERS, SIGNALS
 
@@ -89,8 +89,11 @@ def assemble(
     cycle_counter: int | None,
     job_name: str,
     mould_id: str,
+    material: object = None,
+    product_name: object = None,
+    cavities: object = None,
 ) -> Shot:
-    """One shot from the fields of a cycle event, by the converter of each field."""
+    """One shot from the fields of a cycle event, by the converter of each field, and what the press told of its job."""
     parameters = {
         converter.name: converter.value(fields[path]) for path, converter in converters.items() if path in fields
     }
@@ -103,7 +106,24 @@ def assemble(
         cycle_counter=cycle_counter,
         job_name=_plain(job_name),
         mould_id=_plain(mould_id),
+        material=_joined(material),
+        product_name=_joined(product_name),
+        cavities=_cavities(cavities),
     )
+
+
+def _joined(names: object) -> str:
+    """The names that a press gave, as one text of bounded length; empty where it gave none."""
+    several = names if isinstance(names, list | tuple) else [names]
+    plain = (_plain(name) for name in several if isinstance(name, str))
+    return ", ".join(name for name in plain if name)[:PRODUCT_CHARACTERS_MAX]
+
+
+def _cavities(reported: object) -> int | None:
+    """The number of cavities; None for none at all or more than any mould has."""
+    if isinstance(reported, bool) or not isinstance(reported, int) or not 0 < reported <= CAVITIES_MAX:
+        return None
+    return reported
 
 
 def _plain(text: str) -> str:

@@ -24,15 +24,19 @@ from contract.shot import Reason, ScoredShot, Scores, Shot
 
 SELECT = """SELECT row_id, plant_id, press_id, gateway_id, ended_ms, received_ms, is_historical, cycle_counter,
   job_name, mould_id, bundle_id, quality_class, features_hash, features, layout_id, scalars,
-  reason_features, reason_values, reason_sigmas FROM shots"""
+  reason_features, reason_values, reason_sigmas, coalesce(material, ''), coalesce(product_name, ''), cavities
+  FROM shots"""
+"""Rows of an earlier version have neither material nor product."""
 
 CYCLES = """SELECT row_id, plant_id, press_id, ended_ms, mould_id, quality_class, layout_id, scalars FROM shots
   WHERE row_id > ? ORDER BY row_id LIMIT ?"""
-CHANGES = """SELECT row_id, ended_ms, job_name, mould_id, job_before, mould_before FROM (
+CHANGES = """SELECT row_id, ended_ms, job_name, mould_id, job_before, mould_before, material, material_before FROM (
     SELECT row_id, ended_ms, job_name, mould_id, lag(job_name) OVER shots_in_order AS job_before,
-      lag(mould_id) OVER shots_in_order AS mould_before FROM shots WHERE press_id = ? AND plant_id = ?
-    WINDOW shots_in_order AS (ORDER BY ended_ms, row_id))
-  WHERE job_before IS NOT NULL AND (job_name, mould_id) <> (job_before, mould_before) AND ended_ms BETWEEN ? AND ?
+      lag(mould_id) OVER shots_in_order AS mould_before, coalesce(material, '') AS material,
+      coalesce(lag(shots.material) OVER shots_in_order, '') AS material_before
+    FROM shots WHERE press_id = ? AND plant_id = ? WINDOW shots_in_order AS (ORDER BY ended_ms, row_id))
+  WHERE job_before IS NOT NULL AND ended_ms BETWEEN ? AND ? AND ((job_name, mould_id) <> (job_before, mould_before)
+    OR (material <> '' AND material_before <> '' AND material <> material_before))
   ORDER BY ended_ms DESC, row_id DESC LIMIT ?"""
 AMONG = "row_id BETWEEN ? AND ? AND list_contains(?, row_id)"
 """The bounds let whole row groups be passed over."""
@@ -104,6 +108,9 @@ def shot_table(shots: Sequence[IncomingShot], first_row_id: int, layouts: Layout
             "reason_features": pa.array([[r.feature for r in c.reasons] for c in scores], pa.list_(pa.string())),
             "reason_values": pa.array([[r.value for r in c.reasons] for c in scores], pa.list_(pa.float64())),
             "reason_sigmas": pa.array([[r.sigma for r in c.reasons] for c in scores], pa.list_(pa.float64())),
+            "material": pa.array([shot.material for shot in plain], pa.string()),
+            "product_name": pa.array([shot.product_name for shot in plain], pa.string()),
+            "cavities": pa.array([shot.cavities for shot in plain], pa.int32()),
         }
     )
 
@@ -240,7 +247,8 @@ def no_features(width: int) -> FeatureRows:
 def stored_shot(row: tuple[Any, ...], layouts: Layouts) -> StoredShot:
     """One row of `SELECT` as a shot without curves."""
     (row_id, plant_id, press_id, gateway_id, ended_ms, received_ms, is_historical, cycle_counter, job_name, mould_id,
-     bundle_id, quality_class, features_hash, features, layout_id, scalars, names, values, sigmas) = row  # fmt: skip
+     bundle_id, quality_class, features_hash, features, layout_id, scalars, names, values, sigmas,
+     material, product_name, cavities) = row  # fmt: skip
     pairs = dict(zip(layouts.names(layout_id), scalars, strict=True))
     scores = Scores(
         bundle_id=bundle_id,
@@ -255,6 +263,9 @@ def stored_shot(row: tuple[Any, ...], layouts: Layouts) -> StoredShot:
         cycle_counter=cycle_counter,
         job_name=job_name,
         mould_id=mould_id,
+        material=material,
+        product_name=product_name,
+        cavities=cavities,
     )
     scored = ScoredShot(shot, np.asarray(features, np.float32), features_hash, scores)
     return StoredShot(row_id, PressKey(plant_id, press_id), gateway_id, received_ms, is_historical, scored)

@@ -39,7 +39,7 @@ CHECKPOINT_AT = "128MB"
 
 # Curves are float32 noise to a general codec: letting DuckDB try its codecs on them cost 169 us a shot at the
 # checkpoint, storing them plain 60 us, and in pieces that fit its 4 kB string blocks 25 us (2 curves of 1,000).
-SCHEMA = """
+TABLES = """
 CREATE TABLE IF NOT EXISTS shots(
   row_id BIGINT, plant_id VARCHAR, press_id VARCHAR, gateway_id VARCHAR, epoch VARCHAR, record_id UBIGINT,
   ended_ms BIGINT, received_ms BIGINT, is_historical BOOLEAN, cycle_counter BIGINT, job_name VARCHAR,
@@ -52,11 +52,17 @@ CREATE TABLE IF NOT EXISTS layouts(layout_id INTEGER, names VARCHAR[]);
 CREATE TABLE IF NOT EXISTS gaps(
   gap_id BIGINT, kind VARCHAR, plant_id VARCHAR, press_id VARCHAR, gateway_id VARCHAR, epoch VARCHAR,
   first_id UBIGINT, last_id UBIGINT, ended_ms BIGINT, received_ms BIGINT, reason VARCHAR);
-ALTER TABLE gaps ADD COLUMN IF NOT EXISTS shots BIGINT;
-ALTER TABLE gaps ADD COLUMN IF NOT EXISTS from_ended_ms BIGINT;
 CREATE TABLE IF NOT EXISTS durable(
   plant_id VARCHAR, gateway_id VARCHAR, epoch VARCHAR, firsts UBIGINT[], lasts UBIGINT[]);
 """
+ADDED = """
+ALTER TABLE gaps ADD COLUMN IF NOT EXISTS shots BIGINT;
+ALTER TABLE gaps ADD COLUMN IF NOT EXISTS from_ended_ms BIGINT;
+ALTER TABLE shots ADD COLUMN IF NOT EXISTS material VARCHAR;
+ALTER TABLE shots ADD COLUMN IF NOT EXISTS product_name VARCHAR;
+ALTER TABLE shots ADD COLUMN IF NOT EXISTS cavities INTEGER;
+"""
+"""A file that lacks these is given them when it is opened."""
 
 
 class DuckDBStore:
@@ -70,7 +76,7 @@ class DuckDBStore:
         try:
             self._connection = duckdb.connect(str(path))
             self._connection.execute(f"SET wal_autocheckpoint = '{CHECKPOINT_AT}'")
-            self._connection.execute(SCHEMA)
+            self._connection.execute(TABLES + ADDED)
         except duckdb.Error as error:
             raise TelemetryError(f"telemetry store {path} cannot be opened: {error}") from error
         self._lock = threading.Lock()
@@ -197,7 +203,7 @@ class DuckDBStore:
     def changes(
         self, plants: Plants, press: PressKey, *, from_ms: int, until_ms: int, limit: int
     ) -> list[StoredChange]:
-        """Where a press's job or mould changed, the newest first."""
+        """Where a press's job, mould or material changed, the newest first."""
         assert 0 < limit <= PAGE_ROWS_MAX
         if press.plant_id not in plants:
             return []
@@ -303,8 +309,11 @@ def shots_in(path: Path) -> int:
     """
     try:
         with duckdb.connect() as empty, duckdb.connect(str(path), read_only=True) as connection:
-            empty.execute(SCHEMA)
-            wanted, found = _columns(empty), _columns(connection)
+            empty.execute(TABLES)
+            needed = _columns(empty)
+            empty.execute(ADDED)
+            found = _columns(connection)
+            wanted = {place: kind for place, kind in _columns(empty).items() if place in needed or place in found}
             for table, column in wanted:
                 if table in {name for name, _ in found} and wanted[table, column] != found.get((table, column)):
                     raise TelemetryError(

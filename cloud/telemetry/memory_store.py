@@ -139,11 +139,12 @@ class MemoryStore:
     def changes(
         self, plants: Plants, press: PressKey, *, from_ms: int, until_ms: int, limit: int
     ) -> list[StoredChange]:
-        """Where a press's job or mould changed, the newest first."""
+        """Where a press's job, mould or material changed, the newest first."""
         assert 0 < limit <= PAGE_ROWS_MAX
         from_ms = max(from_ms, seen_from_ms(plants))
         rows = self._in_order(frozenset(plants), press)  # the first one seen may have changed from one that is not
-        found = [_change(row, last) for last, row in itertools.pairwise(rows) if _setting(row) != _setting(last)]
+        pairs = [(row, last, _change(row, last)) for last, row in itertools.pairwise(rows)]
+        found = [change for row, last, change in pairs if change.is_other_material or _setting(row) != _setting(last)]
         return [change for change in reversed(found) if from_ms <= change.ended_ms <= until_ms][:limit]
 
     def _in_order(self, plants: Plants, press: PressKey) -> list[StoredShot]:
@@ -240,7 +241,8 @@ def _setting(row: StoredShot) -> tuple[str, str]:
 
 
 def _change(row: StoredShot, last: StoredShot) -> StoredChange:
-    return StoredChange(row.row_id, row.scored.shot.ended_ms, *_setting(row), *_setting(last))
+    now, before = row.scored.shot, last.scored.shot
+    return StoredChange(row.row_id, now.ended_ms, *_setting(row), *_setting(last), now.material, before.material)
 
 
 def _place(row: StoredShot) -> tuple[int, int]:

@@ -171,7 +171,10 @@ class FeatureRows:
 
 @dataclass(frozen=True, slots=True)
 class StoredChange:
-    """The first shot of a press with another job or mould than the shot before it had, by the press's own time."""
+    """The first shot of a press with another job, mould or material than the shot before it, by the press's own time.
+
+    Where either shot does not tell its material, that is no change of material.
+    """
 
     row_id: int
     ended_ms: int
@@ -179,6 +182,13 @@ class StoredChange:
     mould_id: str
     job_before: str
     mould_before: str
+    material: str = ""
+    material_before: str = ""
+
+    @property
+    def is_other_material(self) -> bool:
+        """Whether the material is another one than before, both being told."""
+        return bool(self.material and self.material_before) and self.material != self.material_before
 
 
 class TelemetryStore(Protocol):
@@ -230,7 +240,7 @@ class TelemetryStore(Protocol):
     def changes(
         self, plants: Plants, press: PressKey, *, from_ms: int, until_ms: int, limit: int
     ) -> list[StoredChange]:
-        """Where a press's job or mould changed between two times, these included, the newest first.
+        """Where a press's job, mould or material changed between two times, these included, the newest first.
 
         Its very first shot is no change; `limit` <= PAGE_ROWS_MAX.
         """

@@ -20,7 +20,8 @@ from models.control_chart import SIGMAS, ControlLimits, limits_of, residuals
 from models.features.schema import FEATURES, FEATURES_HASH
 
 FEATURES_SHOWN: Final = 3
-LETTERS: Final = {"job": "J", "mould": "M", "maintenance": "W", "alarm": "A"}
+LETTERS: Final = {"job": "J", "mould": "M", "material": "R", "maintenance": "W", "alarm": "A"}
+"""R is for raw material."""
 _UNITS: Final = {spec.name: spec.unit for spec in FEATURES}
 _PLACES: Final = {spec.name: at for at, spec in enumerate(FEATURES)}
 _OF_CURVES: Final = tuple(spec.name for spec in FEATURES if spec.name not in PARAMETERS)
@@ -86,7 +87,7 @@ def marks_of(t: Catalogue, happenings: Sequence[Happening]) -> list[Mark]:
 
 def mark_text(t: Catalogue, mark: Happening) -> str:
     """What happened, in words."""
-    if mark.kind in ("job", "mould"):
+    if mark.kind in ("job", "mould", "material"):
         return t(f"mark.{mark.kind}", now=mark.what or "–", before=mark.before or "–")
     return t(f"mark.{mark.kind}", mode=mode_name(t, mark.what))
 

@@ -18,7 +18,7 @@ from cloud.entitlements.plans import Plans
 from cloud.entitlements.sight import ALL_TIME, Sight
 from cloud.fleet import reading
 from cloud.rollouts import repository as rollouts
-from cloud.telemetry.store import PAGE_ROWS_MAX, PressKey, StoredShot, TelemetryStore
+from cloud.telemetry.store import PAGE_ROWS_MAX, PressKey, StoredChange, StoredShot, TelemetryStore
 from cloud.web.press_query import HOUR_MS, PressQuery
 from cloud.web.reference import REFERENCE_SHOTS, Envelope, envelope_of, healthy_of
 from kit.clock import Clock
@@ -34,14 +34,17 @@ REFERENCES_MAX: Final = 32
 """A run of 300 shots with their features is some 3 MB."""
 MARKS_MAX: Final = 50
 
-Kind = Literal["job", "mould", "maintenance", "alarm"]
+Kind = Literal["job", "mould", "material", "maintenance", "alarm"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something that happened at a press: `what` is the new job or mould, the failure mode of an alarm or repair."""
+    """Something that happened at a press.
+
+    `what` is the new job, mould or material, or the failure mode of an alarm or repair.
+    """
 
     at_ms: int
     kind: Kind
@@ -145,7 +148,7 @@ class PressHistory:
     async def changes_and_repairs(
         self, tenant: TenantId, press: PressKey, from_ms: int, until_ms: int, *, limit: int
     ) -> list[Happening]:
-        """The newest `limit` changes of job or mould in a time, and as many repairs as are kept."""
+        """The newest `limit` changes of job, mould or material in a time, and as many repairs as are kept."""
         plants = await self.plants(tenant)
         changes = await self._blocking(
             self._store.changes, plants, press, from_ms=from_ms, until_ms=until_ms, limit=limit
@@ -153,7 +156,7 @@ class PressHistory:
         found = [
             Happening(change.ended_ms, kind, now, before)
             for change in changes
-            for kind, now, before in _changed(change.job_name, change.job_before, change.mould_id, change.mould_before)
+            for kind, now, before in _changed(change)
         ]
         async with self._database.reading() as session:
             repairs = await rollouts.repairs_of(session, tenant, *_names(press), from_ms=from_ms, until_ms=until_ms)
@@ -195,8 +198,13 @@ async def _alarm_marks(
     ]
 
 
-def _changed(job: str, job_before: str, mould: str, mould_before: str) -> list[tuple[Kind, str, str]]:
-    pairs: list[tuple[Kind, str, str]] = [("job", job, job_before), ("mould", mould, mould_before)]
+def _changed(change: StoredChange) -> list[tuple[Kind, str, str]]:
+    pairs: list[tuple[Kind, str, str]] = [
+        ("job", change.job_name, change.job_before),
+        ("mould", change.mould_id, change.mould_before),
+    ]
+    if change.is_other_material:
+        pairs.append(("material", change.material, change.material_before))
     return [(kind, now, before) for kind, now, before in pairs if now != before]
 
 

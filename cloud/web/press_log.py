@@ -1,4 +1,4 @@
-"""What happened at a press, newest first: its states, alarms, repairs, jobs and moulds, a page at a time."""
+"""What happened at a press, newest first: states, alarms, repairs, jobs, moulds and materials, a page at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

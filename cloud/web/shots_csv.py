@@ -12,7 +12,19 @@ from cloud.web.press_view import columns_of
 
 BYTE_ORDER_MARK = "\ufeff"
 """Without it a spreadsheet takes the file for one of its own country's letters."""
-FIRST_COLUMNS = ("row_id", "ended_utc", "received_utc", "sent_late", "gateway", "job", "mould", "cycle_counter")
+FIRST_COLUMNS = (
+    "row_id",
+    "ended_utc",
+    "received_utc",
+    "sent_late",
+    "gateway",
+    "job",
+    "mould",
+    "cycle_counter",
+    "material",
+    "product",
+    "cavities",
+)
 LAST_COLUMNS = ("bundle", "quality_class")
 DIGITS = 9
 NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+")
@@ -60,6 +72,8 @@ def _cells(row: StoredShot, parameters: Sequence[str], scores: Sequence[str]) ->
         "1" if row.is_historical else "0",
         *map(guarded, told),
         counter,
+        *map(guarded, (shot.material, shot.product_name)),
+        "" if shot.cavities is None else str(shot.cavities),
         *_numbers(shot.parameters, parameters),
         guarded(scored.bundle_id),
         guarded(scored.quality_class or ""),

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, Field, ValidationError, field_validator, model_validator
 
+from contract.shot import CAVITIES_MAX, PRODUCT_CHARACTERS_MAX
 from contract.units import UnitError, conversion
 from contract.vocabulary import PARAMETERS
 from edge_agent.sources.source import SourceError
@@ -92,6 +93,9 @@ class Mapping(Settings):
     press: str = Field(pattern=r"^[^\s+#/\x00-\x1f]{1,64}$", description="Press that the shots belong to.")
     mould: str = ""
     job: str = ""
+    material: str = Field("", max_length=PRODUCT_CHARACTERS_MAX)
+    product: str = Field("", max_length=PRODUCT_CHARACTERS_MAX)
+    cavities: int | None = Field(None, ge=1, le=CAVITIES_MAX)
     file: FileFormat = FileFormat()
     time: TimeBase
     columns: dict[str, Column] = Field(min_length=1)

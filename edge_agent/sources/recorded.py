@@ -56,6 +56,9 @@ def read_shots(path: Path, mapping: Mapping, *, after_row: int = 0) -> Iterator[
                 cycle_counter=number,
                 job_name=mapping.job,
                 mould_id=mapping.mould,
+                material=mapping.material,
+                product_name=mapping.product,
+                cavities=mapping.cavities,
             ),
         )
 

@@ -83,6 +83,7 @@ def _content(press_id: str, process: Process, cycle_time_s: float) -> Content:
         "Jobs/ActiveJob/MouldId": mould.mould_id,
         "Jobs/ActiveJob/NumCavities": mould.cavities,
         "Jobs/ActiveJob/Material": [process.material.name],
+        "Jobs/ActiveJob/ProductName": [process.name],
         "Jobs/ActiveJob/ContinueAtJobEnd": True,
         "Jobs/ActiveJob/ExpectedCycleTime": cycle_time_s * 1000,
         f"{JOB_VALUES}/JobStatus": JOB_IN_PRODUCTION,

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud.entitlements.sight import Sight
-from cloud.telemetry.duckdb_store import DuckDBStore
+from cloud.telemetry.duckdb_store import DuckDBStore, shots_in
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import (
     FeatureRows,
@@ -49,6 +50,9 @@ def arrival(
         cycle_counter=record_id,
         job_name="job",
         mould_id="mould",
+        material="PP",
+        product_name="cap",
+        cavities=record_id if record_id % 2 else None,
     )
     scores = Scores("b1", {"FailureProbability/check_ring_wear": 0.25}, "target", (Reason("CushionStroke", 5.0, -3.5),))
     scored = ScoredShot(shot, np.arange(4, dtype=np.float32), "hash", scores)
@@ -78,6 +82,7 @@ def test_a_shot_comes_back_as_it_was(store: TelemetryStore) -> None:
         "job",
         "mould",
     )
+    assert (got.shot.material, got.shot.product_name, got.shot.cavities) == ("PP", "cap", 7)
     assert got.shot.parameters["CycleTime"] == 24.5
     assert np.isnan(got.shot.parameters["CushionStroke"])
     assert got.scores == sent.scores
@@ -145,7 +150,7 @@ def test_a_change_of_job_or_mould_stands_at_the_first_shot_after_it(store: Telem
     records = []
     for at, (job_name, mould_id) in enumerate(settings_of, 1):
         record = arrival(at)
-        shot = replace(record.scored.shot, job_name=job_name, mould_id=mould_id)
+        shot = replace(record.scored.shot, job_name=job_name, mould_id=mould_id, material="")
         records.append(replace(record, scored=replace(record.scored, shot=shot)))
     store.write([*reversed(records), arrival(9, press_id="press-02")])
     press = PressKey("plant-1", "press-01")
@@ -158,6 +163,40 @@ def test_a_change_of_job_or_mould_stands_at_the_first_shot_after_it(store: Telem
     assert store.changes(ALL, press, from_ms=0, until_ms=4_000, limit=1) == found[1:2]
     assert store.changes(ALL, press, from_ms=4_000, until_ms=4_500, limit=9) == found[1:2]
     assert store.changes(frozenset({"plant-2"}), press, from_ms=0, until_ms=99_000, limit=9) == []
+
+
+def test_a_change_of_material_is_from_one_that_was_told_to_one_that_is(store: TelemetryStore) -> None:
+    records = []
+    for at, material in enumerate(["", "PP", "PP", "ABS", "", "PP"], 1):
+        record = arrival(at)
+        shot = replace(record.scored.shot, material=material, mould_id="late" if at == 6 else "mould")
+        records.append(replace(record, scored=replace(record.scored, shot=shot)))
+    store.write(records)
+    found = store.changes(ALL, PressKey("plant-1", "press-01"), from_ms=0, until_ms=99_000, limit=9)
+    assert found == [
+        StoredChange(6, 6_000, "job", "late", "job", "mould", "PP", ""),
+        StoredChange(4, 4_000, "job", "mould", "job", "mould", "ABS", "PP"),
+    ]
+    assert [change.is_other_material for change in found] == [False, True]
+
+
+def test_a_file_of_before_materials_is_read_checked_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "t.duckdb"
+    store = DuckDBStore(path)
+    store.write([arrival(1)])
+    store.close()
+    with duckdb.connect(str(path)) as connection:
+        for column in ("material", "product_name", "cavities"):
+            connection.execute(f"ALTER TABLE shots DROP COLUMN {column}")
+    assert shots_in(path) == 1, "what opening adds is no other version"
+    store = DuckDBStore(path)
+    store.write([arrival(3)])
+    old, new = (store.shot(ALL, row_id) for row_id in (1, 2))
+    store.close()
+    assert old is not None
+    assert new is not None
+    told = [(s.material, s.product_name, s.cavities) for s in (old.scored.shot, new.scored.shot)]
+    assert told == [("", "", None), ("PP", "cap", 3)]
 
 
 def test_a_gap_is_durable_and_stands_in_the_ledger(store: TelemetryStore) -> None:

@@ -160,6 +160,11 @@ def test_each_page_speaks_the_language_fits_the_width_and_breaks_no_policy(
             expect(page.locator("#features[data-state=drawn] canvas")).to_have_count(3)
             assert is_drawn(page, "#curves")
             assert is_drawn(page, "#trend")
+            dataset = page.locator("#press-production")
+            expect(dataset.locator("dd").nth(3)).to_contain_text(
+                "PP MFR 12 " + ("since" if language == "en" else "始于")
+            )
+            expect(dataset).to_contain_text("Energy per part" if language == "en" else "单件能耗")
         assert not scrolls_sideways(page), path
         page.screenshot(path=folder / f"{name}-{language}-{scheme}-{width}.png", full_page=True)
 

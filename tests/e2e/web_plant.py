@@ -175,6 +175,7 @@ class Plant:
             for press_id in PRESSES:
                 shot = self._shot(press_id, ended_ms, wear if press_id == WORN_PRESS else 0.0, CYCLE_S + at % 5 * 0.02)
                 shot = _of_job(shot, "JOB-7730") if at < shots // 4 else shot
+                shot = _made_of(shot, "PP MFR 30") if at < shots // 2 else shot
                 is_silent = press_id == UNSETTLED_PRESS and at == shots - 1
                 self._write(web_models.without_failures(shot) if is_silent else shot)
         self._call(self._tell(PRESSES, now_ms))
@@ -302,6 +303,8 @@ class Plant:
             "MouldTemperature": 60.2 + 0.2 * ripple,
         }
         is_replayed = press_id == REPLAYED_PRESS
+        if not is_replayed:
+            parameters["EnergyPerCycle"] = 0.118 + 0.001 * ripple
         values = {"Novelty/T2": 0.5 + wear, "Novelty/SPE": 0.4 + 0.1 * abs(ripple)}
         if not is_replayed:
             values["FailureProbability/check_ring_wear"] = min(0.99, 0.02 + wear + 0.01 * abs(ripple))
@@ -324,12 +327,19 @@ class Plant:
             cycle_counter=self._record_id,
             job_name="JOB-7731",
             mould_id="M-208",
+            material="PP MFR 12",
+            product_name="Cap 28 mm",
+            cavities=None if is_replayed else 4,
         )
         return ScoredShot(shot, np.zeros(4, np.float32), "features", scores)
 
 
 def _of_job(scored: ScoredShot, job_name: str) -> ScoredShot:
     return replace(scored, shot=replace(scored.shot, job_name=job_name))
+
+
+def _made_of(scored: ScoredShot, material: str) -> ScoredShot:
+    return replace(scored, shot=replace(scored.shot, material=material))
 
 
 def _curves(cycle_time_s: float, scale: float) -> dict[str, FloatArray]:

@@ -89,6 +89,8 @@ def scored(number: int, now_ms: int) -> ScoredShot:
         sample_interval_s=0.004,
         cycle_counter=number,
         job_name="作业",
+        material="聚丙烯",
+        cavities=4,
     )
     reasons = (Reason("CushionStroke", 2.0, math.inf), Reason("FlowIndex", 3.0, 4.0))
     scores = Scores("b", {"FailureProbability/check_ring_wear": 0.9, "Novelty/T2": math.nan}, reasons=reasons)
@@ -146,6 +148,7 @@ async def test_a_number_that_was_not_measured_is_null(client: httpx.AsyncClient,
     assert shot["scores"]["values"]["Novelty/T2"] is None
     assert shot["scores"]["reasons"][0]["sigma"] is None
     assert (shot["job_name"], shot["sample_interval_s"]) == ("作业", 0.004)
+    assert (shot["material"], shot["product_name"], shot["cavities"]) == ("聚丙烯", "", 4)
 
 
 async def test_an_alarm_can_be_acknowledged_with_who_and_why(client: httpx.AsyncClient, fleet: Cloud) -> None:

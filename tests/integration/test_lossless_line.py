@@ -64,6 +64,9 @@ def scored(number: int) -> ScoredShot:
         cycle_counter=number,
         job_name="job",
         mould_id="mould",
+        material="PP",
+        product_name="cap",
+        cavities=4,
     )
     scores = Scores("b", {"Novelty/T2": 0.5}, "target", (Reason("CycleTime", 1.0, 2.0),))
     return ScoredShot(shot, np.arange(3, dtype=np.float32), "hash", scores)
@@ -163,6 +166,7 @@ async def test_shots_arrive_as_they_were_and_the_journal_is_emptied(
             assert np.isnan(got.shot.parameters["CushionStroke"])
             np.testing.assert_array_equal(got.shot.curves["InjectionPressure"], sent.shot.curves["InjectionPressure"])
             assert (got.shot.job_name, got.shot.mould_id, got.features_hash) == ("job", "mould", "hash")
+            assert (got.shot.material, got.shot.product_name, got.shot.cavities) == ("PP", "cap", 4)
             assert sorted(r.scored.shot.cycle_counter or 0 for r in store.after(0, limit=999)) == list(range(1, 301))
     finally:
         child.stop()

@@ -12,19 +12,21 @@ from zoneinfo import ZoneInfo
 import anyio
 import numpy as np
 import pytest
-from asyncua import Server
+from asyncua import Client, Server, ua
 
 from contract.vocabulary import PARAMETERS, SIGNALS
 from deploy.local.processes import free_port
 from edge_agent import check
 from edge_agent.health import Health
 from edge_agent.settings import EdgeSettings, OpcUaSource
-from edge_agent.sources.opcua.press import OpcUaPress, _utc_ms
+from edge_agent.sources.opcua.discovery import _job
+from edge_agent.sources.opcua.press import OpcUaPress, _read_job, _utc_ms
 from edge_agent.sources.source import Delivery, Missed
 from kit.clock import Clock, ManualClock, SystemClock
 from kit.mqtt import BrokerSettings
 from simulators.plant.certificates import make_certificate
 from simulators.plant.plant import PlantOptions, running_plant
+from simulators.press.process import PROCESSES
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +85,8 @@ async def test_cycles_become_shots_in_the_vocabulary_s_units() -> None:
     assert max(shot.curves["InjectionPressure"]) == pytest.approx(shot.parameters["SpecificPressureMaximum"], rel=0.05)
     assert shot.mould_id
     assert shot.job_name
+    process = PROCESSES[shot.product_name]
+    assert (shot.material, shot.cavities) == (process.material.name, process.mould.cavities)
     assert all(samples.dtype == np.float32 for samples in shot.curves.values())
 
 
@@ -220,6 +224,26 @@ async def test_check_names_what_a_server_of_another_kind_lacks() -> None:
         finding = await check._press(OpcUaSource(press="other", url=f"opc.tcp://127.0.0.1:{port}/other"))
     assert finding.level == "error"
     assert "http://opcfoundation.org/UA/PlasticsRubber/IMM2MES/ is missing" in finding.text
+
+
+async def test_what_a_press_cannot_say_of_its_job_is_not_told_and_its_mould_must_be() -> None:
+    server, url = Server(), f"opc.tcp://127.0.0.1:{free_port()}/other"
+    await server.init()
+    server.set_endpoint(url)
+    jobs = await server.nodes.objects.add_object(2, "Jobs")
+    active = await jobs.add_object(2, "ActiveJob")
+    mould = await active.add_property(2, "MouldId", "M-1")
+    material = await active.add_property(2, "Material", ["PP", "blue"])
+    async with server, Client(url) as client:
+        nodes = await _job(client.get_node(server.nodes.objects.nodeid))
+        assert await _read_job(client, nodes) == {"MouldId": "M-1", "Material": ["PP", "blue"]}
+        bad = ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadNoData))
+        await server.write_attribute_value(material.nodeid, bad)
+        assert await _read_job(client, nodes) == {"MouldId": "M-1", "Material": None}
+        await server.write_attribute_value(mould.nodeid, bad)
+        with pytest.raises(ua.UaStatusCodeError):
+            await _read_job(client, nodes)
+        assert await _read_job(client, {}) == {}
 
 
 @pytest.mark.parametrize("counter", [None, 7])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract import units
-from contract.shot import CURVE_SAMPLES_MAX
+from contract.shot import CAVITIES_MAX, CURVE_SAMPLES_MAX, PRODUCT_CHARACTERS_MAX
 from contract.units import UnitError, conversion, from_unece, known
 from contract.vocabulary import PARAMETERS, SIGNALS
 from edge_agent.shots import (
@@ -94,6 +94,29 @@ def test_whatever_a_press_reports_becomes_numbers_or_missing_readings(fields: di
     reported = fields.get("CycleTime")
     if isinstance(reported, float) and math.isfinite(reported):
         assert shot.parameters["CycleTime"] == pytest.approx(reported / 1000)
+
+
+@given(ANYTHING | st.lists(ANYTHING | st.text()) | st.integers())
+def test_whatever_a_press_tells_of_its_job_is_bounded(told: object) -> None:
+    shot = assemble(
+        "p",
+        ended_ms=1,
+        fields={},
+        converters={},
+        curves={},
+        sample_interval_s=0.0,
+        cycle_counter=None,
+        job_name="",
+        mould_id="",
+        material=told,
+        product_name=["cap\x00\x00", "", None, " lid "],
+        cavities=told,
+    )
+    assert len(shot.material) <= PRODUCT_CHARACTERS_MAX
+    assert "\x00" not in shot.material
+    assert shot.product_name == "cap, lid"
+    is_count = type(told) is int and 0 < told <= CAVITIES_MAX
+    assert shot.cavities == (told if is_count else None)
 
 
 @pytest.mark.parametrize("reported", [1e308, -1e308, 10**400, math.inf, -math.inf, math.nan, True, "12", None])

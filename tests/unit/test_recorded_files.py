@@ -55,6 +55,14 @@ def test_rows_become_shots_in_the_vocabulary_s_units_and_in_utc(tmp_path: Path) 
     assert [row for row, _ in read_shots(data, mapping, after_row=1)] == [2]
 
 
+def test_what_the_mapping_says_of_the_job_stands_in_every_shot_and_a_number_of_cavities_is_one(tmp_path: Path) -> None:
+    text = 'material = "PP"\nproduct = "cap"\ncavities = 4\n' + GOOD
+    shots = [shot for _, shot in read_shots(data_of(ROWS, tmp_path), mapping_of(text, tmp_path))]
+    assert {(shot.material, shot.product_name, shot.cavities) for shot in shots} == {("PP", "cap", 4)}
+    with pytest.raises(MappingError, match="cavities"):
+        mapping_of("cavities = 0\n" + GOOD, tmp_path)
+
+
 def test_rows_without_times_are_laid_end_to_end(tmp_path: Path) -> None:
     text = GOOD.replace(
         'column = "when"\ntimezone = "Asia/Shanghai"',

@@ -122,6 +122,7 @@ def test_a_value_far_from_its_own_run_is_ringed_and_marks_stand_at_their_time():
     rows, reference = trend(values.tolist())
     wild = stored(101, parameters={"CushionStroke": 3.0})
     marks = [Happening(NOW_MS + 50, "mould", "M-1", "M-0"), Happening(NOW_MS + 60, "maintenance", "check_ring_wear")]
+    marks.append(Happening(NOW_MS + 70, "material", "ABS", "PP"))
     chart = features_chart(T, [wild, *reversed(rows)], ["CushionStroke"], reference=reference, marks=marks)
     [panel] = chart["panels"]
     assert roles(panel) == ["value", "centre", "limit", "limit", "outside"]
@@ -132,6 +133,7 @@ def test_a_value_far_from_its_own_run_is_ringed_and_marks_stand_at_their_time():
     assert [(mark["letter"], mark["label"]) for mark in chart["marks"]] == [
         ("M", "Mould M-1, before M-0"),
         ("W", "Repaired: Check-ring wear"),
+        ("R", "Material ABS, before PP"),
     ]
     assert "100" in panel["note"]
     json.dumps(chart, allow_nan=False)
@@ -209,7 +211,10 @@ async def test_csv_has_units_in_its_head_and_runs_no_formula():
         stored(
             1, parameters={"CycleTime": 18.25, "CushionStroke": math.nan}, job_name="=HYPERLINK(1)", cycle_counter=7
         ),
-        replace(stored(2, mould="@m", quality="Waste", values={"Novelty/T2": -0.5}), is_historical=True),
+        replace(
+            stored(2, mould="@m", material="=1+1", cavities=4, quality="Waste", values={"Novelty/T2": -0.5}),
+            is_historical=True,
+        ),
         stored(3, parameters={"CycleTime": -1.0, "Later": 5.0}),
     ]
     head, first, second, third = await written(rows)
@@ -218,7 +223,8 @@ async def test_csv_has_units_in_its_head_and_runs_no_formula():
     assert "Later" not in head, "the columns are those of the first page"
     cells = dict(zip(head, first, strict=True))
     assert (cells["CycleTime [s]"], cells["CushionStroke [mm]"], cells["job"]) == ("18.25", "", "'=HYPERLINK(1)")
-    assert dict(zip(head, second, strict=True))["mould"] == "'@m"
+    made = dict(zip(head, second, strict=True))
+    assert (made["mould"], made["material"], made["product"], made["cavities"]) == ("'@m", "'=1+1", "", "4")
     assert dict(zip(head, second, strict=True))["Novelty/T2"] == "-0.5"
     assert dict(zip(head, third, strict=True))["CycleTime [s]"] == "-1"
 
@@ -245,6 +251,28 @@ def test_pages_of_the_log_tell_each_line_once_in_its_order(times, shown):
     assert {line.text for line in told} == {line.text for line in lines}
 
 
+def test_the_dataset_says_since_when_and_energy_is_of_a_part_where_the_cavities_are_told():
+    settings_of = [("", None), ("ABS", None), ("ABS", 4), ("PP", 4), ("PP", 2)]
+    rows = [
+        stored(at, material=material, product_name="cap", cavities=cavities, parameters={"EnergyPerCycle": at / 10})
+        for at, (material, cavities) in enumerate(settings_of, 1)
+    ]
+    told = production_of(rows)
+    assert told is not None
+    assert [(line.name, line.text, line.since_ms) for line in told.dataset] == [
+        ("job", "", None),
+        ("product", "cap", None),
+        ("mould", "M-1", None),
+        ("material", "PP", NOW_MS + 4),
+        ("cavities", "2", NOW_MS + 5),
+    ]
+    assert (told.part_energy_kwh, told.usual_part_energy_kwh) == (pytest.approx(0.25), pytest.approx(0.1))
+    untold = production_of(rows[:2])
+    assert untold is not None
+    assert (untold.energy_kwh, untold.part_energy_kwh, untold.usual_part_energy_kwh) == (0.2, None, None)
+    assert [line.since_ms for line in untold.dataset if line.name == "material"] == [None], "nothing was told before"
+
+
 def test_production_is_told_of_the_running_job_alone():
     rows = [
         stored(at, job_name="old" if at < 4 else "new", parameters={"CycleTime": 18.0 + at, "EnergyPerCycle": at / 100})
@@ -252,7 +280,11 @@ def test_production_is_told_of_the_running_job_alone():
     ]
     told = production_of(rows)
     assert told is not None
-    assert (told.job_name, told.shots, told.since_ms, told.is_open) == ("new", 6, NOW_MS + 4, False)
+    assert [(line.name, line.text, line.since_ms) for line in told.dataset] == [
+        ("job", "new", NOW_MS + 4),
+        ("mould", "M-1", None),
+    ]
+    assert (told.shots, told.since_ms, told.is_open) == (6, NOW_MS + 4, False)
     assert (told.cycle_s, told.energy_kwh, told.usual_energy_kwh) == (24.5, 0.09, pytest.approx(0.065))
     alone = production_of([stored(1)])
     assert alone is not None

@@ -4,6 +4,7 @@ A sample is never changed: a new field gets a new sample. `ZHISAN_NEW_SAMPLES=1`
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from contract import commit, shot_wire, standing
 from contract.commit import Commit
 from contract.gaps import FULL, MISSED_CYCLES, THINNED, GapLine
 from contract.shot import Reason, ScoredShot, Scores, Shot
-from contract.shot_wire import GapRecord, ShotRecord
+from contract.shot_wire import GapRecord, ShotRecord, WireError
 from contract.sparkplug.codec import Metric, decode, encode_metrics
 from contract.sparkplug.datatypes import DataType
 from contract.standing import Refusal, Replay, Standing
@@ -33,6 +34,7 @@ SHOT = Shot(
     "job 7",
     "mould-3",
 )
+OF_JOB = replace(SHOT, material="PP MFR 12, 色母 3 %", product_name="cap", cavities=4)
 SCORES = Scores(
     "bundle-1",
     {"FailureProbability/check_ring_wear@24h": 0.125, "Novelty/T2": 0.5},
@@ -40,6 +42,7 @@ SCORES = Scores(
     (Reason("cushion_stroke", 5.5, -3.25),),
 )
 SCORED = ScoredShot(SHOT, np.array([1.5, np.nan], np.float32), "f00d", SCORES)
+SCORED_OF_JOB = replace(SCORED, shot=OF_JOB)
 LINES = (
     GapLine("IMM-01", THINNED, 3, ENDED_MS - 60_000, ENDED_MS),
     GapLine("IMM-02", MISSED_CYCLES, 2, ENDED_MS - 9, ENDED_MS - 1),
@@ -60,9 +63,16 @@ def record_bytes(*parts: list[Metric], record_id: int) -> bytes:
     return b"".join(encode_metrics(part) for part in (head, *parts))
 
 
-def known() -> dict[int | str, tuple[str, DataType | None]]:
-    """What the sample press_birth tells a host of aliases."""
-    birth = decode(stored("press_birth"))
+def aliases_of_job() -> AliasTable:
+    """The same table after a shot that tells its material, product and cavities: the old aliases stay."""
+    table = aliases()
+    shot_wire.body_metrics(SCORED_OF_JOB, table.of(PRESS))
+    return table
+
+
+def known(birth_name: str) -> dict[int | str, tuple[str, DataType | None]]:
+    """What a sample of a birth tells a host of aliases."""
+    birth = decode(stored(birth_name))
     return {m.alias: (m.name, m.datatype) for m in birth.metrics if m.alias is not None and m.name is not None}
 
 
@@ -73,6 +83,7 @@ def stored(name: str) -> bytes:
 def encoded() -> dict[str, bytes]:
     alias_of = aliases().of(PRESS)
     body, curves = shot_wire.body_metrics(SCORED, alias_of), shot_wire.curve_metrics(SHOT, alias_of)
+    of_job = shot_wire.body_metrics(SCORED_OF_JOB, aliases_of_job().of(PRESS))
     dropped = shot_wire.curves_dropped_metrics(ENDED_MS, FULL, alias_of)
     joined = shot_wire.gap_metrics(ENDED_MS, THINNED, alias_of, lines=LINES, last_id=14)
     stands = Standing(INSTANCE, EPOCH, 1, 5, 9, 12)
@@ -81,6 +92,8 @@ def encoded() -> dict[str, bytes]:
         "press_birth": encode_metrics(aliases().birth_metrics(PRESS, ENDED_MS)),
         "record_shot": record_bytes(body, curves, record_id=7),
         "record_shot_without_curves": record_bytes(body, dropped, record_id=8),
+        "press_birth_with_material": encode_metrics(aliases_of_job().birth_metrics(PRESS, ENDED_MS)),
+        "record_shot_with_material": record_bytes(of_job, curves, record_id=11),
         "record_gap": record_bytes(shot_wire.gap_metrics(ENDED_MS, FULL, alias_of), record_id=9),
         "record_gap_joined": record_bytes(joined, record_id=10),
         "gateway_standing": encode_metrics(standing.birth_metrics(stands)),
@@ -91,8 +104,8 @@ def encoded() -> dict[str, bytes]:
     }
 
 
-def record(name: str) -> ShotRecord | GapRecord | None:
-    return shot_wire.record_of(PRESS, decode(stored(name), known()).metrics)
+def record(name: str, birth_name: str = "press_birth") -> ShotRecord | GapRecord | None:
+    return shot_wire.record_of(PRESS, decode(stored(name), known(birth_name)).metrics)
 
 
 @pytest.mark.parametrize("name", sorted(encoded()))
@@ -119,6 +132,26 @@ def test_a_shot_of_that_time_is_read_whole() -> None:
     np.testing.assert_array_equal(shot.curves["InjectionPressure"], CURVE)
     np.testing.assert_array_equal(found.scored.features, SCORED.features)
     assert (found.scored.features_hash, scores) == ("f00d", SCORES)
+    assert (shot.material, shot.product_name, shot.cavities) == ("", "", None), "it was sent before these were"
+
+
+def test_a_shot_says_what_of_and_how_many_parts_it_makes() -> None:
+    found = record("record_shot_with_material", "press_birth_with_material")
+    assert isinstance(found, ShotRecord)
+    shot = found.scored.shot
+    assert (shot.material, shot.product_name, shot.cavities) == ("PP MFR 12, 色母 3 %", "cap", 4)
+    assert (shot.mould_id, shot.cycle_counter, found.scored.scores) == ("mould-3", 4711, SCORES)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(shot_wire.CAVITIES, 0), (shot_wire.CAVITIES, 10**6), (shot_wire.MATERIAL, "P" * 257), (shot_wire.MATERIAL, 3)],
+)
+def test_a_material_or_number_of_cavities_beyond_its_bound_is_refused_by_name(name: str, value: object) -> None:
+    metrics = decode(stored("record_shot_with_material"), known("press_birth_with_material")).metrics
+    changed = [metric._replace(value=value) if metric.name == name else metric for metric in metrics]
+    with pytest.raises(WireError, match=name):
+        shot_wire.record_of(PRESS, changed)
 
 
 def test_a_shot_without_its_curves_says_why() -> None:

@@ -17,6 +17,9 @@ DEVICE_SET = 5001  # OPC 10000-100, DeviceSet
 IMM_MES_INTERFACE_TYPE = 1007  # OPC 40077, IMM_MES_InterfaceType
 CYCLE_PARAMETERS_EVENT_TYPE = 1038  # OPC 40083, CycleParametersEventType
 CURVES_OBJECT = "ProcessCurves"
+MOULD_ID, MATERIAL, PRODUCT_NAME, CAVITIES = "MouldId", "Material", "ProductName", "NumCavities"
+JOB_PROPERTIES = (MOULD_ID, MATERIAL, PRODUCT_NAME, CAVITIES)
+"""What is read of the active job, where the press has it."""
 INJECTION_UNIT = "InjectionUnitCycleParameters_1"
 MOULD = "MouldCycleParameters_1"
 
@@ -47,7 +50,8 @@ class PressNodes:
     event_filter: ua.EventFilter
     converters: dict[str, Converter]
     curves: Curves | None
-    mould_id: Node | None
+    job: dict[str, Node]
+    """Those of JOB_PROPERTIES that are there."""
     notes: tuple[str, ...]
     """What is there but cannot be used (an unknown unit), for `zhisan edge check`."""
 
@@ -74,7 +78,7 @@ async def discover(client: Client, url: str) -> PressNodes:
         event_filter=await get_filter_from_event_type([event_type]),
         converters=await _converters(event_type, notes),
         curves=await _curves(root, notes),
-        mould_id=await _find(root, "Jobs", "ActiveJob", "MouldId"),
+        job=await _job(root),
         notes=tuple(notes),
     )
 
@@ -152,6 +156,13 @@ async def _curves(root: Node, notes: list[str]) -> Curves | None:
             nodes.append(node)
             converters.append(converter)
     return Curves(counter, interval, tuple(nodes), tuple(converters))
+
+
+async def _job(root: Node) -> dict[str, Node]:
+    job = await _find(root, "Jobs", "ActiveJob")
+    children = await job.get_children() if job is not None else []
+    by_name = {(await child.read_browse_name()).Name: child for child in reversed(children)}  # the first of a name
+    return {name: by_name[name] for name in JOB_PROPERTIES if name in by_name}
 
 
 async def _unit(node: Node) -> str:

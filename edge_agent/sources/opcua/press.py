@@ -1,14 +1,14 @@
 """One press over OPC UA: connect, subscribe to its cycle event, turn each into a shot; again after every loss."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import anyio
 import structlog
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from asyncua import Client, ua
+from asyncua import Client, Node, ua
 from asyncua.common.events import Event
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 
@@ -16,7 +16,16 @@ from contract.shot import FloatArray
 from edge_agent.settings import OpcUaSource
 from edge_agent.shots import assemble, curve, trusted_time_ms
 from edge_agent.sources.opcua.certificates import CertificateError, application_uri, read_certificate
-from edge_agent.sources.opcua.discovery import Curves, DiscoveryError, PressNodes, discover
+from edge_agent.sources.opcua.discovery import (
+    CAVITIES,
+    MATERIAL,
+    MOULD_ID,
+    PRODUCT_NAME,
+    Curves,
+    DiscoveryError,
+    PressNodes,
+    discover,
+)
 from edge_agent.sources.source import Deliver, Delivery, Missed, PressWatch
 from kit.clock import Clock
 
@@ -111,6 +120,7 @@ class OpcUaPress:
         missed = self._missed_before(counter, ended_ms, reported_ms or ended_ms)
         self._last_counter, self._last_ended_ms = counter, reported_ms or ended_ms
         interval_s, curves = await self._read_curves(client, nodes.curves, counter)
+        job = await _read_job(client, nodes.job)
         shot = assemble(
             self._settings.press,
             ended_ms=ended_ms,
@@ -120,7 +130,10 @@ class OpcUaPress:
             sample_interval_s=interval_s,
             cycle_counter=counter,
             job_name=str(values.get("JobName") or ""),
-            mould_id=str(await nodes.mould_id.read_value() or "") if nodes.mould_id is not None else "",
+            mould_id=str(job.get(MOULD_ID) or ""),
+            material=job.get(MATERIAL),
+            product_name=job.get(PRODUCT_NAME),
+            cavities=job.get(CAVITIES),
         )
         position = f"{'' if counter is None else counter}:{reported_ms or ended_ms}"
         await self._deliver(Delivery(shot, self.source_id, position, missed), can_wait=False)
@@ -172,6 +185,20 @@ class OpcUaPress:
         read = zip(curves.converters, samples, strict=True)
         found = {converter.name: curve(reported, converter) for converter, reported in read}
         return interval_ms / 1000, {name: values for name, values in found.items() if values is not None}
+
+
+async def _read_job(client: Client, nodes: Mapping[str, Node]) -> dict[str, object]:
+    """What the press now says of its job; None for what it cannot say.
+
+    Raises:
+        ua.UaError: it cannot say which mould is in, without which its shots cannot be judged.
+    """
+    if not nodes:
+        return {}
+    found = dict(zip(nodes, await client.read_attributes(nodes.values()), strict=True))
+    if MOULD_ID in found:
+        found[MOULD_ID].StatusCode.check()
+    return {name: data.Value.Value if data.Value is not None else None for name, data in found.items()}
 
 
 class _Handler:
