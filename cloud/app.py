@@ -78,10 +78,11 @@ from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, TelemetryStore
 from cloud.tiering import api as tiering_api
-from cloud.tiering import success_api
+from cloud.tiering import playbook_api, success_api
 from cloud.tiering.desk import TieringDesk
 from cloud.tiering.jobs import TieringJob
 from cloud.tiering.success import SuccessDesk
+from cloud.tiering.tasks import PlaybookDesk
 from cloud.tracing import Traces, otlp
 from cloud.web import refusals
 from cloud.web.account_pages import include as include_account_pages
@@ -107,6 +108,7 @@ from cloud.web.signup_pages import include as include_signup_pages
 from cloud.web.start_page import START
 from cloud.web.start_page import include as include_start_page
 from cloud.web.success_page import include as include_success_page
+from cloud.web.tasks_page import include as include_tasks_page
 from cloud.web.tiering_page import include as include_tiering_page
 from cloud.web.translation import load_catalogues
 from cloud.web.webhooks_page import include as include_webhooks_page
@@ -234,6 +236,7 @@ class Cloud:
         self.tiering_job = TieringJob(self.database, log_of_events, clock)
         self.tiering = TieringDesk(self.database, log_of_events, clock, self.tiering_job)
         self.success = SuccessDesk(self.database, log_of_events, clock)
+        self.playbooks = PlaybookDesk(self.database, log_of_events, clock)
         registry = self.rollouts.registry(self.fleet)
         gate = Gate(self._is_barred)
         self.ingest = Ingest(self.link, HostSession(settings.host.id), self.store, registry, gate, clock, spans=spans)
@@ -443,6 +446,7 @@ def create_app(
     include_settings_page(app, app.state.pages.shell, cloud.database, cloud.identity.people, site)
     tiering_pages = include_tiering_page(app, app.state.pages.shell, cloud.tiering, cloud.success)
     include_success_page(app, tiering_pages, cloud.success)
+    include_tasks_page(app, tiering_pages, cloud.playbooks)
     include_webhooks_page(app, app.state.pages.shell, cloud.webhooks)
     return app
 
@@ -503,6 +507,7 @@ def _api(cloud: Cloud) -> APIRouter:
     api.include_router(maintenance_api.router(cloud.maintenance))
     api.include_router(tiering_api.router(cloud.tiering))
     api.include_router(success_api.router(cloud.success))
+    api.include_router(playbook_api.router(cloud.playbooks))
     api.include_router(labels_api.router(cloud.rollouts, cloud.store))
     api.include_router(history_api.router(cloud.rollouts, cloud.store))
     api.include_router(audit_api.router(cloud.database, cloud.audit))

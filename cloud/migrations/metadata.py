@@ -17,6 +17,7 @@ import cloud.production.tables
 import cloud.rollouts.tables
 import cloud.self_service.tables
 import cloud.tiering.plan_tables
+import cloud.tiering.playbook_tables
 import cloud.tiering.tables
 import cloud.webhooks.tables
 

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from cloud.tiering.evidence import EvidenceTable, Floats, Kind
+from cloud.tiering.signals import contract_ends
 from cloud.tiering.sums import NEVER, Window, first_day, mean, newest_day, total
 from kit.errors import ZhisanError
 
@@ -151,7 +152,5 @@ def _fall(table: EvidenceTable, kind: Kind, now: Window, before: Window, unit: f
 
 def _ends_soon(table: EvidenceTable, today: int) -> Floats:
     """1 where the newest contract runs out within AHEAD_DAYS, or has; 0 where it runs longer or none is known."""
-    rows = table.rows_of(Kind.CONTRACT)
-    ends = np.full(len(table.ids), NEVER, np.int64)
-    np.maximum.at(ends, table.customer[rows], table.day[rows] + np.round(table.quantity[rows] * 30.44).astype(np.int64))
+    ends = contract_ends(table)
     return np.where(ends == NEVER, 0.0, (ends - today <= AHEAD_DAYS).astype(np.float64))

@@ -1,4 +1,4 @@
-"""Tiering's own work: runs that were asked for or are due, overrides whose time is over."""
+"""Tiering's own work: runs that were asked for or are due, playbooks, overrides whose time is over."""
 
 from typing import Final
 
@@ -9,6 +9,7 @@ from cloud.core.database import Database
 from cloud.core.events import EventLog
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.tiering import book, repository, runs
+from cloud.tiering.evaluation import Evaluator
 from cloud.tiering.runs import DAY_MS, Runner
 from kit.clock import Clock
 
@@ -24,6 +25,7 @@ class TieringJob:
         self._events = events
         self._clock = clock
         self._runner = Runner(database, events, clock)
+        self._evaluator = Evaluator(database, events, clock)
         self._wake = anyio.Event()
 
     def wake(self) -> None:
@@ -43,6 +45,7 @@ class TieringJob:
         await self.end_expired()
         await self.ask_due()
         await self._runner.do_waiting()
+        await self._evaluator.do_due()
 
     async def end_expired(self) -> int:
         """End overrides whose time is over; how many."""

@@ -1,6 +1,6 @@
 """The pages of tiering: portfolio, one customer, what-if, economics; for the platform's own people."""
 
-from datetime import UTC, datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from cloud.core.audit import actor_of
 from cloud.core.problems import InvalidFieldError
 from cloud.core.tenants import TenantId
 from cloud.entitlements.domain import Tier
-from cloud.tiering import book, repository, runs, views
+from cloud.tiering import book, playbook_repository, repository, runs, views
 from cloud.tiering.api import Staff, tried_rules
 from cloud.tiering.bands import RulesError
 from cloud.tiering.desk import Looked, TieringDesk, What
@@ -207,7 +207,7 @@ class TieringPages:
             fault=fault,
             currency=policy.currency,
             money=money_text,
-            csrf_token=_token(request),
+            csrf_token=form_token(request),
         )
 
     async def _customer(
@@ -218,6 +218,7 @@ class TieringPages:
             history = await repository.score_history(session, tenant_id, customer_id, limit=HISTORY_SHOWN)
             evidence = await repository.evidence_by_day(session, tenant_id, customer_id, limit=EVIDENCE_SHOWN)
             tiers = await repository.tier_history(session, tenant_id, customer_id, limit=HISTORY_SHOWN)
+            tasks = await playbook_repository.tasks_of(session, tenant_id, customer_id, limit=HISTORY_SHOWN)
             held = (await repository.overrides(session, tenant_id, limit=repository.CUSTOMERS_MAX)).get(customer_id)
             _, policy = await runs.policy_of(session, tenant_id)
         success = await self._success.find(tenant_id, customer_id)
@@ -238,14 +239,21 @@ class TieringPages:
             goal_states=tuple(GoalState),
             fault=fault,
             choices=SERVED,
-            day_text=lambda day: datetime.fromtimestamp(day * 86_400, UTC).date().isoformat(),
+            day_text=day_text,
+            tasks=tasks,
             currency=policy.currency,
             money=money_text,
-            csrf_token=_token(request),
+            csrf_token=form_token(request),
         )
 
 
-def _token(request: Request) -> str:
+def day_text(day: int) -> str:
+    """A day counted from 1970, as YYYY-MM-DD."""
+    return date.fromordinal(day + EPOCH).isoformat()
+
+
+def form_token(request: Request) -> str:
+    """What a form of ours brings back."""
     principal: Any = request.scope["principal"]
     return cast("str", principal.form_token())
 

@@ -8,6 +8,7 @@ only because its owner, asking the same, finds it.
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -130,6 +131,8 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /api/v1/tiering/customers/{customer_id}/plan/goals": GOAL,
     "PUT /api/v1/tiering/customers/{customer_id}/plan/goals/{goal_id}": GOAL,
     "PUT /api/v1/tiering/customers/{customer_id}/plan/reviews/{number}": {"note": "theft"},
+    "PUT /api/v1/tiering/playbooks": {"open_tasks_max": 1, "playbooks": [], "version": 0},
+    "POST /api/v1/tiering/tasks/{task_id}/close": {"state": "dismissed", "reason": "theft"},
     "POST /api/v1/tiering/what-if": {"hand": [1, 1, 1, 1, 1]},
     "POST /api/v1/endpoints": {"name": "other", "template": "json", "url": "https://receiver.invalid/"},
 }
@@ -326,6 +329,9 @@ async def tiered(client: httpx.AsyncClient, admin: dict[str, str], now_ms: int) 
     file = b"customer,name\nA,person-of-hall-7\nB,endpoint-of-hall-7\n"
     binary = {**admin, "Content-Type": "application/octet-stream"}
     await client.post(f"{api}/imports?what=customers&name=f&keep=true", content=file, headers=binary)
+    signed = datetime.fromtimestamp(now_ms / 1000 - 300 * 86_400, UTC).date()
+    facts = f"customer,kind,day,amount,currency,quantity,source\nA,contract,{signed},1,CNY,12,x\n".encode()
+    await client.post(f"{api}/imports?what=evidence&name=f&keep=true", content=facts, headers=binary)
     one, two = (each["customer_id"] for each in (await client.get(f"{api}/customers", headers=admin)).json()["items"])
     merged = await client.post(f"{api}/merges", json={"kept_id": one, "gone_id": two}, headers=admin)
     body = BODIES["POST /api/v1/tiering/customers/{customer_id}/override"] | {"reason": "reason-of-hall-7"}
@@ -340,8 +346,11 @@ async def tiered(client: httpx.AsyncClient, admin: dict[str, str], now_ms: int) 
     with anyio.fail_after(20):
         while (await client.get(f"{api}/runs/{run_id}", headers=admin)).json()["state"] != "done":
             await anyio.sleep(0.05)
+        while not (tasks := (await client.get(f"{api}/customers/{one}/tasks", headers=admin)).json()):
+            await anyio.sleep(0.05)
     return {
         "customer_id": one,
+        "task_id": tasks[0]["task_id"],
         "merge_id": merged.json()["merge_id"],
         "tier_override_id": held.json()["override_id"],
         "run_id": run_id,

@@ -1,0 +1,79 @@
+"""All SQL of playbooks and their tasks."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cloud.core.tenants import TenantId
+from cloud.tiering.playbook_tables import EvaluationRow, PlaybooksRow, TaskRow
+from cloud.tiering.tables import RunRow, ScoreRow
+
+OPEN: Final = "open"
+
+
+async def newest(session: AsyncSession, tenant_id: TenantId) -> PlaybooksRow | None:
+    """The playbooks that hold; None while there are only the standard ones."""
+    statement = select(PlaybooksRow).where(PlaybooksRow.tenant_id == tenant_id)
+    return (await session.scalars(statement.order_by(PlaybooksRow.version.desc()).limit(1))).first()
+
+
+async def evaluation(session: AsyncSession, tenant_id: TenantId) -> EvaluationRow | None:
+    """When the playbooks were last looked at."""
+    return await session.get(EvaluationRow, tenant_id)
+
+
+async def task(session: AsyncSession, tenant_id: TenantId, task_id: UUID) -> TaskRow | None:
+    """One task."""
+    row = await session.get(TaskRow, task_id)
+    return row if row is not None and row.tenant_id == tenant_id else None
+
+
+async def open_counts(session: AsyncSession, tenant_id: TenantId) -> dict[UUID, int]:
+    """Open tasks by customer."""
+    row = TaskRow
+    statement = select(row.customer_id, func.count()).where(row.tenant_id == tenant_id, row.state == OPEN)
+    return {each: int(count) for each, count in await session.execute(statement.group_by(row.customer_id))}
+
+
+async def started(session: AsyncSession, tenant_id: TenantId, since_day: int) -> dict[tuple[UUID, str], int]:
+    """The last day since `since_day` on which a playbook was started, by customer and playbook."""
+    row = TaskRow
+    statement = select(row.customer_id, row.playbook, func.max(row.opened_day))
+    statement = statement.where(row.tenant_id == tenant_id, row.opened_day >= since_day)
+    found = await session.execute(statement.group_by(row.customer_id, row.playbook))
+    return {(customer_id, str(playbook)): int(day) for customer_id, playbook, day in found}
+
+
+async def tasks_of(session: AsyncSession, tenant_id: TenantId, customer_id: UUID, *, limit: int) -> Sequence[TaskRow]:
+    """The tasks of a customer, the newest first."""
+    row = TaskRow
+    statement = select(row).where(row.tenant_id == tenant_id, row.customer_id == customer_id)
+    return (await session.scalars(statement.order_by(row.task_id.desc()).limit(limit))).all()
+
+
+async def open_tasks(
+    session: AsyncSession, tenant_id: TenantId, *, owner_role: str | None, after: tuple[int, UUID] | None, limit: int
+) -> Sequence[TaskRow]:
+    """Open tasks, the first due first."""
+    row = TaskRow
+    statement = select(row).where(row.tenant_id == tenant_id, row.state == OPEN)
+    if owner_role is not None:
+        statement = statement.where(row.owner_role == owner_role)
+    if after is not None:
+        day, task_id = after
+        statement = statement.where((row.due_day > day) | ((row.due_day == day) & (row.task_id > task_id)))
+    return (await session.scalars(statement.order_by(row.due_day, row.task_id).limit(limit))).all()
+
+
+async def last_scores(session: AsyncSession, tenant_id: TenantId) -> list[dict[UUID, tuple[int, float]]]:
+    """Rank and score of every customer in the last two runs that are done, the newest first."""
+    statement = select(RunRow.run_id).where(RunRow.tenant_id == tenant_id, RunRow.state == "done")
+    runs = (await session.scalars(statement.order_by(RunRow.run_id.desc()).limit(2))).all()
+    row, found = ScoreRow, []
+    for run_id in runs:
+        scores = await session.execute(select(row.customer_id, row.rank, row.weighted).where(row.run_id == run_id))
+        found.append({each: (int(rank), float(score)) for each, rank, score in scores})
+    return found
