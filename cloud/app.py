@@ -78,9 +78,10 @@ from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, TelemetryStore
 from cloud.tiering import api as tiering_api
-from cloud.tiering import playbook_api, success_api
+from cloud.tiering import manager_api, playbook_api, success_api
 from cloud.tiering.desk import TieringDesk
 from cloud.tiering.jobs import TieringJob
+from cloud.tiering.managers import ManagerDesk
 from cloud.tiering.success import SuccessDesk
 from cloud.tiering.tasks import PlaybookDesk
 from cloud.tracing import Traces, otlp
@@ -237,6 +238,7 @@ class Cloud:
         self.tiering = TieringDesk(self.database, log_of_events, clock, self.tiering_job)
         self.success = SuccessDesk(self.database, log_of_events, clock)
         self.playbooks = PlaybookDesk(self.database, log_of_events, clock)
+        self.managers = ManagerDesk(self.database, log_of_events, clock, anyio.CapacityLimiter(1))
         registry = self.rollouts.registry(self.fleet)
         gate = Gate(self._is_barred)
         self.ingest = Ingest(self.link, HostSession(settings.host.id), self.store, registry, gate, clock, spans=spans)
@@ -508,6 +510,7 @@ def _api(cloud: Cloud) -> APIRouter:
     api.include_router(tiering_api.router(cloud.tiering))
     api.include_router(success_api.router(cloud.success))
     api.include_router(playbook_api.router(cloud.playbooks))
+    api.include_router(manager_api.router(cloud.managers))
     api.include_router(labels_api.router(cloud.rollouts, cloud.store))
     api.include_router(history_api.router(cloud.rollouts, cloud.store))
     api.include_router(audit_api.router(cloud.database, cloud.audit))

@@ -8,7 +8,6 @@ only because its owner, asking the same, finds it.
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -44,6 +43,7 @@ from deploy.local.processes import free_port
 from kit.clock import ManualClock
 from tests.access import key_headers, session_headers
 from tests.integration.test_cloud_api import scored, settings
+from tests.integration.tiered_company import GOAL, OVERRIDE, tiered
 
 pytestmark = pytest.mark.anyio
 PAGE = {"Accept": "text/html"}
@@ -77,7 +77,6 @@ OWN = {
     "DELETE /api/v1/sessions/{session_id}",
 }
 """About who asks, whoever it is."""
-GOAL = {"title": "theft", "measure": "theft", "target": 1, "due_day": 20_500}
 RULE = {"name": "theft", "priority": "low", "condition": {"kind": "limit", "feature": "CushionStroke", "below": -9}}
 BODIES: dict[str, dict[str, object]] = {
     "POST /api/v1/alarms/rules": {"rule": RULE},
@@ -121,16 +120,17 @@ BODIES: dict[str, dict[str, object]] = {
     },
     "PUT /api/v1/tiering/policy": {**to_json(Policy()), "version": 0},
     "POST /api/v1/tiering/merges": {"kept_id": str(UUID(int=1)), "gone_id": str(UUID(int=2))},
-    "POST /api/v1/tiering/customers/{customer_id}/override": {
-        "tier": "strategic",
-        "reason": "theft",
-        "owner": "x",
-        "expires_ms": 1_793_145_600_000,
-    },
+    "POST /api/v1/tiering/customers/{customer_id}/override": OVERRIDE,
     "PUT /api/v1/tiering/customers/{customer_id}/plan": {"summary": "theft", "owner": "x", "start_day": 20_500},
     "POST /api/v1/tiering/customers/{customer_id}/plan/goals": GOAL,
     "PUT /api/v1/tiering/customers/{customer_id}/plan/goals/{goal_id}": GOAL,
     "PUT /api/v1/tiering/customers/{customer_id}/plan/reviews/{number}": {"note": "theft"},
+    "POST /api/v1/tiering/managers": {"name": "theft", "capacity": 1},
+    "PUT /api/v1/tiering/managers/{manager_id}": {"name": "theft", "capacity": 1},
+    "PUT /api/v1/tiering/customers/{customer_id}/place": {"latitude": 1, "longitude": 1},
+    "POST /api/v1/tiering/assignments/apply": {
+        "moves": [{"customer_id": str(UUID(int=1)), "manager_id": str(UUID(int=2))}]
+    },
     "PUT /api/v1/tiering/playbooks": {"open_tasks_max": 1, "playbooks": [], "version": 0},
     "POST /api/v1/tiering/tasks/{task_id}/close": {"state": "dismissed", "reason": "theft"},
     "POST /api/v1/tiering/what-if": {"hand": [1, 1, 1, 1, 1]},
@@ -320,42 +320,6 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
         "user_id": made.json()["person"]["user_id"],
         "key_id": new_key.json()["key"]["key_id"],
         "session_id": await session_of(cloud, client, "admin-of-hall-7"),
-    }
-
-
-async def tiered(client: httpx.AsyncClient, admin: dict[str, str], now_ms: int) -> dict[str, str]:
-    """Two customers of the first company, merged, scored, and one with a tier by hand."""
-    api = "/api/v1/tiering"
-    file = b"customer,name\nA,person-of-hall-7\nB,endpoint-of-hall-7\n"
-    binary = {**admin, "Content-Type": "application/octet-stream"}
-    await client.post(f"{api}/imports?what=customers&name=f&keep=true", content=file, headers=binary)
-    signed = datetime.fromtimestamp(now_ms / 1000 - 300 * 86_400, UTC).date()
-    facts = f"customer,kind,day,amount,currency,quantity,source\nA,contract,{signed},1,CNY,12,x\n".encode()
-    await client.post(f"{api}/imports?what=evidence&name=f&keep=true", content=facts, headers=binary)
-    one, two = (each["customer_id"] for each in (await client.get(f"{api}/customers", headers=admin)).json()["items"])
-    merged = await client.post(f"{api}/merges", json={"kept_id": one, "gone_id": two}, headers=admin)
-    body = BODIES["POST /api/v1/tiering/customers/{customer_id}/override"] | {"reason": "reason-of-hall-7"}
-    body["expires_ms"] = now_ms + 300 * 86_400_000
-    held = await client.post(f"{api}/customers/{one}/override", json=body, headers=admin)
-    assert (merged.status_code, held.status_code) == (201, 201), (merged.text, held.text)
-    plan, bodies = f"{api}/customers/{one}/plan", {"summary": "plan-of-hall-7", "owner": "x", "start_day": 20_500}
-    begun = await client.put(plan, json=bodies, headers=admin)
-    aimed = await client.post(f"{plan}/goals", json=GOAL | {"title": "goal-of-hall-7"}, headers=admin)
-    assert (begun.status_code, aimed.status_code) == (200, 201), (begun.text, aimed.text)
-    run_id = (await client.post(f"{api}/runs", headers=admin)).json()["run_id"]
-    with anyio.fail_after(20):
-        while (await client.get(f"{api}/runs/{run_id}", headers=admin)).json()["state"] != "done":
-            await anyio.sleep(0.05)
-        while not (tasks := (await client.get(f"{api}/customers/{one}/tasks", headers=admin)).json()):
-            await anyio.sleep(0.05)
-    return {
-        "customer_id": one,
-        "task_id": tasks[0]["task_id"],
-        "merge_id": merged.json()["merge_id"],
-        "tier_override_id": held.json()["override_id"],
-        "run_id": run_id,
-        "goal_id": aimed.json()["goals"][0]["goal_id"],
-        "number": "1",
     }
 
 

@@ -1,0 +1,48 @@
+"""What the walk over all routes finds of tiering in the first company: customers, a tier by hand, a plan, a task."""
+
+from datetime import UTC, datetime
+
+import anyio
+import httpx
+
+GOAL = {"title": "theft", "measure": "theft", "target": 1, "due_day": 20_500}
+OVERRIDE = {"tier": "strategic", "reason": "theft", "owner": "x", "expires_ms": 1_793_145_600_000}
+
+
+async def tiered(client: httpx.AsyncClient, admin: dict[str, str], now_ms: int) -> dict[str, str]:
+    """Two customers of the first company, merged, scored, and one with a tier by hand."""
+    api = "/api/v1/tiering"
+    file = b"customer,name\nA,person-of-hall-7\nB,endpoint-of-hall-7\n"
+    binary = {**admin, "Content-Type": "application/octet-stream"}
+    await client.post(f"{api}/imports?what=customers&name=f&keep=true", content=file, headers=binary)
+    signed = datetime.fromtimestamp(now_ms / 1000 - 300 * 86_400, UTC).date()
+    facts = f"customer,kind,day,amount,currency,quantity,source\nA,contract,{signed},1,CNY,12,x\n".encode()
+    await client.post(f"{api}/imports?what=evidence&name=f&keep=true", content=facts, headers=binary)
+    one, two = (each["customer_id"] for each in (await client.get(f"{api}/customers", headers=admin)).json()["items"])
+    merged = await client.post(f"{api}/merges", json={"kept_id": one, "gone_id": two}, headers=admin)
+    body = OVERRIDE | {"reason": "reason-of-hall-7"}
+    body["expires_ms"] = now_ms + 300 * 86_400_000
+    held = await client.post(f"{api}/customers/{one}/override", json=body, headers=admin)
+    assert (merged.status_code, held.status_code) == (201, 201), (merged.text, held.text)
+    plan, bodies = f"{api}/customers/{one}/plan", {"summary": "plan-of-hall-7", "owner": "x", "start_day": 20_500}
+    begun = await client.put(plan, json=bodies, headers=admin)
+    aimed = await client.post(f"{plan}/goals", json=GOAL | {"title": "goal-of-hall-7"}, headers=admin)
+    assert (begun.status_code, aimed.status_code) == (200, 201), (begun.text, aimed.text)
+    manager = {"name": "manager-of-hall-7", "capacity": 1}
+    hired = await client.post(f"{api}/managers", json=manager, headers=admin)
+    run_id = (await client.post(f"{api}/runs", headers=admin)).json()["run_id"]
+    with anyio.fail_after(20):
+        while (await client.get(f"{api}/runs/{run_id}", headers=admin)).json()["state"] != "done":
+            await anyio.sleep(0.05)
+        while not (tasks := (await client.get(f"{api}/customers/{one}/tasks", headers=admin)).json()):
+            await anyio.sleep(0.05)
+    return {
+        "customer_id": one,
+        "task_id": tasks[0]["task_id"],
+        "manager_id": hired.json()["manager_id"],
+        "merge_id": merged.json()["merge_id"],
+        "tier_override_id": held.json()["override_id"],
+        "run_id": run_id,
+        "goal_id": aimed.json()["goals"][0]["goal_id"],
+        "number": "1",
+    }
