@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from ortools.sat.python import cp_model
-
 from kit.errors import ZhisanError
 
 MANAGERS_MAX: Final = 100
@@ -111,6 +109,8 @@ def propose(accounts: Sequence[Account], managers: Sequence[Manager]) -> Proposa
     """
     assert len(accounts) <= ACCOUNTS_MAX, "the caller has checked"
     assert len(managers) <= MANAGERS_MAX, "the caller has checked"
+    from ortools.sat.python import cp_model  # brings pandas: a cloud's start does not wait for it
+
     model: Any = cp_model.CpModel()
     fits = [[each for manager in managers if (each := priced(account, manager))] for account in accounts]
     chosen = [[model.new_bool_var("") for _ in row] for row in fits]
