@@ -70,7 +70,7 @@ class TasksPage:
             page_name="tiering",
             tab="tasks",
             tasks=rows[:TASKS_SHOWN],
-            more=len(rows) > TASKS_SHOWN,
+            has_more=len(rows) > TASKS_SHOWN,
             shown_max=TASKS_SHOWN,
             customers=customers,
             shelf=shelf,

@@ -116,6 +116,7 @@ async def test_the_pages_show_tasks_in_both_languages_and_close_them(desk: Desk)
     for language, words in (("en", ("Ask for the payment", "unpaid for 100")), ("zh-CN", ("催收款项", "欠款 100"))):
         shown = (await desk.client.get(f"/tiering/tasks?lang={language}")).text
         assert all(word in shown for word in words)
+    assert "These are the first" not in (await desk.client.get("/tiering/tasks?lang=en")).text
     assert "unpaid for 100" not in (await desk.client.get("/tiering/tasks?lang=en&owner_role=sales")).text
     close = f"/tiering/tasks/{task['task_id']}/close"
     assert (await desk.client.post(close, data={"state": "dismissed"})).status_code == 422
