@@ -12,7 +12,7 @@ from cloud.core.audit import actor_of
 from cloud.core.problems import InvalidFieldError
 from cloud.core.tenants import TenantId
 from cloud.entitlements.domain import Tier
-from cloud.tiering import book, playbook_repository, repository, runs, views
+from cloud.tiering import book, manager_repository, playbook_repository, repository, runs, views
 from cloud.tiering.api import Staff, tried_rules
 from cloud.tiering.bands import RulesError
 from cloud.tiering.desk import Looked, TieringDesk, What
@@ -218,6 +218,9 @@ class TieringPages:
             history = await repository.score_history(session, tenant_id, customer_id, limit=HISTORY_SHOWN)
             evidence = await repository.evidence_by_day(session, tenant_id, customer_id, limit=EVIDENCE_SHOWN)
             tiers = await repository.tier_history(session, tenant_id, customer_id, limit=HISTORY_SHOWN)
+            care = await manager_repository.care(session, tenant_id, customer_id)
+            cared_by = care.manager_id if care is not None else None
+            manager = await manager_repository.manager(session, tenant_id, cared_by) if cared_by else None
             tasks = await playbook_repository.tasks_of(session, tenant_id, customer_id, limit=HISTORY_SHOWN)
             held = (await repository.overrides(session, tenant_id, limit=repository.CUSTOMERS_MAX)).get(customer_id)
             _, policy = await runs.policy_of(session, tenant_id)
@@ -241,6 +244,7 @@ class TieringPages:
             choices=SERVED,
             day_text=day_text,
             tasks=tasks,
+            manager=manager,
             currency=policy.currency,
             money=money_text,
             csrf_token=form_token(request),

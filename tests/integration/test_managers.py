@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 
+from cloud.core.access import Role
+from tests.access import session_headers
 from tests.integration.tiering_world import Desk, tiering_desk
 
 pytestmark = pytest.mark.anyio
@@ -55,6 +58,10 @@ async def test_a_proposal_is_shown_then_applied_and_kept_afterwards(desk: Desk) 
     assert (await desk.get(f"/customers/{one}/care"))["manager_id"] is None
     assert (await desk.send("POST", "/assignments/apply", 200, moves=moves(shown)))["changed"] == 3
     assert (await desk.get(f"/customers/{one}/care"))["manager"] == "East"
+    staff = await session_headers(desk.cloud, "lead", Role.CUSTOMER_SUCCESS)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(desk.world.app), base_url="http://cloud") as reader:
+        page = await reader.get(f"/tiering/customers/{one}?lang=en", headers=staff)
+    assert "looked after by East" in page.text
     assert (
         "given to somebody meanwhile"
         in (await desk.send("POST", "/assignments/apply", 409, moves=moves(shown)))["detail"]
