@@ -27,7 +27,7 @@ from tests.integration.test_identity_routes import furnished
 
 SHOTS = 30
 FEW_PASSES = Passwords(memory_kib=64, passes=1)
-NO_PAGE = re.compile(r"^/(api|live|static|healthz|readyz|metrics)\b|\.(json|csv)$")
+NO_PAGE = re.compile(r"^/(api|live|static|healthz|readyz|metrics)\b|\.(json|csv|ics)$")
 Got = TypeVar("Got")
 
 
