@@ -1,4 +1,4 @@
-"""Rules of self-service: what a pack is, who may sign up under which name, how money and months are counted. Pure."""
+"""Rules of self-service: what a pack is, who may sign up under which name, how months are counted. Pure."""
 
 import calendar
 import re
@@ -21,7 +21,6 @@ EMAIL: Final = re.compile(r"[^\s@<>,;:\"\\()\[\]]{1,64}@[A-Za-z0-9.-]{1,190}")
 SLUG_CHARACTERS_MAX: Final = 24
 Currency = Literal["CNY", "EUR", "USD", "JPY"]
 CURRENCIES: Final[tuple[Currency, ...]] = get_args(Currency)
-MINOR_DIGITS: Final[Mapping[str, int]] = {"CNY": 2, "EUR": 2, "USD": 2, "JPY": 0}
 
 
 class SignupError(ZhisanError):
@@ -80,15 +79,6 @@ def tenant_id_of(company: str, chance: str) -> str:
     plain = unicodedata.normalize("NFKD", company).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:SLUG_CHARACTERS_MAX].strip("-")
     return f"{slug or 'company'}-{chance}"
-
-
-def money(amount_minor: int, currency: str) -> str:
-    """`1 234.50 CNY`: whole numbers in, no floating point on the way."""
-    digits = MINOR_DIGITS.get(currency, 2)
-    sign, amount = ("-" if amount_minor < 0 else ""), abs(amount_minor)
-    whole, rest = divmod(amount, 10**digits)
-    grouped = f"{whole:,}".replace(",", "\u202f")
-    return f"{sign}{grouped}{f'.{rest:0{digits}}' if digits else ''} {currency}"
 
 
 def a_month_later(utc_ms: int, *, anchor_day: int) -> int:

@@ -15,7 +15,7 @@ from cloud.entitlements.plans import plan_of
 from cloud.self_service import repository, service, writings
 from cloud.self_service.desk import SelfServiceDesk
 from cloud.self_service.diagnosis import Answer, diagnose, first_wrong
-from cloud.self_service.domain import SUPPORT_CHARACTERS_MAX, money
+from cloud.self_service.domain import SUPPORT_CHARACTERS_MAX
 from cloud.self_service.writings import Writing
 from cloud.web.shell import Shell
 
@@ -113,7 +113,6 @@ class HelpPages:
             page_name="plan",
             invoices=found,
             subscription=subscription,
-            money=money,
             pack=self._pack_name(request, subscription.pack_id) if subscription else "",
         )
 
@@ -124,7 +123,7 @@ class HelpPages:
         if found is None:
             raise NotFoundError("invoice", str(invoice_id))
         pack = self._pack_name(request, found.pack_id)
-        return self._shell.page(request, "invoice.html", page_name="plan", invoice=found, money=money, pack=pack)
+        return self._shell.page(request, "invoice.html", page_name="plan", invoice=found, pack=pack)
 
     async def terms(self, request: Request, reader: Reader) -> Response:
         """The terms in force, and which of them the company has accepted."""

@@ -2,10 +2,20 @@
 
 import math
 from datetime import UTC, datetime
+from decimal import Decimal
+
+from babel import Locale
+from babel.numbers import format_currency
+
+from cloud.tiering.money import decimals
 
 NARROW_SPACE = "\u202f"
 MISSING = "–"
+MINUS = "−"
 SIGNIFICANT_DIGITS = 4
+GROUPED_FROM = 10_000
+"""Thousands stand apart from here on; a comma does it, and a point stands before decimals, in every language we speak
+(CLDR; a test holds it against Babel's data), so that numbers need no language."""
 
 
 def number(value: float | None, unit: str = "", *, digits: int = SIGNIFICANT_DIGITS, is_column: bool = False) -> str:
@@ -36,7 +46,20 @@ def change(share: float | None) -> str:
     if share is None or not math.isfinite(share):
         return MISSING
     whole = round(share * 100)
-    return f"{f'{whole:+d}' if whole else '±0'}{NARROW_SPACE}%".replace("-", "−")
+    return f"{f'{whole:+d}' if whole else '±0'}{NARROW_SPACE}%".replace("-", MINUS)
+
+
+def money(amount_minor: int, currency: str, locale: Locale, *, is_whole: bool = False) -> str:
+    """An amount in minor units as CLDR writes it for the locale: `¥1,234.50`, `CN¥1,234.50`; or in whole units."""
+    amount = Decimal(amount_minor).scaleb(-decimals(currency))
+    text = format_currency(
+        round(amount) if is_whole else amount,
+        currency,
+        locale=locale,
+        format="¤#,##0" if is_whole else None,
+        currency_digits=not is_whole,
+    )
+    return text.replace("-", MINUS)
 
 
 def iso(utc_ms: int) -> str:
@@ -52,6 +75,6 @@ def utc_text(utc_ms: int) -> str:
 def _plain(value: float, digits: int, *, keep_zeros: bool) -> str:
     if value == 0:
         return "0"
-    decimals = digits - 1 - math.floor(math.log10(abs(value)))
-    text = f"{value:.{max(0, decimals)}f}"
-    return (text if keep_zeros or "." not in text else text.rstrip("0").rstrip(".")).replace("-", "−")
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    text = f"{value:{',' if abs(value) >= GROUPED_FROM else ''}.{max(0, places)}f}"
+    return (text if keep_zeros or "." not in text else text.rstrip("0").rstrip(".")).replace("-", MINUS)

@@ -10,7 +10,7 @@ from cloud.identity.desk import TooManyTriesError
 from cloud.identity.domain import SessionRules
 from cloud.identity.passwords import CHARACTERS_MIN, PasswordError
 from cloud.self_service.desk import SelfServiceDesk
-from cloud.self_service.domain import NAME_CHARACTERS_MAX, SignupError, Wish, money
+from cloud.self_service.domain import NAME_CHARACTERS_MAX, SignupError, Wish
 from cloud.web.shell import Shell
 from cloud.web.start_page import START
 
@@ -83,10 +83,10 @@ class SignupPages:
         return response
 
     def _form(self, request: Request, given: dict[str, str], *, fault: str = "", status: int = 200) -> Response:
-        language = self._shell.catalogue(request).language
-        terms = self._desk.terms[self._desk.terms_version, language]
+        t = self._shell.catalogue(request)
+        terms = self._desk.terms[self._desk.terms_version, t.language]
         packs = [
-            (pack.pack_id, pack.names[language], money(pack.price_minor, pack.currency) if pack.price_minor else "")
+            (pack.pack_id, pack.names[t.language], t.money(pack.price_minor, pack.currency) if pack.price_minor else "")
             for pack in self._desk.packs.values()
         ]
         return self._shell.page(

@@ -23,7 +23,7 @@ from cloud.tiering.runs import DAY_MS
 from cloud.tiering.success import SuccessDesk
 from cloud.tiering.weights import WeightsError, by_hand
 from cloud.web.shell import Shell
-from cloud.web.tiering_view import HEIGHT, WIDTH, money_text, parts, points, sums
+from cloud.web.tiering_view import HEIGHT, WIDTH, parts, points, sums
 
 PAGE: Final = "/tiering"
 LISTED, MOVEMENTS_SHOWN, EVIDENCE_SHOWN, HISTORY_SHOWN, FAULTS_SHOWN = 50, 30, 60, 24, 50
@@ -141,7 +141,6 @@ class TieringPages:
             months=[each for each in reversed(months) if each.customers or each.gone],
             sums=sums(months, SERVED),
             currency=policy.currency,
-            money=money_text,
         )
 
     async def customer(self, request: Request, principal: Staff, customer_id: UUID) -> Response:
@@ -206,7 +205,6 @@ class TieringPages:
             faults=looked.faults[:FAULTS_SHOWN] if looked else (),
             fault=fault,
             currency=policy.currency,
-            money=money_text,
             csrf_token=form_token(request),
         )
 
@@ -246,7 +244,6 @@ class TieringPages:
             tasks=tasks,
             manager=manager,
             currency=policy.currency,
-            money=money_text,
             csrf_token=form_token(request),
         )
 

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from cloud.tiering.dimensions import DIMENSIONS
 from cloud.tiering.economics import TierMonth
-from cloud.tiering.money import decimals
 from cloud.tiering.tables import CustomerRow, ScoreRow
 
 POINTS_MAX: Final = 1_500
@@ -100,8 +99,3 @@ def sums(months: Sequence[TierMonth], tiers: Sequence[str]) -> list[TierSum]:
         )
         for tier in tiers
     ]
-
-
-def money_text(minor: int, currency: str) -> str:
-    """An amount in whole units with thousands apart."""
-    return f"{round(minor / 10 ** decimals(currency)):,} {currency}".replace("-", "−").replace(",", "\u202f")

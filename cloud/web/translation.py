@@ -1,10 +1,17 @@
-"""Which language a page speaks, and its texts: one TOML catalogue a language, the same keys in each."""
+"""Which language a page speaks, and its texts: one gettext catalogue a language, the same keys (msgids) in each."""
 
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
+from babel import Locale
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import Translations
+
+from cloud.web import numbers
 from kit.errors import ZhisanError
 
 LANGUAGES = ("zh-CN", "en")
@@ -17,7 +24,7 @@ class UnknownTextError(ZhisanError):
     """A template asked for a text that the catalogue does not have."""
 
     def __init__(self, language: str, key: str) -> None:
-        super().__init__(f"the catalogue {language}.toml has no text {key!r}; add it to every language")
+        super().__init__(f"the catalogue {language}.po has no text {key!r}; add it to every language")
         self.language = language
         self.key = key
 
@@ -27,7 +34,11 @@ class Catalogue:
     """The texts of one language; called with a key and the values of its {placeholders}."""
 
     language: str
+    locale: Locale
     texts: Mapping[str, str]
+    counted: Mapping[str, tuple[str, ...]]
+    """The forms of texts with a number, in the order of the catalogue's Plural-Forms."""
+    form: Callable[[str, str, int], str]
 
     def __call__(self, key: str, **values: object) -> str:
         """The text of `key`, filled in.
@@ -41,17 +52,46 @@ class Catalogue:
         return text.format(**values) if values else text
 
     def count(self, key: str, count: int) -> str:
-        """The form of `key` for `count` things: `key.one` for exactly one, else `key.other`."""
-        return self(f"{key}.{'one' if count == 1 else 'other'}", count=count)
+        """The text of `key` in the language's form for `count` things (gettext's msgid_plural).
+
+        Raises:
+            UnknownTextError: no such key, or it has no forms.
+        """
+        if key not in self.counted:
+            raise UnknownTextError(self.language, key)
+        return self.form(key, key, count).format(count=numbers.number(count))
 
     def find(self, key: str) -> str | None:
         """The text of `key` where the catalogue has it: for names that come from data."""
         return self.texts.get(key)
 
+    def money(self, amount_minor: int, currency: str, *, is_whole: bool = False) -> str:
+        """See `numbers.money`, as this language writes it."""
+        return numbers.money(amount_minor, currency, self.locale, is_whole=is_whole)
+
 
 def load_catalogues(folder: Path = CATALOGUES) -> dict[str, Catalogue]:
-    """Every language's catalogue, read once at start."""
-    return {language: _load(folder / f"{language}.toml", language) for language in LANGUAGES}
+    """Every language's catalogue, read once at start.
+
+    Raises:
+        babel.messages.pofile.PoFileError: a catalogue breaks the format of .po files.
+    """
+    return {language: load_catalogue(folder / f"{language}.po", language) for language in LANGUAGES}
+
+
+def load_catalogue(path: Path, language: str) -> Catalogue:
+    """One language's catalogue, from the .po that translators edit; fuzzy entries count as missing."""
+    locale = Locale.parse(language, sep="-")
+    with path.open("rb") as file:
+        catalog = read_po(file, locale=locale, abort_invalid=True)
+    good = [message for message in catalog if message.id and not message.fuzzy]
+    return Catalogue(
+        language,
+        locale,
+        texts={str(message.id): str(message.string) for message in good if not message.pluralizable},
+        counted={message.id[0]: tuple(message.string or ()) for message in good if message.pluralizable},
+        form=_compiled(catalog).ngettext,
+    )
 
 
 def choose_language(asked: str | None, remembered: str | None, accepted: str) -> str:
@@ -67,19 +107,11 @@ def choose_language(asked: str | None, remembered: str | None, accepted: str) ->
     return DEFAULT_LANGUAGE
 
 
-def _load(path: Path, language: str) -> Catalogue:
-    tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    return Catalogue(language, dict(_flat(tree, "")))
-
-
-def _flat(tree: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
-    for name, value in tree.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, dict):
-            yield from _flat(value, f"{key}.")
-        else:
-            assert isinstance(value, str), key
-            yield key, value
+def _compiled(catalog: Catalog) -> Translations:
+    compiled = BytesIO()
+    write_mo(compiled, catalog)
+    compiled.seek(0)
+    return Translations(compiled)
 
 
 def _known(tag: str) -> str | None:

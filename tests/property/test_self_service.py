@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.self_service.diagnosis import STEPS, Facts, GatewayFact, PressFact, diagnose, first_wrong
-from cloud.self_service.domain import CURRENCIES, MINOR_DIGITS, a_month_later, day_of, money, tenant_id_of
+from cloud.self_service.domain import a_month_later, day_of, tenant_id_of
 from cloud.self_service.writings import search, to_html, writing
 
 FINE_GATEWAY = GatewayFact("p/g", True, 10**12, False, True, True, 0.1, 0)
@@ -18,16 +18,6 @@ def facts(*, gateways: list[GatewayFact] | None = None, presses: list[PressFact]
     return Facts(
         0, True, [FINE_GATEWAY] if gateways is None else gateways, [FINE_PRESS] if presses is None else presses
     )
-
-
-@given(st.integers(-(10**15), 10**15), st.sampled_from(CURRENCIES))
-def test_no_unit_of_money_is_lost_on_its_way_to_the_page(amount: int, currency: str) -> None:
-    told, _, unit = money(amount, currency).rpartition(" ")
-    assert unit == currency
-    digits = MINOR_DIGITS[currency]
-    whole, _, rest = told.replace("\u202f", "").partition(".")
-    assert int(whole + rest) == amount or (whole == "-0" and -int(rest) == amount)
-    assert len(rest) == digits
 
 
 @given(st.integers(1_577_836_800, 3_786_912_000))

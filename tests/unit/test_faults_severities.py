@@ -1,10 +1,8 @@
 """Every failure mode moves its signals the right way, as far as is known, early and late; a healthy press does not."""
 
 import re
-import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +20,7 @@ from bench.press_signatures import (
     wander,
 )
 from bench.signature_rows import ROWS, UPSET_ROWS, Row
+from cloud.web.translation import load_catalogues
 from contract.vocabulary import FAILURE_MODES
 from simulators.faults.catalogue import MODES
 from simulators.faults.upsets import UPSETS
@@ -86,17 +85,16 @@ def test_the_page_has_the_tables_as_they_are_measured() -> None:
 
 
 @pytest.mark.parametrize("mode", FAILURE_MODES)
-def test_the_page_says_of_each_mode_what_the_code_and_the_pages_say(root: Path, mode: str) -> None:
+def test_the_page_says_of_each_mode_what_the_code_and_the_pages_say(mode: str) -> None:
     section = _section(PAGE.read_text(encoding="utf-8"), mode)
     info = MODES[mode]
     assert info.shape in section
     assert f"{info.growth_days:g} days" in section
     assert f"spread {info.spread:g}" in section
     assert info.failed in section
-    for language in ("en", "zh-CN"):
-        words = tomllib.loads((root / f"cloud/web/i18n/{language}.toml").read_text(encoding="utf-8"))
-        assert words["mode"][mode]["name"] in section
-        assert words["mode"][mode]["advice"] in section
+    for t in load_catalogues().values():
+        assert t(f"mode.{mode}.name") in section
+        assert t(f"mode.{mode}.advice") in section
 
 
 @pytest.mark.parametrize("upset", UPSETS)

@@ -5,6 +5,7 @@ import string
 from typing import get_args
 
 import pytest
+from babel.messages.pofile import PoFileError, read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,12 +14,13 @@ from cloud.alarms.naming import feature_name, mode_name, quality_name, score_nam
 from cloud.web.alarms_view import STATES_WANTED as ALARM_STATES
 from cloud.web.fleet_view import CONDITIONS
 from cloud.web.shell import HERE
+from cloud.web.translation import CATALOGUES as TEXTS
 from cloud.web.translation import (
     DEFAULT_LANGUAGE,
     LANGUAGES,
-    Catalogue,
     UnknownTextError,
     choose_language,
+    load_catalogue,
     load_catalogues,
 )
 from cloud.web.wording import mode_advice, quantity_name
@@ -43,8 +45,25 @@ def test_languages_have_the_same_keys_and_placeholders():
     first, *others = CATALOGUES.values()
     for other in others:
         assert first.texts.keys() == other.texts.keys()
+        assert first.counted.keys() == other.counted.keys()
         for key, text in first.texts.items():
             assert placeholders(text) == placeholders(other.texts[key]), key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_form_of_a_counted_text_names_nothing_else_than_its_number(language):
+    for key, forms in CATALOGUES[language].counted.items():
+        assert placeholders(forms[-1]) == {"count"}, key
+        assert all(placeholders(form) <= {"count"} for form in forms), key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_key_stands_twice_and_babel_finds_no_fault(language):
+    with (TEXTS / f"{language}.po").open("rb") as file:
+        catalog = read_po(file, abort_invalid=True)
+    assert [(message.id, faults) for message, faults in catalog.check()] == []
+    written = re.findall(r'^msgid "(.+)"$', (TEXTS / f"{language}.po").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(written) == len(set(written)) == len(catalog)
 
 
 def test_every_text_is_there_and_in_its_language():
@@ -63,12 +82,9 @@ def test_every_text_that_templates_and_code_name_exists():
     for source in sources:
         text = source.read_text(encoding="utf-8")
         counted = set(COUNTED.findall(text))
-        asked = {
-            *(set(LITERAL.findall(text)) - counted),
-            *(f"{key}.{form}" for key in counted for form in ("one", "other")),
-        }
-        missing = asked - CATALOGUES["en"].texts.keys()
+        missing = set(LITERAL.findall(text)) - counted - CATALOGUES["en"].texts.keys()
         assert not missing, f"{source.name}: {missing}"
+        assert not counted - CATALOGUES["en"].counted.keys(), source.name
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -96,13 +112,38 @@ def test_texts_whose_key_is_made_from_data_exist(language):
 
 
 def test_an_unknown_text_is_an_error_that_names_it():
-    with pytest.raises(UnknownTextError, match=r"en\.toml.*no\.such"):
+    with pytest.raises(UnknownTextError, match=r"en\.po.*no\.such"):
         CATALOGUES["en"]("no.such")
+    with pytest.raises(UnknownTextError, match=r"en\.po.*app\.name"):
+        CATALOGUES["en"].count("app.name", 2)
 
 
 def test_counts_choose_their_form():
-    t = Catalogue("en", {"press.one": "{count} press", "press.other": "{count} presses"})
-    assert [t.count("press", n) for n in (0, 1, 2)] == ["0 presses", "1 press", "2 presses"]
+    english, chinese = CATALOGUES["en"], CATALOGUES["zh-CN"]
+    counts = (0, 1, 2, 12_345)
+    assert [english.count("fleet.presses", n) for n in counts] == [
+        "0 presses",
+        "1 press",
+        "2 presses",
+        "12,345 presses",
+    ]
+    assert [chinese.count("fleet.presses", n) for n in counts] == ["0 台", "1 台", "2 台", "12,345 台"]
+
+
+def test_a_text_that_a_translator_marked_as_fuzzy_is_missing(tmp_path):
+    path = tmp_path / "en.po"
+    path.write_text('msgid "sure"\nmsgstr "yes"\n\n#, fuzzy\nmsgid "unsure"\nmsgstr "perhaps"\n', encoding="utf-8")
+    t = load_catalogue(path, "en")
+    assert t("sure") == "yes"
+    with pytest.raises(UnknownTextError, match="unsure"):
+        t("unsure")
+
+
+def test_a_broken_catalogue_is_refused_at_start_and_the_line_named(tmp_path):
+    path = tmp_path / "en.po"
+    path.write_text('msgid "a"\nnonsense\n', encoding="utf-8")
+    with pytest.raises(PoFileError, match="on 1"):
+        load_catalogue(path, "en")
 
 
 @pytest.mark.parametrize(
