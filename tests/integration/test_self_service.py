@@ -105,7 +105,7 @@ async def test_a_company_signs_up_and_has_its_tier_its_terms_and_its_invoice(hou
     assert (invoice.amount_minor, invoice.currency, invoice.number[4:]) == (123_456, "EUR", "-000001")
     assert {"self_service.company_joined", "self_service.invoice_issued", "entitlements.tier_changed"} <= told
     page = (await browser.get(f"/invoices/{invoice.invoice_id}?lang=en")).text
-    assert "1\u202f234.56 EUR" in page
+    assert "€1,234.56" in page
     assert "Müller 注塑 GmbH" in page
 
 
