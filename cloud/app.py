@@ -71,8 +71,10 @@ from cloud.rollouts import history_api, labels_api
 from cloud.rollouts.parts import RolloutParts
 from cloud.rollouts.repository import labelled_alarms
 from cloud.self_service import repository as self_service
+from cloud.self_service.billing import issue_due
 from cloud.self_service.desk import SelfServiceDesk
-from cloud.self_service.service import issue_due
+from cloud.serving import api as serving_api
+from cloud.serving.parts import ServingParts
 from cloud.settings import DATABASE_FILE, CloudSettings
 from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
@@ -238,6 +240,7 @@ class Cloud:
         self.tiering = TieringDesk(self.database, log_of_events, clock, self.tiering_job)
         self.success = SuccessDesk(self.database, log_of_events, clock)
         self.playbooks = PlaybookDesk(self.database, log_of_events, clock)
+        self.serving = ServingParts(self.database, log_of_events, clock)
         self.managers = ManagerDesk(self.database, log_of_events, clock, anyio.CapacityLimiter(1))
         registry = self.rollouts.registry(self.fleet)
         gate = Gate(self._is_barred)
@@ -308,6 +311,7 @@ class Cloud:
             **self.gateways.jobs(),
             **self.rollouts.jobs(),
             "tiering": self.tiering_job.run,
+            "serving": self.serving.job.run,
             "audit": self.audit.run,
             "metrics.loop_lag": self.metrics.lag.run,
         }
@@ -357,7 +361,7 @@ class Cloud:
                 await self.webhooks.service.prune(session)
                 await identities.prune(session, self.clock.utc_ms())
                 await self_service.prune(session, self.clock.utc_ms())
-                await issue_due(session, self.clock.utc_ms())
+                await issue_due(session, self.clock.utc_ms(), tax=self.settings.signup.tax.tax())
             forgotten = await self.alarm_retention.prune()
             if forgotten:
                 log.info("alarms_forgotten", alarms=forgotten)
@@ -511,6 +515,7 @@ def _api(cloud: Cloud) -> APIRouter:
     api.include_router(success_api.router(cloud.success))
     api.include_router(playbook_api.router(cloud.playbooks))
     api.include_router(manager_api.router(cloud.managers))
+    api.include_router(serving_api.router(cloud.serving.catalogue, cloud.serving.sales))
     api.include_router(labels_api.router(cloud.rollouts, cloud.store))
     api.include_router(history_api.router(cloud.rollouts, cloud.store))
     api.include_router(audit_api.router(cloud.database, cloud.audit))

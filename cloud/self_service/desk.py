@@ -20,7 +20,7 @@ from cloud.identity.passwords import Passwords
 from cloud.identity.service import IdentityService
 from cloud.self_service import service, writings
 from cloud.self_service.diagnosis import Facts, GatewayFact, PressFact
-from cloud.self_service.domain import Pack, SignupError, Wish, checked
+from cloud.self_service.domain import NO_TAX, Pack, SignupError, Tax, Wish, checked
 from cloud.self_service.tables import SignupRow
 from cloud.webhooks import mail
 from cloud.webhooks.mail import MailRelay
@@ -37,11 +37,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Signup:
-    """What sign-up is like here: whether it is offered, for which packs, and how addresses are confirmed."""
+    """What sign-up is like here: whether it is offered, its packs, how addresses are confirmed, the tax of invoices."""
 
     is_open: bool = False
     packs: tuple[Pack, ...] = ()
     by_mail: bool = True
+    tax: Tax = NO_TAX
 
 
 class SelfServiceDesk:
@@ -124,6 +125,7 @@ class SelfServiceDesk:
                 password_hash=password_hash,
                 address=address,
                 now_ms=self.clock.utc_ms(),
+                tax=self.signup.tax,
             )
 
     async def facts(self, tenant_id: TenantId, locked: frozenset[tuple[str, str]]) -> Facts:

@@ -15,6 +15,10 @@ HOUR_MS: Final = 3_600_000
 SIGNUP_MS: Final = 24 * HOUR_MS
 """How long a link that confirms an address is good."""
 PAY_WITHIN_MS: Final = 14 * 24 * HOUR_MS
+BASIS: Final = 10_000
+"""Hundredths of a per cent in the whole."""
+REMIND_AFTER_DAYS: Final = (1, 14, 30)
+"""So long after its due day an invoice is reminded of, each once; then it is for people to ask."""
 NAME_CHARACTERS_MAX: Final = 100
 SUPPORT_CHARACTERS_MAX: Final = 4_000
 EMAIL: Final = re.compile(r"[^\s@<>,;:\"\\()\[\]]{1,64}@[A-Za-z0-9.-]{1,190}")
@@ -41,6 +45,21 @@ class Pack:
     currency: str
     names: Mapping[str, str]
     """By language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tax:
+    """What is added to every invoice: its names by language, and its rate in hundredths of a per cent."""
+
+    names: Mapping[str, str]
+    rate_bp: int
+
+    def of(self, net_minor: int) -> int:
+        """The tax on an amount, half a minor unit rounded up."""
+        return (net_minor * self.rate_bp + BASIS // 2) // BASIS
+
+
+NO_TAX: Final = Tax({}, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +98,30 @@ def tenant_id_of(company: str, chance: str) -> str:
     plain = unicodedata.normalize("NFKD", company).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:SLUG_CHARACTERS_MAX].strip("-")
     return f"{slug or 'company'}-{chance}"
+
+
+InvoiceState = Literal["open", "part_paid", "overdue", "paid", "cancelled", "credit_note"]
+
+
+def invoice_state(
+    *, is_credit: bool, is_cancelled: bool, open_minor: int, paid_minor: int, due_ms: int, now_ms: int
+) -> InvoiceState:
+    """Where an invoice stands; what is overdue is told so even when a part of it was paid."""
+    if is_credit:
+        return "credit_note"
+    if is_cancelled:
+        return "cancelled"
+    if open_minor <= 0:
+        return "paid"
+    if now_ms > due_ms:
+        return "overdue"
+    return "part_paid" if paid_minor else "open"
+
+
+def reminders_due(due_ms: int, now_ms: int) -> int:
+    """How many reminders of an open invoice have their day behind them."""
+    days = (now_ms - due_ms) // (24 * HOUR_MS)
+    return sum(days >= after for after in REMIND_AFTER_DAYS)
 
 
 def a_month_later(utc_ms: int, *, anchor_day: int) -> int:

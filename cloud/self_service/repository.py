@@ -7,10 +7,21 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core.tenants import TenantId
-from cloud.self_service.tables import AcceptanceRow, InvoiceRow, SignupRow, SubscriptionRow, SupportRow
+from cloud.self_service.domain import REMIND_AFTER_DAYS
+from cloud.self_service.tables import (
+    AcceptanceRow,
+    ChargeRow,
+    InvoiceRow,
+    PaymentRow,
+    SignupRow,
+    SubscriptionRow,
+    SupportRow,
+)
 
 DUE_MAX = 200
-"""Invoices that are issued at a time."""
+"""Invoices that are issued, or reminded of, at a time."""
+LINES_MAX = 200
+"""Lines of an invoice beside its pack, and payments on it; further charges wait for the next one."""
 
 
 async def signup(session: AsyncSession, token_hash: str) -> SignupRow | None:
@@ -50,10 +61,37 @@ async def subscriptions_due(session: AsyncSession, now_ms: int) -> Sequence[Subs
     return (await session.scalars(statement.order_by(SubscriptionRow.next_invoice_ms).limit(DUE_MAX))).all()
 
 
-async def invoices_of_year(session: AsyncSession, year: int) -> int:
-    """How many invoices were issued with this year's numbers."""
-    statement = select(func.count()).select_from(InvoiceRow).where(InvoiceRow.number.startswith(f"{year}-"))
+async def invoices_of_year(session: AsyncSession, prefix: str) -> int:
+    """How many invoices, or credit notes, were issued whose numbers begin so."""
+    statement = select(func.count()).select_from(InvoiceRow).where(InvoiceRow.number.startswith(prefix))
     return await session.scalar(statement) or 0
+
+
+async def waiting_charges(session: AsyncSession, tenant_id: TenantId, currency: str) -> Sequence[ChargeRow]:
+    """What waits for a company's next invoice, the oldest first, at most LINES_MAX."""
+    row = ChargeRow
+    statement = select(row).where(row.tenant_id == tenant_id, row.invoice_id.is_(None), row.currency == currency)
+    return (await session.scalars(statement.order_by(row.charge_id).limit(LINES_MAX))).all()
+
+
+async def lines(session: AsyncSession, tenant_id: TenantId, invoice_id: UUID) -> Sequence[ChargeRow]:
+    """The lines of an invoice beside the pack."""
+    row = ChargeRow
+    statement = select(row).where(row.tenant_id == tenant_id, row.invoice_id == invoice_id)
+    return (await session.scalars(statement.order_by(row.charge_id).limit(LINES_MAX))).all()
+
+
+async def payments_of(session: AsyncSession, invoice_id: UUID) -> Sequence[PaymentRow]:
+    """What was paid on an invoice, in order."""
+    statement = select(PaymentRow).where(PaymentRow.invoice_id == invoice_id)
+    return (await session.scalars(statement.order_by(PaymentRow.payment_id).limit(LINES_MAX))).all()
+
+
+async def overdue(session: AsyncSession, now_ms: int, *, limit: int) -> Sequence[InvoiceRow]:
+    """Invoices of all companies that are owed beyond their due time and not reminded of to the last, oldest first."""
+    row = InvoiceRow
+    statement = select(row).where(row.paid_ms.is_(None), row.due_ms < now_ms, row.reminders < len(REMIND_AFTER_DAYS))
+    return (await session.scalars(statement.order_by(row.reminders, row.due_ms).limit(limit))).all()
 
 
 async def invoices(session: AsyncSession, tenant_id: TenantId, *, limit: int) -> Sequence[InvoiceRow]:

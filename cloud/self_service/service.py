@@ -1,4 +1,4 @@
-"""Sign-ups, acceptances, invoices and requests for help, each in the caller's transaction; nothing here commits."""
+"""Sign-ups, acceptances, packs and requests for help, each in the caller's transaction; nothing here commits."""
 
 import secrets
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core import audit, events
 from cloud.core.access import Principal
-from cloud.core.audit import SYSTEM, Actor
+from cloud.core.audit import Actor
 from cloud.core.problems import InvalidFieldError
 from cloud.core.tables import NAME_CHARACTERS_MAX as STORED_CHARACTERS_MAX
 from cloud.core.tenants import TenantId
@@ -17,25 +17,22 @@ from cloud.entitlements.service import assign_tier, in_force
 from cloud.identity import repository as identities
 from cloud.identity import tokens
 from cloud.identity.service import IdentityService
-from cloud.self_service import repository
+from cloud.self_service import billing, repository
 from cloud.self_service.domain import (
     HOUR_MS,
-    PAY_WITHIN_MS,
+    NO_TAX,
     SIGNUP_MS,
     SUPPORT_CHARACTERS_MAX,
     Pack,
     SignupError,
+    Tax,
     Wish,
-    a_month_later,
-    day_of,
     tenant_id_of,
-    year_of,
 )
-from cloud.self_service.tables import AcceptanceRow, InvoiceRow, SignupRow, SubscriptionRow, SupportRow
+from cloud.self_service.tables import AcceptanceRow, SignupRow, SubscriptionRow, SupportRow
 from kit.ids import uuid7
 
 COMPANY_JOINED: Final = "self_service.company_joined"
-INVOICE_ISSUED: Final = "self_service.invoice_issued"
 TOUCHED: Final = "self_service.human_asked"
 SIGNUPS_MAX: Final = 10_000
 """Sign-ups under way; beyond it none is taken until some have ended."""
@@ -102,6 +99,7 @@ async def finish(
     password_hash: str,
     address: str,
     now_ms: int,
+    tax: Tax = NO_TAX,
 ) -> str:
     """Make the company with its first administrator, its tier, its acceptance and its pack; a new session's token.
 
@@ -130,20 +128,11 @@ async def finish(
         session, tenant_id, pack.tier, reason=f"signed up for the pack {pack.pack_id}", by=actor, now_ms=now_ms
     )
     await _accept(session, tenant_id, read(row.terms_version, row.language), row.email, actor, now_ms)
-    await _subscribe(session, tenant_id, row.company, pack, now_ms)
+    await _subscribe(session, tenant_id, row.company, pack, now_ms, tax=tax)
     told = {"company": row.company, "pack": pack.pack_id, "tier": pack.tier}
     events.write(session, tenant_id, COMPANY_JOINED, told, now_ms)
     await session.delete(row)
     return session_token
-
-
-async def issue_due(session: AsyncSession, now_ms: int) -> int:
-    """Issue what is due of all companies, at most `repository.DUE_MAX` invoices; how many."""
-    due = await repository.subscriptions_due(session, now_ms)
-    for row in due:
-        tenant = await identities.tenant(session, row.tenant_id)
-        await _invoice(session, row, tenant.name if tenant is not None else row.tenant_id, now_ms)
-    return len(due)
 
 
 async def ask_for_help(
@@ -198,7 +187,9 @@ async def _accept(
     audit.record(session, tenant_id, actor, "terms_accepted", f"tenant:{tenant_id}", now_ms=now_ms, after=after)
 
 
-async def _subscribe(session: AsyncSession, tenant_id: TenantId, company: str, pack: Pack, now_ms: int) -> None:
+async def _subscribe(
+    session: AsyncSession, tenant_id: TenantId, company: str, pack: Pack, now_ms: int, *, tax: Tax
+) -> None:
     row = SubscriptionRow(
         tenant_id=tenant_id,
         pack_id=pack.pack_id,
@@ -209,33 +200,4 @@ async def _subscribe(session: AsyncSession, tenant_id: TenantId, company: str, p
     )
     session.add(row)
     await session.flush()
-    await _invoice(session, row, company, now_ms)
-
-
-async def _invoice(session: AsyncSession, row: SubscriptionRow, company: str, now_ms: int) -> None:
-    """The invoice of a month, and the next month's turn; what costs nothing has no invoice."""
-    from_ms = row.next_invoice_ms
-    until_ms = row.next_invoice_ms = a_month_later(from_ms, anchor_day=day_of(row.began_ms))
-    if not row.price_minor:
-        return
-    year = year_of(now_ms)
-    number = f"{year}-{await repository.invoices_of_year(session, year) + 1:06}"
-    invoice = InvoiceRow(
-        invoice_id=uuid7(now_ms),
-        number=number,
-        tenant_id=row.tenant_id,
-        company=company[:STORED_CHARACTERS_MAX],
-        pack_id=row.pack_id,
-        from_ms=from_ms,
-        until_ms=until_ms,
-        amount_minor=row.price_minor,
-        currency=row.currency,
-        issued_ms=now_ms,
-        due_ms=now_ms + PAY_WITHIN_MS,
-        paid_ms=None,
-    )
-    session.add(invoice)
-    await session.flush()
-    told = {"number": number, "amount_minor": row.price_minor, "currency": row.currency, "due_ms": invoice.due_ms}
-    events.write(session, TenantId(row.tenant_id), INVOICE_ISSUED, told, now_ms)
-    audit.record(session, row.tenant_id, SYSTEM, "invoice_issued", f"invoice:{number}", now_ms=now_ms, after=told)
+    await billing.issue(session, row, company, now_ms, tax=tax)

@@ -1,12 +1,13 @@
 """The settings of sign-up."""
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from cloud.entitlements.domain import Tier
 from cloud.self_service.desk import Signup
-from cloud.self_service.domain import Currency, Pack
+from cloud.self_service.domain import Currency, Pack, Tax
 from kit.settings import Settings
 
 
@@ -26,6 +27,20 @@ class PackSettings(Settings):
 STARTER = PackSettings(name="starter", label_zh="入门包", label_en="Starter")
 
 
+class TaxSettings(Settings):
+    """What is added to every invoice; a rate of 0 is told on it too."""
+
+    label_zh: str = Field("增值税", min_length=1, max_length=64, description="Name on the Chinese invoice.")
+    label_en: str = Field("VAT", min_length=1, max_length=64, description="Name on the English invoice.")
+    percent: Decimal = Field(
+        Decimal(0), ge=0, le=50, decimal_places=2, description="Rate in per cent, with two decimals at most."
+    )
+
+    def tax(self) -> Tax:
+        """As invoices take it."""
+        return Tax({"zh-CN": self.label_zh, "en": self.label_en}, int(self.percent * 100))
+
+
 class SignupSettings(Settings):
     """Whether companies may sign up by themselves."""
 
@@ -38,6 +53,8 @@ class SignupSettings(Settings):
     packs: tuple[PackSettings, ...] = Field(
         (STARTER,), min_length=1, max_length=20, description="Packs to choose from, in this order."
     )
+
+    tax: TaxSettings = TaxSettings()
 
     @model_validator(mode="after")
     def _names_once(self) -> "SignupSettings":
@@ -52,4 +69,4 @@ class SignupSettings(Settings):
             Pack(one.name, one.tier, one.price_minor, one.currency, {"zh-CN": one.label_zh, "en": one.label_en})
             for one in self.packs
         )
-        return Signup(self.enabled, packs, by_mail=self.confirm == "mail")
+        return Signup(self.enabled, packs, by_mail=self.confirm == "mail", tax=self.tax.tax())

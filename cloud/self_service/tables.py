@@ -1,8 +1,9 @@
-"""The tables of self-service: sign-ups under way, what was accepted, subscriptions, invoices, requests for help."""
+"""The tables of self-service: sign-ups, what was accepted, subscriptions, invoices, payments, requests for help."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, Text, Uuid
+from sqlalchemy import Index, Text, UniqueConstraint, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.core.tables import Base
@@ -58,10 +59,14 @@ class SubscriptionRow(Base):
 
 
 class InvoiceRow(Base):
-    """One invoice: whole minor units of a currency, for a time."""
+    """One invoice, or the credit note that takes one back: whole minor units of a currency, for a time.
+
+    `amount_minor` is with tax; of a credit note all amounts are below zero and `credits_id` is the invoice. What the
+    pack costs is `net_minor` less the charges that are lines of it.
+    """
 
     __tablename__ = "invoices"
-    __table_args__ = (Index(None, "tenant_id", "invoice_id"),)
+    __table_args__ = (Index(None, "tenant_id", "invoice_id"), Index(None, "paid_ms", "due_ms"))
 
     invoice_id: Mapped[UUID] = mapped_column(Uuid(), primary_key=True)
     number: Mapped[str] = mapped_column(unique=True)
@@ -70,11 +75,60 @@ class InvoiceRow(Base):
     pack_id: Mapped[str]
     from_ms: Mapped[int]
     until_ms: Mapped[int]
+    net_minor: Mapped[int]
+    tax_names: Mapped[dict[str, Any]]
+    tax_rate_bp: Mapped[int]
+    tax_minor: Mapped[int]
     amount_minor: Mapped[int]
     currency: Mapped[str]
     issued_ms: Mapped[int]
     due_ms: Mapped[int]
+    paid_minor: Mapped[int]
     paid_ms: Mapped[int | None]
+    """When the last of it was recorded as paid; of a cancelled one and a credit note when they were settled by each
+    other."""
+    reminders: Mapped[int]
+    credits_id: Mapped[UUID | None] = mapped_column(Uuid())
+    cancelled_ms: Mapped[int | None]
+    reason: Mapped[str] = mapped_column(Text)
+    """Why it was cancelled."""
+    evidence_of: Mapped[UUID | None] = mapped_column(Uuid())
+    """The customer of tiering that it is evidence of."""
+
+
+class ChargeRow(Base):
+    """What a company owes beside its pack; a line of the invoice once there is one."""
+
+    __tablename__ = "charges"
+    __table_args__ = (Index(None, "tenant_id", "invoice_id"), UniqueConstraint("tenant_id", "reference"))
+
+    charge_id: Mapped[UUID] = mapped_column(Uuid(), primary_key=True)
+    tenant_id: Mapped[str]
+    names: Mapped[dict[str, Any]]
+    amount_minor: Mapped[int]
+    currency: Mapped[str]
+    from_ms: Mapped[int]
+    until_ms: Mapped[int | None]
+    reference: Mapped[str]
+    made_ms: Mapped[int]
+    invoice_id: Mapped[UUID | None] = mapped_column(Uuid())
+
+
+class PaymentRow(Base):
+    """Money that came for an invoice, as somebody has recorded it; only ever added to."""
+
+    __tablename__ = "payments"
+    __table_args__ = (Index(None, "tenant_id", "payment_id"), UniqueConstraint("invoice_id", "reference"))
+
+    payment_id: Mapped[UUID] = mapped_column(Uuid(), primary_key=True)
+    tenant_id: Mapped[str]
+    invoice_id: Mapped[UUID] = mapped_column(Uuid())
+    day: Mapped[int]
+    amount_minor: Mapped[int]
+    reference: Mapped[str]
+    made_ms: Mapped[int]
+    made_by: Mapped[str]
+    evidence_of: Mapped[UUID | None] = mapped_column(Uuid())
 
 
 class SupportRow(Base):

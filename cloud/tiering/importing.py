@@ -135,7 +135,7 @@ def _evidence(
     kind, day, source = Kind(row["kind"]), _day(row["day"]), row["source"]
     if not source or len(source) > NAME_CHARACTERS_MAX:
         raise _FaultError("source", f"must have 1 to {NAME_CHARACTERS_MAX} characters")
-    if source == SOURCE_PLATFORM:
+    if source.partition(".")[0] == SOURCE_PLATFORM:
         raise _FaultError("source", f"{SOURCE_PLATFORM!r} is what the platform has seen itself")
     amount = _amount(row, currency, rates)
     quantity = _quantity(row["quantity"])

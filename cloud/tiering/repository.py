@@ -93,6 +93,13 @@ async def evidence_columns(session: AsyncSession, tenant_id: TenantId) -> Sequen
     return (await session.execute(statement.where(row.tenant_id == tenant_id))).all()
 
 
+async def evidence_columns_of(session: AsyncSession, tenant_id: TenantId, customer_id: UUID) -> Sequence[Sequence[Any]]:
+    """The same of one customer."""
+    row = EvidenceRow
+    statement = select(row.customer_id, row.kind, row.day, row.amount_minor, row.quantity)
+    return (await session.execute(statement.where(row.tenant_id == tenant_id, row.customer_id == customer_id))).all()
+
+
 async def evidence(
     session: AsyncSession, tenant_id: TenantId, *, customer_id: UUID | None = None, before: int | None, limit: int
 ) -> Sequence[EvidenceRow]:

@@ -120,10 +120,11 @@ class HelpPages:
         """One invoice, to be printed."""
         async with self._desk.database.reading() as session:
             found = await repository.invoice(session, TenantId(payer.tenant_id), invoice_id)
+            lines = await repository.lines(session, TenantId(payer.tenant_id), invoice_id)
         if found is None:
             raise NotFoundError("invoice", str(invoice_id))
         pack = self._pack_name(request, found.pack_id)
-        return self._shell.page(request, "invoice.html", page_name="plan", invoice=found, pack=pack)
+        return self._shell.page(request, "invoice.html", page_name="plan", invoice=found, lines=lines, pack=pack)
 
     async def terms(self, request: Request, reader: Reader) -> Response:
         """The terms in force, and which of them the company has accepted."""

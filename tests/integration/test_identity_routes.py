@@ -31,8 +31,8 @@ from cloud.identity.cookies import COOKIE
 from cloud.identity.oidc_settings import OidcSettings
 from cloud.identity.passwords import Passwords
 from cloud.rollouts.tables import BundleRow
+from cloud.self_service.billing import issue_due
 from cloud.self_service.repository import invoices
-from cloud.self_service.service import issue_due
 from cloud.self_service.tables import SubscriptionRow
 from cloud.settings import GatewaySettings
 from cloud.telemetry.store import GatewayKey, IncomingGap, IncomingShot
@@ -43,7 +43,7 @@ from deploy.local.processes import free_port
 from kit.clock import ManualClock
 from tests.access import key_headers, session_headers
 from tests.integration.test_cloud_api import scored, settings
-from tests.integration.tiered_company import GOAL, OVERRIDE, tiered
+from tests.integration.tiered_company import GOAL, OPTION, OVERRIDE, RULES, tiered
 
 pytestmark = pytest.mark.anyio
 PAGE = {"Accept": "text/html"}
@@ -133,6 +133,11 @@ BODIES: dict[str, dict[str, object]] = {
     },
     "PUT /api/v1/tiering/playbooks": {"open_tasks_max": 1, "playbooks": [], "version": 0},
     "POST /api/v1/tiering/tasks/{task_id}/close": {"state": "dismissed", "reason": "theft"},
+    "PUT /api/v1/serving/options/{option_code}": OPTION,
+    "PUT /api/v1/serving/rules": RULES,
+    "POST /api/v1/serving/customers/{customer_id}/options": {"code": "option-of-hall-7"},
+    "POST /api/v1/serving/sold/{sold_id}/steps": {"step": "decline", "note": "theft"},
+    "POST /api/v1/serving/sold/{sold_id}/hours": {"hours": 1, "day": 20_500},
     "POST /api/v1/tiering/what-if": {"hand": [1, 1, 1, 1, 1]},
     "POST /api/v1/endpoints": {"name": "other", "template": "json", "url": "https://receiver.invalid/"},
 }
@@ -165,6 +170,7 @@ SECRETS = (
     "reason-of-hall-7",
     "bundle-of-hall-7",
     "rule-of-hall-7",
+    "option-of-hall-7",
 )
 """Names of the first company's things: no answer to anybody else may have one of them."""
 

@@ -16,7 +16,7 @@ from cloud.core.tables import EventRow
 from cloud.core.tenants import TenantId
 from cloud.identity.passwords import Passwords
 from cloud.identity.tables import TenantRow
-from cloud.self_service import repository, service
+from cloud.self_service import billing, repository
 from cloud.self_service.tables import AcceptanceRow
 from cloud.settings import CloudSettings
 from deploy.local.processes import free_port
@@ -116,8 +116,8 @@ async def test_months_are_invoiced_once_each_and_another_company_sees_none_of_it
     for _ in range(2):
         house.clock.advance(31 * DAY_S)
         async with house.cloud.database.transaction() as session:
-            assert await service.issue_due(session, house.clock.utc_ms()) == 2
-            assert await service.issue_due(session, house.clock.utc_ms()) == 0
+            assert await billing.issue_due(session, house.clock.utc_ms()) == 2
+            assert await billing.issue_due(session, house.clock.utc_ms()) == 0
     async with house.cloud.database.reading() as session:
         invoices = list(reversed(await repository.invoices(session, tenant_id, limit=9)))
     theirs = await signed_up(house, email="c@third.example", company="Third", pack="free")

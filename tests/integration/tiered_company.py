@@ -1,4 +1,4 @@
-"""What the walk over all routes finds of tiering in the first company: customers, a tier by hand, a plan, a task."""
+"""What the walk over all routes finds of tiering in the first company: customers, a tier by hand, a plan, an option."""
 
 from datetime import UTC, datetime
 
@@ -6,6 +6,17 @@ import anyio
 import httpx
 
 GOAL = {"title": "theft", "measure": "theft", "target": 1, "due_day": 20_500}
+OPTION: dict[str, object] = {
+    "names": {"zh-CN": "theft", "en": "theft"},
+    "descriptions": {"zh-CN": "", "en": ""},
+    "billing": "one_off",
+    "price_minor": 1,
+    "currency": "CNY",
+    "effort_h": 1,
+    "tiers": ["strategic"],
+    "version": 0,
+}
+RULES = {"hour_cost_minor": 1, "open_options_max": 1, "margin_floor": 0, "margin_back": 0, "watched": [], "version": 0}
 OVERRIDE = {"tier": "strategic", "reason": "theft", "owner": "x", "expires_ms": 1_793_145_600_000}
 
 
@@ -30,6 +41,11 @@ async def tiered(client: httpx.AsyncClient, admin: dict[str, str], now_ms: int) 
     assert (begun.status_code, aimed.status_code) == (200, 201), (begun.text, aimed.text)
     manager = {"name": "manager-of-hall-7", "capacity": 1}
     hired = await client.post(f"{api}/managers", json=manager, headers=admin)
+    serving = "/api/v1/serving"
+    named = {"names": {"zh-CN": "option-of-hall-7", "en": "option-of-hall-7"}}
+    listed = await client.put(f"{serving}/options/option-of-hall-7", json=OPTION | named, headers=admin)
+    sold = await client.post(f"{serving}/customers/{one}/options", json={"code": "option-of-hall-7"}, headers=admin)
+    assert (listed.status_code, sold.status_code) == (200, 201), (listed.text, sold.text)
     run_id = (await client.post(f"{api}/runs", headers=admin)).json()["run_id"]
     with anyio.fail_after(20):
         while (await client.get(f"{api}/runs/{run_id}", headers=admin)).json()["state"] != "done":
@@ -43,6 +59,8 @@ async def tiered(client: httpx.AsyncClient, admin: dict[str, str], now_ms: int) 
         "merge_id": merged.json()["merge_id"],
         "tier_override_id": held.json()["override_id"],
         "run_id": run_id,
+        "option_code": "option-of-hall-7",
+        "sold_id": sold.json()["sold_id"],
         "goal_id": aimed.json()["goals"][0]["goal_id"],
         "number": "1",
     }

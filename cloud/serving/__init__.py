@@ -1,0 +1,1 @@
+"""How each tier is served: options sold, margins watched."""

@@ -1,0 +1,64 @@
+"""What each customer leaves over a year: revenue, cost to serve, whether it is too little. Pure, vectorised."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from cloud.serving.rules import ServingRules
+from cloud.tiering.dimensions import margin_of, revenue_of
+from cloud.tiering.review import Known, has_left, table_of
+from cloud.tiering.tables import CustomerRow
+from cloud.tiering.tiers import BANDS
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """A customer's twelve months in minor units of the company's currency; `share` is of the revenue."""
+
+    customer_id: UUID
+    revenue_minor: int
+    cost_minor: int
+
+    @property
+    def margin_minor(self) -> int:
+        """What is left."""
+        return self.revenue_minor - self.cost_minor
+
+    @property
+    def share(self) -> float | None:
+        """Of the revenue; None without revenue."""
+        return self.margin_minor / self.revenue_minor if self.revenue_minor > 0 else None
+
+
+def margins(customers: Sequence[CustomerRow], rows: Sequence[Sequence[Any]], today: int) -> dict[UUID, Margin]:
+    """Of everybody who is a customer still and of whom money is known."""
+    known = [Known(row.customer_id, BANDS[row.tier], row.since_day, row.noticed_day) for row in customers]
+    if not known:
+        return {}
+    table = table_of(known, rows).until(today)
+    revenue, margin, gone = revenue_of(table, today), margin_of(table, today), has_left(table, today)
+    here = np.flatnonzero(~gone & ((revenue > 0) | (margin < 0)))
+    return {
+        known[at].customer_id: Margin(
+            known[at].customer_id, round(float(revenue[at])), round(float(revenue[at] - margin[at]))
+        )
+        for at in here
+    }
+
+
+def is_low(margin: Margin, rules: ServingRules, *, was_low: bool) -> bool:
+    """Whether the margin is too low; cost without revenue is."""
+    if margin.share is None:
+        return margin.cost_minor > 0
+    return margin.share < rules.margin_floor + (rules.margin_back if was_low else 0.0)
+
+
+def turned(
+    found: Mapping[UUID, Margin], watched: Sequence[UUID], low_before: frozenset[UUID], rules: ServingRules
+) -> tuple[list[Margin], list[UUID]]:
+    """Whose margin has become too low, and who is no longer in that state."""
+    low = {each for each in watched if each in found and is_low(found[each], rules, was_low=each in low_before)}
+    return [found[each] for each in watched if each in low - low_before], sorted(low_before - low)
