@@ -5,13 +5,13 @@ import re
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.e2e.test_web_pages import ARGUMENTS, CHROMIUM
 from tests.e2e.whole_plant import open_house
 
 FOLDER = Path("build/screenshots")
-CHARTS_ARE_DRAWN = "[...document.querySelectorAll('[data-chart]')].every(figure => figure.dataset.state)"
+UNDRAWN = "[data-chart]:not([data-state])"
 LOOKS = tuple(itertools.product(("zh-CN", "en"), ("light", "dark"), (1600, 390)))
 
 
@@ -30,7 +30,7 @@ def main() -> None:
             page = context.new_page()
             for route, path in house.pages.items():
                 page.goto(house.url + path)
-                page.wait_for_function(CHARTS_ARE_DRAWN)
+                expect(page.locator(UNDRAWN)).to_have_count(0)
                 name = re.sub(r"[^a-z]+", "-", route.lower()).strip("-") or "fleet"
                 page.screenshot(path=FOLDER / f"{name}.{language}.{scheme}.{width}.png", full_page=True)
             context.close()
