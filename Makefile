@@ -93,6 +93,7 @@ lock: $(STAMP)  ## Renew the hash-locked requirements.
 	@$(LOCK) --extra edge --extra parquet -o requirements/edge.txt
 	@$(LOCK) --extra cloud -o requirements/cloud.txt
 	@$(LOCK) --all-extras -o requirements/dev.txt
+	@$(LOCK) --extra cloud --extra tracing -c requirements/dev.txt -o requirements/cloud-tracing.txt
 
 proto: $(STAMP)  ## Generate the Sparkplug codec from its .proto.
 	@$(PY) -m grpc_tools.protoc -I contract/sparkplug --python_out=contract/sparkplug --pyi_out=contract/sparkplug \
