@@ -105,6 +105,7 @@ from cloud.web.production_page import include as include_production_page
 from cloud.web.routes import Pages
 from cloud.web.routes import include as include_pages
 from cloud.web.rules_page import include as include_rules_page
+from cloud.web.serving_pages import include as include_serving_pages
 from cloud.web.settings_page import Site
 from cloud.web.settings_page import include as include_settings_page
 from cloud.web.signup_pages import include as include_signup_pages
@@ -453,6 +454,7 @@ def create_app(
     tiering_pages = include_tiering_page(app, app.state.pages.shell, cloud.tiering, cloud.success)
     include_success_page(app, tiering_pages, cloud.success)
     include_tasks_page(app, tiering_pages, cloud.playbooks)
+    include_serving_pages(app, app.state.pages.shell, cloud.serving)
     include_webhooks_page(app, app.state.pages.shell, cloud.webhooks)
     return app
 

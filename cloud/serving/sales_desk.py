@@ -63,6 +63,15 @@ class SalesDesk:
     events: EventLog
     clock: Clock
 
+    async def opened(self, tenant_id: TenantId, sold_id: UUID) -> SoldRow:
+        """One sold option.
+
+        Raises:
+            NotFoundError: there is none of this id.
+        """
+        async with self.database.reading() as session:
+            return await self._sold(session, tenant_id, sold_id)
+
     async def offer(
         self, tenant_id: TenantId, customer_id: UUID, code: str, actor: Actor, *, estimate: Estimate | None = None
     ) -> SoldRow:

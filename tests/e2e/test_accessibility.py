@@ -20,7 +20,13 @@ LOOKS = (
     pytest.param("zh-CN", "light", 1440, marks=pytest.mark.slow),
     pytest.param("en", "dark", 390, marks=pytest.mark.slow),
 )
-ONLY_WITH_A_LINK = {"/setup", "/welcome", "/login/oidc/{provider}", "/login/oidc/{provider}/callback"}
+ONLY_WITH_A_LINK = {
+    "/setup",
+    "/welcome",
+    "/signup/confirm",
+    "/login/oidc/{provider}",
+    "/login/oidc/{provider}/callback",
+}
 """Without the link that leads there they say so, which is a page too."""
 BAD = ("serious", "critical")
 RUN = """

@@ -19,6 +19,7 @@ from cloud.core.access import Role
 from cloud.identity import setup_file
 from cloud.identity.cookies import COOKIE
 from cloud.identity.passwords import Passwords
+from cloud.self_service.settings import SignupSettings
 from cloud.settings import GatewaySettings
 from tests.access import session_headers
 from tests.e2e.web_plant import FORESEEN_PRESS, PLANT, WORN_PRESS, Plant
@@ -38,7 +39,12 @@ class WholePlant(Plant):
 
     def app(self) -> FastAPI:
         """The application as it is deployed, without a broker."""
-        given = settings(self._folder).model_copy(update={"gateways": GatewaySettings(broker_host="broker.example")})
+        given = settings(self._folder).model_copy(
+            update={
+                "gateways": GatewaySettings(broker_host="broker.example"),
+                "signup": SignupSettings(enabled=True, confirm="link"),
+            }
+        )
         app = create_app(given, environ={}, hasher=FEW_PASSES)
         self.cloud = cloud = app.state.cloud
         self.database, self._fleet, self._store, self._live = cloud.database, cloud.fleet, cloud.store, cloud.live
