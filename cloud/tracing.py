@@ -29,7 +29,9 @@ class TracingMissingError(ZhisanError):
     """The settings ask for traces, and the packages for them are not installed."""
 
     def __init__(self) -> None:
-        super().__init__("[tracing] is enabled, but OpenTelemetry is not installed: pip install 'zhisan[tracing]'")
+        super().__init__(
+            "[tracing] is enabled, but OpenTelemetry is not installed: pip install --require-hashes -r requirements/cloud-tracing.txt"
+        )
 
 
 class Traces:
