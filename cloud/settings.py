@@ -403,7 +403,7 @@ class AccountSettings(Settings):
 
 
 class TracingSettings(Settings):
-    """Traces of requests, batches and calls for an OpenTelemetry collector; needs the packages of `requirements/cloud-tracing.txt`."""
+    """Traces of requests, batches and calls for an OpenTelemetry collector; needs `requirements/cloud-tracing.txt`."""
 
     enabled: bool = Field(False, description="Whether traces are made; without, no SDK is loaded.")
     endpoint: str = Field("http://127.0.0.1:4318/v1/traces", description="The collector, by OTLP over HTTP (protobuf).")

@@ -30,7 +30,7 @@ class TracingMissingError(ZhisanError):
 
     def __init__(self) -> None:
         super().__init__(
-            "[tracing] is enabled, but OpenTelemetry is not installed: pip install --require-hashes -r requirements/cloud-tracing.txt"
+            "[tracing] is enabled, but OpenTelemetry is not installed: install requirements/cloud-tracing.txt"
         )
 
 
