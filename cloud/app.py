@@ -75,7 +75,7 @@ from cloud.self_service.billing import issue_due
 from cloud.self_service.desk import SelfServiceDesk
 from cloud.serving import api as serving_api
 from cloud.serving.parts import ServingParts
-from cloud.settings import DATABASE_FILE, CloudSettings
+from cloud.settings import DATABASE_FILE, TELEMETRY_FILE, CloudSettings
 from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, TelemetryStore
@@ -126,7 +126,6 @@ from kit.clock import Clock, SystemClock
 from kit.mqtt import PahoLink, Will, client_id
 
 API = "/api/v1"
-TELEMETRY_FILE = "telemetry.duckdb"
 HOST_CONTESTED = "host.contested"
 HOUSEKEEPING_EVERY_S = 3600.0
 DESCRIPTION = """\

@@ -11,12 +11,11 @@ import anyio.to_thread
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
-from cloud.app import TELEMETRY_FILE
 from cloud.core import credentials
 from cloud.core.database import Database
 from cloud.gateways.parts import HOST_FOLDER
 from cloud.migrations.upgrade import known_revisions, revision_of
-from cloud.settings import DATABASE_FILE, CloudSettings, EndpointSettings, SecretError
+from cloud.settings import DATABASE_FILE, TELEMETRY_FILE, CloudSettings, EndpointSettings, SecretError
 from cloud.telemetry.duckdb_store import shots_in
 from cloud.telemetry.store import TelemetryError
 from cloud.webhooks import mail

@@ -2,33 +2,21 @@
 
 import argparse
 import gc
-import os
-import signal
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 import anyio
-import uvicorn
 
-from cloud import check, cli_accounts
-from cloud.app import create_app
-from cloud.core.connections import PatientUntil
+from cloud import cli_accounts
 from cloud.identity.offline import InUseError, exclusive
 from cloud.settings import ENVIRONMENT_PREFIX, CloudSettings
-from cloud.web.routes import Pages
 from kit import logging
-from kit.errors import ZhisanError
 from kit.settings import SettingsError, load
 
-SIGNS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
-BACKLOG_MAX = 2_048
 GC_THRESHOLDS = (10_000, 20, 50)
 """With 10,000 presses a full collection stops the program for 0.2 s; it is put off where Python would not."""
-GRACE_S_MAX = 5
-"""How long requests under way may take to end after a signal."""
+SIGNS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -53,70 +41,32 @@ def main(argv: Sequence[str]) -> int:
         return 2
     if arguments.command == "check":
         return anyio.run(_check, settings)
-    if arguments.command != "run":
-        return cli_accounts.run(arguments, settings)
+    if arguments.command == "run":
+        return _run(settings)
+    return cli_accounts.run(arguments, settings)
+
+
+def _run(settings: CloudSettings) -> int:
+    gc.set_threshold(*GC_THRESHOLDS)
     logging.configure(settings.log.style, settings.log.level)
     try:
         with exclusive(settings.storage.dir):
-            return _run(settings)
+            from cloud import server  # two seconds of imports, which the other commands need not wait for
+
+            try:
+                return 0 if server.run(settings) else 1
+            except server.StartError as error:
+                print(f"{SIGNS['error']} {error}", file=sys.stderr)
     except InUseError as error:
         print(f"{SIGNS['error']} {error}", file=sys.stderr)
-        return 1
+    return 1
 
 
 async def _check(settings: CloudSettings) -> int:
+    from cloud import check
+
     worst = 0
     async for finding in check.findings(settings):
         print(f"{SIGNS[finding.level]} {finding.subject}: {finding.text}", flush=True)
         worst = max(worst, int(finding.level == "error"))
     return worst
-
-
-def _run(settings: CloudSettings) -> int:
-    where = f"{settings.web.host}:{settings.web.port}"
-    try:
-        listener = check.bind(settings)
-    except OSError as error:
-        print(f"{SIGNS['error']} {where} cannot be listened on: {error.strerror}", file=sys.stderr)
-        return 1
-    with listener:
-        try:
-            app = create_app(settings, environ=os.environ)
-        except (ZhisanError, OSError) as error:
-            print(f"{SIGNS['error']} {error}", file=sys.stderr)
-            return 1
-        gc.set_threshold(*GC_THRESHOLDS)
-        config = uvicorn.Config(
-            app,
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            http=PatientUntil,
-            ws="none",
-            server_header=False,
-            limit_concurrency=settings.limits.connections_max,
-            backlog=BACKLOG_MAX,
-            timeout_graceful_shutdown=GRACE_S_MAX,
-        )
-        server = _Server(config, app.state.pages)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _stopped)
-        server.run(sockets=[listener])
-    return 0 if server.started else 1
-
-
-def _stopped(_number: int, _frame: FrameType | None) -> None:
-    """A signal that the server has obeyed is raised once more after it: the program ends as told, not as killed."""
-
-
-class _Server(uvicorn.Server):
-    """Ends live streams before it waits for its connections to close."""
-
-    def __init__(self, config: uvicorn.Config, pages: Pages) -> None:
-        super().__init__(config)
-        self._pages = pages
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, let the requests under way end."""
-        self._pages.close()
-        await super().shutdown(sockets)

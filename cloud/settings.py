@@ -33,6 +33,7 @@ from kit.settings import Settings
 
 ENVIRONMENT_PREFIX = "ZHISAN_CLOUD__"
 DATABASE_FILE = "cloud.sqlite"
+TELEMETRY_FILE = "telemetry.duckdb"
 ENDPOINTS_MAX = 50
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the form of a secret, not one
 SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64

@@ -10,9 +10,7 @@ import numpy as np
 from cloud.tiering import bands, churn
 from cloud.tiering.dimensions import DIMENSIONS, Dimension, margin_of, revenue_of
 from cloud.tiering.evidence import CODES, EvidenceTable, Floats, Ints, Kind
-from cloud.tiering.pareto import fit_pareto_nbd
 from cloud.tiering.policy import Policy
-from cloud.tiering.purchases import FitError, History, fit_gamma_gamma, histories
 from cloud.tiering.ranking import rank_correlation
 from cloud.tiering.scoring import Scored, rescore_by
 from cloud.tiering.sensitivity import reversal, shifts
@@ -20,8 +18,6 @@ from cloud.tiering.sums import first_day, newest_day
 
 REASONS_TOLD: Final = 3
 LEFT_OUT_SHARE: Final = 0.1
-FITTED_MAX: Final = 5_000
-YEAR_WEEKS: Final = 52.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +92,11 @@ def review(known: Sequence[Known], rows: Sequence[Sequence[Any]], policy: Policy
     table = table_of(here, rows).until(today)
     if not here:
         return Review((), len(known), {"weights": {}, "note": "there are no customers"})
+    from cloud.tiering.future import billed_in_a_year  # scipy: 0.6 s that a cloud's start does not wait for
+
     scored = rescore_by(table, today, policy.weights, method=policy.method)
     placed = _placed(here, table, scored, policy, today)
-    future, future_note = _future(table, today)
+    future, future_note = billed_in_a_year(table, today)
     risks = _churn(everyone, table, today)
     figures = _figures(table, scored, policy) | {"future_note": future_note, "churn": risks.told}
     revenue, margin = revenue_of(table, today), margin_of(table, today)
@@ -222,27 +220,3 @@ def _churn(everyone: EvidenceTable, table: EvidenceTable, today: int) -> _Risks:
     except churn.ChurnError as error:
         told["note"] = f"not judged yet: {error}"
     return _Risks(model.probability(table, today), model.parts(table, today), told)
-
-
-def _future(table: EvidenceTable, today: int) -> tuple[list[int] | None, str]:
-    """What each will be billed in a year, in minor units, by Pareto/NBD and Gamma-Gamma over its invoices."""
-    rows = table.rows_of(Kind.INVOICE)
-    if rows.start == rows.stop:
-        return None, "no invoices"
-    first = int(table.day[rows].min())
-    weeks = (table.day[rows] - first) / 7
-    history = histories(table.customer[rows], weeks, table.amount[rows], len(table.ids), (today - first) / 7)
-    some = _some(history, np.arange(0, len(table.ids), max(1, len(table.ids) // FITTED_MAX)))
-    try:
-        counts, spend = fit_pareto_nbd(some), fit_gamma_gamma(some)
-        with np.errstate(all="ignore"):
-            told = counts.expected(history, YEAR_WEEKS) * spend.expected(history)
-    except FitError as error:
-        return None, str(error)
-    if not np.isfinite(told).all():
-        return None, "the purchase model gives no finite figures"
-    return [round(float(each)) for each in told], ""
-
-
-def _some(history: History, at: Ints) -> History:
-    return History(history.frequency[at], history.recency[at], history.age[at], history.spend[at])

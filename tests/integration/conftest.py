@@ -7,10 +7,19 @@ import pytest
 from sqlalchemy import URL, make_url
 
 from cloud.core.database import postgresql_url, sqlite_url
+from cloud.migrations import upgrade
 from tests import postgres
 from tests.postgres import PostgresServer
+from tests.schema import remembered
 
 KINDS = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _schema_is_made_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upgrade, "_upgrade", remembered(upgrade._upgrade))
+        yield
 
 
 @pytest.fixture(scope="session")
