@@ -87,5 +87,5 @@ def test_no_sdk_exporter_or_instrumentation_is_loaded_while_it_is_off() -> None:
 
 def test_without_the_packages_the_settings_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-    with pytest.raises(TracingMissingError, match="zhisan\\[tracing\\]"):
+    with pytest.raises(TracingMissingError, match="requirements/cloud-tracing"):
         otlp("http://127.0.0.1:4318/v1/traces", share=1.0)
