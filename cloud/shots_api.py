@@ -52,6 +52,15 @@ class ScoresOut(BaseModel):
     reasons: list[ShotReasonOut]
 
 
+class ProductionDatasetOut(BaseModel):
+    """What the press was set to; a text that it does not tell is empty."""
+
+    name: str
+    description: str
+    mould_description: str
+    set_points: dict[str, float] = Field(description="Set values by the names of the parameters, where they are told.")
+
+
 class ShotOut(BaseModel):
     """A shot without its curves."""
 
@@ -68,6 +77,7 @@ class ShotOut(BaseModel):
     material: str = Field(description="Empty where the press does not tell it.")
     product_name: str = Field(description="Empty where the press does not tell it.")
     cavities: int | None = Field(description="Of the mould in production; null where the press does not tell it.")
+    dataset: ProductionDatasetOut
     parameters: dict[str, Number] = Field(description="By the names of OPC 40077; null is a bad reading.")
     scores: ScoresOut
 
@@ -190,6 +200,12 @@ def _fields(row: StoredShot) -> dict[str, object]:
         "material": shot.material,
         "product_name": shot.product_name,
         "cavities": shot.cavities,
+        "dataset": {
+            "name": shot.dataset.name,
+            "description": shot.dataset.description,
+            "mould_description": shot.dataset.mould_description,
+            "set_points": dict(shot.dataset.set_points),
+        },
         "parameters": dict(shot.parameters),
         "scores": {
             "bundle_id": scores.bundle_id,

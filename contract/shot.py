@@ -11,8 +11,27 @@ FloatArray = npt.NDArray[np.float32]
 CURVE_SAMPLES_MAX = 20_000
 PARAMETERS_MAX = 200
 PRODUCT_CHARACTERS_MAX = 256
-"""Of a shot's material and of its product."""
+"""Of a shot's material, of its product, and of each text of its production dataset."""
 CAVITIES_MAX = 1_000
+SET_POINTS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ProductionDataset:
+    """What a press is set to, by its own words: empty for what it does not tell.
+
+    `set_points` are the set values of parameters, by their names in the vocabulary and in its units, in the order of
+    their names.
+    """
+
+    name: str = ""
+    description: str = ""
+    mould_description: str = ""
+    set_points: tuple[tuple[str, float], ...] = ()
+
+
+NOT_TOLD = ProductionDataset()
+"""Of a press that tells nothing of what it is set to."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +42,7 @@ class Shot:
     absent, a reading that the press called bad is NaN. All curves share `sample_interval_s` and start with injection.
     `cycle_counter` is the press's own count where it has one: consecutive shots differ by one.
     `material`, `product_name` (several of either in one text) and `cavities` are of the job; empty or None: not told.
+    `dataset` is what the press was set to when it reported the cycle.
     """
 
     press_id: str
@@ -36,6 +56,7 @@ class Shot:
     material: str = ""
     product_name: str = ""
     cavities: int | None = None
+    dataset: ProductionDataset = NOT_TOLD
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,12 @@ from contract.gaps import GapLine
 from contract.shot import (
     CAVITIES_MAX,
     CURVE_SAMPLES_MAX,
+    NOT_TOLD,
     PARAMETERS_MAX,
     PRODUCT_CHARACTERS_MAX,
+    SET_POINTS_MAX,
     FloatArray,
+    ProductionDataset,
     Reason,
     ScoredShot,
     Scores,
@@ -41,6 +44,10 @@ MOULD_ID: Final = "Shot/MouldId"
 MATERIAL: Final = "Shot/Material"
 PRODUCT_NAME: Final = "Shot/ProductName"
 CAVITIES: Final = "Shot/Cavities"
+DATASET_NAME: Final = "Dataset/Name"
+DATASET_DESCRIPTION: Final = "Dataset/Description"
+MOULD_DESCRIPTION: Final = "Dataset/MouldDescription"
+DATASET_TEXTS: Final = frozenset({DATASET_NAME, DATASET_DESCRIPTION, MOULD_DESCRIPTION})
 SAMPLE_INTERVAL: Final = "Shot/SampleInterval"
 BUNDLE: Final = "Models/Bundle"
 QUALITY_CLASS: Final = "Models/QualityClass"
@@ -50,8 +57,11 @@ REASON_FEATURES: Final = "Reasons/Features"
 REASON_VALUES: Final = "Reasons/Values"
 REASON_SIGMAS: Final = "Reasons/Sigmas"
 PARAMETER_PREFIX: Final = "Parameters/"
+SET_POINT_PREFIX: Final = "SetPoints/"
 SCORE_PREFIX: Final = "Scores/"
 CURVE_PREFIX: Final = "Curves/"
+PREFIXES: Final = (PARAMETER_PREFIX, SET_POINT_PREFIX, SCORE_PREFIX, CURVE_PREFIX)
+"""Of the groups of metrics whose names are open-ended."""
 
 GAP_LINES_MAX: Final = 20_000
 GAP_SHOTS_MAX: Final = 10**12
@@ -93,6 +103,8 @@ def unit_of(metric: str) -> str:
     """The unit of a metric's value, empty when it has none: for the birth's `engUnit` property."""
     if metric.startswith(PARAMETER_PREFIX):
         return PARAMETERS[metric.removeprefix(PARAMETER_PREFIX)].unit
+    if metric.startswith(SET_POINT_PREFIX):
+        return PARAMETERS[metric.removeprefix(SET_POINT_PREFIX)].unit
     if metric.startswith(CURVE_PREFIX):
         return SIGNALS[metric.removeprefix(CURVE_PREFIX)].unit
     return "s" if metric == SAMPLE_INTERVAL else ""
@@ -122,6 +134,8 @@ def body_metrics(scored: ScoredShot, alias_of: AliasOf) -> list[Metric]:
     values += [(PARAMETER_PREFIX + name, DataType.Double, value) for name, value in shot.parameters.items()]
     values += [(SCORE_PREFIX + name, DataType.Double, value) for name, value in scores.values.items()]
     values += _of_job(shot)
+    if shot.dataset is not NOT_TOLD:
+        values += _of_dataset(shot.dataset)
     return [_metric(name, value, datatype, shot.ended_ms, alias_of) for name, datatype, value in values]
 
 
@@ -135,6 +149,17 @@ def _of_job(shot: Shot) -> list[tuple[str, DataType, Any]]:
     if shot.cavities is not None:
         told.append((CAVITIES, DataType.UInt32, shot.cavities))
     return told
+
+
+def _of_dataset(dataset: ProductionDataset) -> list[tuple[str, DataType, Any]]:
+    """What a press may tell of what it is set to, and need not."""
+    texts = {
+        DATASET_NAME: dataset.name,
+        DATASET_DESCRIPTION: dataset.description,
+        MOULD_DESCRIPTION: dataset.mould_description,
+    }
+    told: list[tuple[str, DataType, Any]] = [(name, DataType.String, text) for name, text in texts.items() if text]
+    return told + [(SET_POINT_PREFIX + name, DataType.Double, value) for name, value in dataset.set_points]
 
 
 def curve_metrics(shot: Shot, alias_of: AliasOf) -> list[Metric]:
@@ -210,6 +235,7 @@ def record_of(press_id: str, metrics: Iterable[Metric]) -> ShotRecord | GapRecor
         material=_told(values, MATERIAL),
         product_name=_told(values, PRODUCT_NAME),
         cavities=_cavities(values),
+        dataset=_dataset(values, groups[SET_POINT_PREFIX]),
     )
     scores = Scores(
         bundle_id=_text(values, BUNDLE),
@@ -257,9 +283,9 @@ def last_id_of(values: Mapping[str, Any], record_id: int) -> int:
 
 
 def _sorted_out(metrics: Iterable[Metric]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Values by name; those of the three open-ended groups apart, by the name behind the prefix."""
+    """Values by name; those of the open-ended groups apart, by the name behind the prefix."""
     values: dict[str, Any] = {}
-    groups: dict[str, dict[str, Any]] = {PARAMETER_PREFIX: {}, SCORE_PREFIX: {}, CURVE_PREFIX: {}}
+    groups: dict[str, dict[str, Any]] = {prefix: {} for prefix in PREFIXES}
     for metric in metrics:
         name = metric[0] or ""
         prefix, slash, rest = name.partition("/")
@@ -309,6 +335,22 @@ def _cavities(values: Mapping[str, Any]) -> int | None:
     if not 0 < cavities <= CAVITIES_MAX:
         raise WireError(f"{CAVITIES} is {cavities}, not 1 to {CAVITIES_MAX}")
     return cavities
+
+
+def _dataset(values: Mapping[str, Any], set_points: Mapping[str, Any]) -> ProductionDataset:
+    """What the press said that it is set to; a set value that is no number is not told."""
+    if not set_points and DATASET_TEXTS.isdisjoint(values):
+        return NOT_TOLD
+    if len(set_points) > SET_POINTS_MAX:
+        raise WireError(f"{len(set_points)} metrics under {SET_POINT_PREFIX}: at most {SET_POINTS_MAX}")
+    numbers = _numbers(set_points, SET_POINT_PREFIX)
+    dataset = ProductionDataset(
+        _told(values, DATASET_NAME),
+        _told(values, DATASET_DESCRIPTION),
+        _told(values, MOULD_DESCRIPTION),
+        tuple(sorted((name, value) for name, value in numbers.items() if math.isfinite(value))),
+    )
+    return NOT_TOLD if dataset == NOT_TOLD else dataset
 
 
 def _array(values: Mapping[str, Any], name: str) -> FloatArray:

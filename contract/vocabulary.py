@@ -82,6 +82,28 @@ PARAMETERS: Final = _by_name(
 )
 """Scalars of one cycle, by name."""
 
+SET_POINTS: Final = (
+    "CycleTime",
+    "HoldTime",
+    "CoolingTime",
+    "BackPressure",
+    "HoldSpecificPressureAverage",
+    "InjectionSpeedMaximum",
+    "InjectionStartPosition",
+    "PlastificationRotationalSpeedAverage",
+    "VPChangeOverPosition",
+    "MouldTemperature",
+    "BarrelTemperature1",
+    "BarrelTemperature2",
+    "BarrelTemperature3",
+    "BarrelTemperature4",
+    "NozzleTemperature",
+)
+"""Parameters that a press is set to: a set value bears the name and the unit of the parameter that it is meant for.
+
+Of these OPC 40077 tells the temperatures (NominalTemperature of a zone) and the cycle time (ExpectedCycleTime).
+"""
+
 SIGNALS: Final = _by_name(
     Quantity("InjectionPressure", "bar", is_standard=False),
     Quantity("CavityPressure", "bar", is_standard=False),

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from contract.shot import CAVITIES_MAX, CURVE_SAMPLES_MAX, PRODUCT_CHARACTERS_MAX, FloatArray, Shot
+from contract.shot import (
+    CAVITIES_MAX,
+    CURVE_SAMPLES_MAX,
+    NOT_TOLD,
+    PRODUCT_CHARACTERS_MAX,
+    FloatArray,
+    ProductionDataset,
+    Shot,
+)
 from contract.units import conversion
 from contract.vocabulary import PARAMETERS, SIGNALS
 
@@ -92,6 +100,7 @@ def assemble(
     material: object = None,
     product_name: object = None,
     cavities: object = None,
+    dataset: ProductionDataset = NOT_TOLD,
 ) -> Shot:
     """One shot from the fields of a cycle event, by the converter of each field, and what the press told of its job."""
     parameters = {
@@ -109,7 +118,23 @@ def assemble(
         material=_joined(material),
         product_name=_joined(product_name),
         cavities=_cavities(cavities),
+        dataset=dataset,
     )
+
+
+def production_dataset(
+    name: object,
+    description: object,
+    mould_description: object,
+    *,
+    reported: Mapping[str, object],
+    converters: Mapping[str, Converter],
+) -> ProductionDataset:
+    """What a press told of what it is set to; what is no text or number it did not tell."""
+    values = ((converter.name, converter.value(reported.get(key))) for key, converter in converters.items())
+    set_points = tuple(sorted((name, value) for name, value in values if math.isfinite(value)))
+    dataset = ProductionDataset(_joined(name), _joined(description), _joined(mould_description), set_points)
+    return NOT_TOLD if dataset == NOT_TOLD else dataset
 
 
 def _joined(names: object) -> str:

@@ -1,12 +1,13 @@
 """Shots as Arrow batches for DuckDB, and DuckDB's rows as shots: no SQL connection here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from cloud.telemetry.datasets import Datasets
 from cloud.telemetry.gap_ledger import Drop
 from cloud.telemetry.store import (
     CYCLE_TIME,
@@ -15,29 +16,37 @@ from cloud.telemetry.store import (
     GatewayKey,
     IncomingShot,
     PressKey,
+    StoredChange,
     StoredCycle,
     StoredGap,
     StoredShot,
 )
 from contract.gaps import THINNED
-from contract.shot import Reason, ScoredShot, Scores, Shot
+from contract.shot import NOT_TOLD, ProductionDataset, Reason, ScoredShot, Scores, Shot
 
 SELECT = """SELECT row_id, plant_id, press_id, gateway_id, ended_ms, received_ms, is_historical, cycle_counter,
   job_name, mould_id, bundle_id, quality_class, features_hash, features, layout_id, scalars,
-  reason_features, reason_values, reason_sigmas, coalesce(material, ''), coalesce(product_name, ''), cavities
-  FROM shots"""
+  reason_features, reason_values, reason_sigmas, coalesce(material, ''), coalesce(product_name, ''), cavities,
+  dataset_id FROM shots"""
 """Rows of an earlier version have neither material nor product."""
 
 CYCLES = """SELECT row_id, plant_id, press_id, ended_ms, mould_id, quality_class, layout_id, scalars FROM shots
   WHERE row_id > ? ORDER BY row_id LIMIT ?"""
-CHANGES = """SELECT row_id, ended_ms, job_name, mould_id, job_before, mould_before, material, material_before FROM (
+_MOVED = """len(list_filter(list_zip(now.names, now.set_values), lambda pair:
+    list_contains(old.names, pair[1]) AND NOT list_contains(list_zip(old.names, old.set_values), pair))) > 0"""
+CHANGES = f"""SELECT row_id, ended_ms, job_name, mould_id, job_before, mould_before, material, material_before,
+    shot.dataset_id, dataset_before FROM (
     SELECT row_id, ended_ms, job_name, mould_id, lag(job_name) OVER shots_in_order AS job_before,
       lag(mould_id) OVER shots_in_order AS mould_before, coalesce(material, '') AS material,
-      coalesce(lag(shots.material) OVER shots_in_order, '') AS material_before
-    FROM shots WHERE press_id = ? AND plant_id = ? WINDOW shots_in_order AS (ORDER BY ended_ms, row_id))
+      coalesce(lag(shots.material) OVER shots_in_order, '') AS material_before,
+      dataset_id, lag(dataset_id) OVER shots_in_order AS dataset_before
+    FROM shots WHERE press_id = ? AND plant_id = ? WINDOW shots_in_order AS (ORDER BY ended_ms, row_id)) AS shot
+  LEFT JOIN datasets AS now ON now.dataset_id = shot.dataset_id AND shot.dataset_id <> dataset_before
+  LEFT JOIN datasets AS old ON old.dataset_id = dataset_before AND shot.dataset_id <> dataset_before
   WHERE job_before IS NOT NULL AND ended_ms BETWEEN ? AND ? AND ((job_name, mould_id) <> (job_before, mould_before)
-    OR (material <> '' AND material_before <> '' AND material <> material_before))
-  ORDER BY ended_ms DESC, row_id DESC LIMIT ?"""
+    OR (material <> '' AND material_before <> '' AND material <> material_before)
+    OR (now.name <> '' AND old.name <> '' AND now.name <> old.name) OR {_MOVED})
+  ORDER BY ended_ms DESC, row_id DESC LIMIT ?"""  # noqa: S608 - words of ours, values apart
 AMONG = "row_id BETWEEN ? AND ? AND list_contains(?, row_id)"
 """The bounds let whole row groups be passed over."""
 SHOTS_AMONG = f"{SELECT} WHERE {AMONG} AND press_id = ? AND plant_id = ? ORDER BY row_id"
@@ -79,7 +88,7 @@ def _scalar_names(record: IncomingShot) -> tuple[str, ...]:
     return (*record.scored.shot.parameters, *(_SCORE + name for name in record.scored.scores.values))
 
 
-def shot_table(shots: Sequence[IncomingShot], first_row_id: int, layouts: Layouts) -> pa.Table:
+def shot_table(shots: Sequence[IncomingShot], first_row_id: int, layouts: Layouts, datasets: Datasets) -> pa.Table:
     """The batch in the column order of the table `shots`."""
     scored = [record.scored for record in shots]
     plain = [item.shot for item in scored]
@@ -111,6 +120,7 @@ def shot_table(shots: Sequence[IncomingShot], first_row_id: int, layouts: Layout
             "material": pa.array([shot.material for shot in plain], pa.string()),
             "product_name": pa.array([shot.product_name for shot in plain], pa.string()),
             "cavities": pa.array([shot.cavities for shot in plain], pa.int32()),
+            "dataset_id": pa.array([datasets.id_of(shot.dataset) for shot in plain], pa.int64()),
         }
     )
 
@@ -244,11 +254,11 @@ def no_features(width: int) -> FeatureRows:
     return FeatureRows(nothing, nothing, (), np.empty((0, width), np.float32))
 
 
-def stored_shot(row: tuple[Any, ...], layouts: Layouts) -> StoredShot:
+def stored_shot(row: tuple[Any, ...], layouts: Layouts, datasets: Mapping[int, ProductionDataset]) -> StoredShot:
     """One row of `SELECT` as a shot without curves."""
     (row_id, plant_id, press_id, gateway_id, ended_ms, received_ms, is_historical, cycle_counter, job_name, mould_id,
      bundle_id, quality_class, features_hash, features, layout_id, scalars, names, values, sigmas,
-     material, product_name, cavities) = row  # fmt: skip
+     material, product_name, cavities, dataset_id) = row  # fmt: skip
     pairs = dict(zip(layouts.names(layout_id), scalars, strict=True))
     scores = Scores(
         bundle_id=bundle_id,
@@ -266,9 +276,17 @@ def stored_shot(row: tuple[Any, ...], layouts: Layouts) -> StoredShot:
         material=material,
         product_name=product_name,
         cavities=cavities,
+        dataset=datasets.get(dataset_id, NOT_TOLD),
     )
     scored = ScoredShot(shot, np.asarray(features, np.float32), features_hash, scores)
     return StoredShot(row_id, PressKey(plant_id, press_id), gateway_id, received_ms, is_historical, scored)
+
+
+def stored_change(row: tuple[Any, ...], datasets: Mapping[int, ProductionDataset]) -> StoredChange:
+    """One row of `CHANGES`."""
+    *plain, now, before = row
+    change = StoredChange(*plain)
+    return replace(change, dataset=datasets.get(now, NOT_TOLD), dataset_before=datasets.get(before, NOT_TOLD))
 
 
 def stored_cycle(row: tuple[Any, ...], layouts: Layouts) -> StoredCycle:

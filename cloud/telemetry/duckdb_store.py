@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from cloud.entitlements.sight import ALL_TIME, seen_from_ms
+from cloud.telemetry import datasets
 from cloud.telemetry import duckdb_rows as rows
 from cloud.telemetry.deduplication import EpochKey, Record, admit
 from cloud.telemetry.gap_ledger import Drop, Shots, drops
@@ -33,6 +34,7 @@ from cloud.telemetry.store import (
     TelemetryError,
 )
 from contract.ranges import RangeSet
+from contract.shot import ProductionDataset
 
 # Each checkpoint writes the last row group anew; at the default 16 MB half of the file was left-over blocks.
 CHECKPOINT_AT = "128MB"
@@ -61,6 +63,10 @@ ALTER TABLE gaps ADD COLUMN IF NOT EXISTS from_ended_ms BIGINT;
 ALTER TABLE shots ADD COLUMN IF NOT EXISTS material VARCHAR;
 ALTER TABLE shots ADD COLUMN IF NOT EXISTS product_name VARCHAR;
 ALTER TABLE shots ADD COLUMN IF NOT EXISTS cavities INTEGER;
+ALTER TABLE shots ADD COLUMN IF NOT EXISTS dataset_id BIGINT;
+CREATE TABLE IF NOT EXISTS datasets(
+  dataset_id BIGINT, name VARCHAR, description VARCHAR, mould_description VARCHAR, names VARCHAR[],
+  set_values DOUBLE[]);
 """
 """A file that lacks these is given them when it is opened."""
 
@@ -82,6 +88,7 @@ class DuckDBStore:
         self._lock = threading.Lock()
         self._durable: dict[EpochKey, RangeSet] = self._load_durable()
         self._layouts = rows.Layouts(self._all("SELECT layout_id, names FROM layouts"))
+        self._datasets = datasets.Datasets()
         self._next_row_id: int = self._all("SELECT coalesce(max(row_id), 0) + 1 FROM shots")[0][0]
         self._next_gap_id: int = self._all("SELECT coalesce(max(gap_id), 0) + 1 FROM gaps")[0][0]
         self._counts = self._load_counts()
@@ -109,9 +116,12 @@ class DuckDBStore:
                 new_layouts = self._layouts.admit(shots)
                 if new_layouts:
                     connection.executemany("INSERT INTO layouts VALUES (?, ?)", new_layouts)
-                shot_table = rows.shot_table(shots, self._next_row_id, self._layouts)
+                new_datasets = self._datasets.admit(shots)
+                if new_datasets:
+                    connection.executemany(datasets.INSERT, new_datasets)
+                shot_table = rows.shot_table(shots, self._next_row_id, self._layouts, self._datasets)
                 connection.register("arrived_shots", shot_table)
-                connection.execute("INSERT INTO shots SELECT * FROM arrived_shots")
+                connection.execute("INSERT INTO shots BY NAME SELECT * FROM arrived_shots")
                 curve_table = rows.curve_table(shots, self._next_row_id)
                 connection.register("arrived_curves", curve_table)
                 connection.execute("INSERT INTO curves SELECT * FROM arrived_curves")
@@ -134,6 +144,7 @@ class DuckDBStore:
         with contextlib.suppress(duckdb.TransactionException):  # a failed COMMIT has already rolled back
             self._connection.execute("ROLLBACK")
         self._layouts = rows.Layouts(self._all("SELECT layout_id, names FROM layouts"))
+        self._datasets = datasets.Datasets()
 
     def _remember(self, shots: list[IncomingShot], after: Mapping[EpochKey, RangeSet]) -> None:
         self._durable |= after
@@ -203,13 +214,14 @@ class DuckDBStore:
     def changes(
         self, plants: Plants, press: PressKey, *, from_ms: int, until_ms: int, limit: int
     ) -> list[StoredChange]:
-        """Where a press's job, mould or material changed, the newest first."""
+        """Where a press's job, mould, material, dataset or set points changed, the newest first."""
         assert 0 < limit <= PAGE_ROWS_MAX
         if press.plant_id not in plants:
             return []
         from_ms = max(from_ms, seen_from_ms(plants))
         found = self._all(rows.CHANGES, [press.press_id, press.plant_id, from_ms, until_ms, limit])
-        return [StoredChange(*row) for row in found]
+        known = self._datasets_of(number for row in found for number in row[-2:])
+        return [rows.stored_change(row, known) for row in found]
 
     def latest(self, plants: Plants) -> dict[PressKey, StoredShot]:
         """The newest shot of each press."""
@@ -263,8 +275,17 @@ class DuckDBStore:
 
     def _shots(self, sql: str, parameters: list[Any]) -> list[StoredShot]:
         found = self._all(sql, parameters)
+        known = self._datasets_of(row[-1] for row in found)
         with self._lock:
-            return [rows.stored_shot(row, self._layouts) for row in found]
+            return [rows.stored_shot(row, self._layouts, known) for row in found]
+
+    def _datasets_of(self, numbers: Iterable[int | None]) -> Mapping[int, ProductionDataset]:
+        """The datasets behind these ids, which are read where they are not remembered."""
+        wanted = {number for number in numbers if number is not None}
+        with self._lock:
+            known = self._datasets.known(wanted)
+        missing = sorted(wanted - known.keys())
+        return known | dict(datasets.of_rows(self._all(datasets.BY_ID, [missing]))) if missing else known
 
     def _all(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
         cursor = self._connection.cursor()  # a reader of its own: the writer's transaction stays unseen and unblocked

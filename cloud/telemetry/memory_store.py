@@ -28,6 +28,7 @@ from cloud.telemetry.store import (
     StoredCycle,
     StoredGap,
     StoredShot,
+    change_between,
 )
 from contract.gaps import THINNED
 from contract.ranges import RangeSet
@@ -139,12 +140,12 @@ class MemoryStore:
     def changes(
         self, plants: Plants, press: PressKey, *, from_ms: int, until_ms: int, limit: int
     ) -> list[StoredChange]:
-        """Where a press's job, mould or material changed, the newest first."""
+        """Where a press's job, mould, material, dataset or set points changed, the newest first."""
         assert 0 < limit <= PAGE_ROWS_MAX
         from_ms = max(from_ms, seen_from_ms(plants))
         rows = self._in_order(frozenset(plants), press)  # the first one seen may have changed from one that is not
-        pairs = [(row, last, _change(row, last)) for last, row in itertools.pairwise(rows)]
-        found = [change for row, last, change in pairs if change.is_other_material or _setting(row) != _setting(last)]
+        pairs = [(row, last, change_between(last, row)) for last, row in itertools.pairwise(rows)]
+        found = [change for row, last, change in pairs if _has_changed(change) or _setting(row) != _setting(last)]
         return [change for change in reversed(found) if from_ms <= change.ended_ms <= until_ms][:limit]
 
     def _in_order(self, plants: Plants, press: PressKey) -> list[StoredShot]:
@@ -240,9 +241,8 @@ def _setting(row: StoredShot) -> tuple[str, str]:
     return row.scored.shot.job_name, row.scored.shot.mould_id
 
 
-def _change(row: StoredShot, last: StoredShot) -> StoredChange:
-    now, before = row.scored.shot, last.scored.shot
-    return StoredChange(row.row_id, now.ended_ms, *_setting(row), *_setting(last), now.material, before.material)
+def _has_changed(change: StoredChange) -> bool:
+    return change.is_other_material or change.is_other_dataset or bool(change.moved)
 
 
 def _place(row: StoredShot) -> tuple[int, int]:

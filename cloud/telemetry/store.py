@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from contract.gaps import GapLine
 from contract.ranges import RangeSet
-from contract.shot import FloatArray, ScoredShot
+from contract.shot import NOT_TOLD, FloatArray, ProductionDataset, ScoredShot
 from kit.errors import ZhisanError
 
 PAGE_ROWS_MAX = 1_000
@@ -170,10 +170,27 @@ class FeatureRows:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredChange:
-    """The first shot of a press with another job, mould or material than the shot before it, by the press's own time.
+class Moved:
+    """One set point of a press that has another value than before, by the name of its parameter."""
 
-    Where either shot does not tell its material, that is no change of material.
+    name: str
+    before: float
+    now: float
+
+
+def moved_between(before: ProductionDataset, now: ProductionDataset) -> tuple[Moved, ...]:
+    """The set points that both tell and that differ, by their names."""
+    if before.set_points == now.set_points:
+        return ()
+    known = dict(before.set_points)
+    return tuple(Moved(name, known[name], value) for name, value in now.set_points if known.get(name, value) != value)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChange:
+    """The first shot of a press with another job, mould, material, dataset or set point than the shot before it.
+
+    Before it is by the press's own time. Where either shot does not tell one of these, that is no change of it.
     """
 
     row_id: int
@@ -184,11 +201,42 @@ class StoredChange:
     mould_before: str
     material: str = ""
     material_before: str = ""
+    dataset: ProductionDataset = NOT_TOLD
+    dataset_before: ProductionDataset = NOT_TOLD
 
     @property
     def is_other_material(self) -> bool:
         """Whether the material is another one than before, both being told."""
         return bool(self.material and self.material_before) and self.material != self.material_before
+
+    @property
+    def is_other_dataset(self) -> bool:
+        """Whether the production dataset has another name than before, both being told."""
+        now, before = self.dataset.name, self.dataset_before.name
+        return bool(now and before) and now != before
+
+    @property
+    def moved(self) -> tuple[Moved, ...]:
+        """The set points that somebody moved: none where another job, mould or dataset brought its own."""
+        is_other_job = (self.job_name, self.mould_id) != (self.job_before, self.mould_before)
+        return () if is_other_job or self.is_other_dataset else moved_between(self.dataset_before, self.dataset)
+
+
+def change_between(before: StoredShot, now: StoredShot) -> StoredChange:
+    """What differs from one shot of a press to the next one, be it nothing."""
+    last, shot = before.scored.shot, now.scored.shot
+    return StoredChange(
+        now.row_id,
+        shot.ended_ms,
+        shot.job_name,
+        shot.mould_id,
+        last.job_name,
+        last.mould_id,
+        shot.material,
+        last.material,
+        shot.dataset,
+        last.dataset,
+    )
 
 
 class TelemetryStore(Protocol):
@@ -240,9 +288,9 @@ class TelemetryStore(Protocol):
     def changes(
         self, plants: Plants, press: PressKey, *, from_ms: int, until_ms: int, limit: int
     ) -> list[StoredChange]:
-        """Where a press's job, mould or material changed between two times, these included, the newest first.
+        """Where a press's job, mould, material, dataset or set points changed between two times, the newest first.
 
-        Its very first shot is no change; `limit` <= PAGE_ROWS_MAX.
+        The times are included. Its very first shot is no change; `limit` <= PAGE_ROWS_MAX.
         """
 
     def latest(self, plants: Plants) -> dict[PressKey, StoredShot]:

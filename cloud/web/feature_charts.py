@@ -7,11 +7,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cloud.alarms.naming import feature_name, mode_name
+from cloud.alarms.naming import feature_name
 from cloud.telemetry.store import StoredShot
 from cloud.web.charts import Chart, Line, Mark, Panel, Role, chart_of, line_of, panel_of, point
+from cloud.web.happenings import Happening, happening_text
 from cloud.web.numbers import number
-from cloud.web.press_history import Happening, Reference, place_of
+from cloud.web.press_history import Reference, place_of
 from cloud.web.press_view import columns_of
 from cloud.web.translation import Catalogue
 from cloud.web.wording import quantity_unit
@@ -20,7 +21,15 @@ from models.control_chart import SIGMAS, ControlLimits, limits_of, residuals
 from models.features.schema import FEATURES, FEATURES_HASH
 
 FEATURES_SHOWN: Final = 3
-LETTERS: Final = {"job": "J", "mould": "M", "material": "R", "maintenance": "W", "alarm": "A"}
+LETTERS: Final = {
+    "job": "J",
+    "mould": "M",
+    "material": "R",
+    "dataset": "D",
+    "set_point": "S",
+    "maintenance": "W",
+    "alarm": "A",
+}
 """R is for raw material."""
 _UNITS: Final = {spec.name: spec.unit for spec in FEATURES}
 _PLACES: Final = {spec.name: at for at, spec in enumerate(FEATURES)}
@@ -80,16 +89,9 @@ def features_chart(
 def marks_of(t: Catalogue, happenings: Sequence[Happening]) -> list[Mark]:
     """What happened, as a chart marks it."""
     return [
-        Mark(at=each.at_ms / 1000, kind=each.kind, letter=LETTERS[each.kind], label=mark_text(t, each))
+        Mark(at=each.at_ms / 1000, kind=each.kind, letter=LETTERS[each.kind], label=happening_text(t, each))
         for each in happenings
     ]
-
-
-def mark_text(t: Catalogue, mark: Happening) -> str:
-    """What happened, in words."""
-    if mark.kind in ("job", "mould", "material"):
-        return t(f"mark.{mark.kind}", now=mark.what or "–", before=mark.before or "–")
-    return t(f"mark.{mark.kind}", mode=mode_name(t, mark.what))
 
 
 def _panel(t: Catalogue, name: str, rows: Sequence[StoredShot], reference: Reference | None) -> Panel:

@@ -62,6 +62,17 @@ def money(amount_minor: int, currency: str, locale: Locale, *, is_whole: bool = 
     return text.replace("-", MINUS)
 
 
+def deviation(actual: float | None, wanted: float, unit: str = "") -> str:
+    """By how much a value is above the wanted one, as exact as `number` writes that; a temperature's is in kelvin."""
+    if actual is None or not math.isfinite(actual - wanted):
+        return MISSING
+    places = max(0, SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(abs(wanted)))) if wanted else SIGNIFICANT_DIGITS - 1
+    difference = round(actual - wanted, places)
+    sign = "±" if difference == 0 else MINUS if difference < 0 else "+"
+    unit = "K" if unit == "°C" else unit
+    return sign + number(abs(difference), unit)
+
+
 def iso(utc_ms: int) -> str:
     """RFC 3339 in UTC with milliseconds: what stands in a <time>'s datetime."""
     return datetime.fromtimestamp(utc_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

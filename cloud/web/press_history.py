@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -18,7 +18,8 @@ from cloud.entitlements.plans import Plans
 from cloud.entitlements.sight import ALL_TIME, Sight
 from cloud.fleet import reading
 from cloud.rollouts import repository as rollouts
-from cloud.telemetry.store import PAGE_ROWS_MAX, PressKey, StoredChange, StoredShot, TelemetryStore
+from cloud.telemetry.store import PAGE_ROWS_MAX, PressKey, StoredShot, TelemetryStore
+from cloud.web.happenings import Happening, happenings_of
 from cloud.web.press_query import HOUR_MS, PressQuery
 from cloud.web.reference import REFERENCE_SHOTS, Envelope, envelope_of, healthy_of
 from kit.clock import Clock
@@ -34,22 +35,8 @@ REFERENCES_MAX: Final = 32
 """A run of 300 shots with their features is some 3 MB."""
 MARKS_MAX: Final = 50
 
-Kind = Literal["job", "mould", "material", "maintenance", "alarm"]
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """Something that happened at a press.
-
-    `what` is the new job, mould or material, or the failure mode of an alarm or repair.
-    """
-
-    at_ms: int
-    kind: Kind
-    what: str
-    before: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,16 +135,12 @@ class PressHistory:
     async def changes_and_repairs(
         self, tenant: TenantId, press: PressKey, from_ms: int, until_ms: int, *, limit: int
     ) -> list[Happening]:
-        """The newest `limit` changes of job, mould or material in a time, and as many repairs as are kept."""
+        """The newest `limit` changes of job, mould, material, dataset or set points, and all repairs that are kept."""
         plants = await self.plants(tenant)
         changes = await self._blocking(
             self._store.changes, plants, press, from_ms=from_ms, until_ms=until_ms, limit=limit
         )
-        found = [
-            Happening(change.ended_ms, kind, now, before)
-            for change in changes
-            for kind, now, before in _changed(change)
-        ]
+        found = [happening for change in changes for happening in happenings_of(change)]
         async with self._database.reading() as session:
             repairs = await rollouts.repairs_of(session, tenant, *_names(press), from_ms=from_ms, until_ms=until_ms)
         return found + [Happening(label.labelled_ms, "maintenance", label.mode) for label in repairs]
@@ -196,16 +179,6 @@ async def _alarm_marks(
         for alarm in found.items
         if from_ms <= alarm.raised_ms <= until_ms
     ]
-
-
-def _changed(change: StoredChange) -> list[tuple[Kind, str, str]]:
-    pairs: list[tuple[Kind, str, str]] = [
-        ("job", change.job_name, change.job_before),
-        ("mould", change.mould_id, change.mould_before),
-    ]
-    if change.is_other_material:
-        pairs.append(("material", change.material, change.material_before))
-    return [(kind, now, before) for kind, now, before in pairs if now != before]
 
 
 def _names(press: PressKey) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What happened at a press, newest first: states, alarms, repairs, jobs, moulds and materials, a page at a time."""
+"""What happened at a press, newest first: states, alarms, repairs, jobs, set points, a page at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from cloud.core.events import Event
 from cloud.core.tenants import Tenant, TenantId
 from cloud.fleet.service import PRESS_MOVED, PRESS_REGISTERED, PRESS_STATE_CHANGED
 from cloud.telemetry.store import PressKey
-from cloud.web.feature_charts import mark_text
-from cloud.web.press_history import Happening, PressHistory
+from cloud.web.happenings import Happening, happening_text
+from cloud.web.press_history import PressHistory
 from cloud.web.press_page import press_url
 from cloud.web.press_query import address
 from cloud.web.shell import Shell
@@ -114,4 +114,4 @@ def event_line(t: Catalogue, event: Event) -> LogLine:
 
 
 def _line(t: Catalogue, happening: Happening) -> LogLine:
-    return LogLine(happening.at_ms, "normal", mark_text(t, happening))
+    return LogLine(happening.at_ms, "normal", happening_text(t, happening))

@@ -11,6 +11,7 @@ from cloud.alarms.domain import Alarm
 from cloud.telemetry.store import StoredShot
 from cloud.web.drift_view import press_drift
 from cloud.web.fleet_view import PressFacts, failure_gauge, tile_of
+from cloud.web.happenings import happening_text
 from cloud.web.live import Snapshot
 from cloud.web.outlook_view import FIRST_MODES, LIFE_SHOWN_H, outlook_of
 from cloud.web.press_choices import Place
@@ -77,7 +78,7 @@ def press_snapshot(shell: Shell, t: Catalogue, facts: PressPageFacts, query: Pre
             "press_alarms.html", t, alarms=facts.alarms[:ALARMS_SHOWN], verdicts=facts.verdicts
         ),
         "press-quality": shell.fragment("press_quality.html", t, quality=quality_of(facts.rows)),
-        "press-production": shell.fragment("press_production.html", t, production=production_of(facts.rows)),
+        "press-production": _production_html(shell, t, facts),
         "press-outlook": shell.fragment(
             "press_outlook.html",
             t,
@@ -119,6 +120,18 @@ def values_html(shell: Shell, t: Catalogue, row: StoredShot | None) -> Markup:
     """All parameters of one shot."""
     html = shell.fragment("press_values.html", t, parameters=parameters_of(row) if row else ())
     return Markup(html)  # noqa: S704 - our own template's output
+
+
+def _production_html(shell: Shell, t: Catalogue, facts: PressPageFacts) -> str:
+    production = production_of(facts.rows)
+    changes = production.changes if production is not None else ()
+    return shell.fragment(
+        "press_production.html",
+        t,
+        production=production,
+        changes=[(each.at_ms, happening_text(t, each)) for each in changes],
+        log_url=f"{press_url(facts.press.plant_id, facts.press.press_id)}/log",
+    )
 
 
 def _failure(row: StoredShot, threshold: float) -> float | None:

@@ -1,22 +1,27 @@
-"""What a press is producing, by its own words: job, mould, material, counter, cycle and energy of its shots. Pure."""
+"""What a press is producing, by its own words: job, mould, material, set points, cycle and energy. Pure."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import groupby, pairwise, takewhile
 from statistics import median
 from typing import Final
 
-from cloud.telemetry.store import CYCLE_TIME, StoredShot
+from cloud.telemetry.store import CYCLE_TIME, StoredShot, change_between
+from cloud.web.happenings import Happening, happenings_of
 from contract.shot import Shot
+from contract.vocabulary import SET_POINTS
 
 ENERGY = "EnergyPerCycle"
-
+CHANGES_SHOWN: Final = 6
 
 TOLD: Final[dict[str, Callable[[Shot], str]]] = {
+    "dataset": lambda shot: shot.dataset.name,
+    "dataset_description": lambda shot: shot.dataset.description,
     "job": lambda shot: shot.job_name,
     "product": lambda shot: shot.product_name,
     "mould": lambda shot: shot.mould_id,
+    "mould_description": lambda shot: shot.dataset.mould_description,
     "material": lambda shot: shot.material,
     "cavities": lambda shot: "" if shot.cavities is None else str(shot.cavities),
 }
@@ -36,15 +41,31 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPoint:
+    """What a parameter is set to, and what it was in the newest shot; None where that does not tell it.
+
+    `since_ms` is when the first shot with this set value ended, None where it was not seen.
+    """
+
+    name: str
+    value: float
+    actual: float | None
+    since_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class ProductionSet:
     """The production data of the newest shot, and of the shots before it with the same job and mould.
 
-    `dataset` has those lines that the press tells, job and mould always. `is_open`: the job is longer than what was
-    looked at. Energy is None where the press does not send it; that of a part is the cycle's, shared among the
+    `dataset` has those lines that the press tells, job and mould always; `changes` are what changed in it and in the
+    set points, the newest first. `is_open`: the job is longer than what was looked at. Energy is None where the press
+    does not send it; that of a part is the cycle's, shared among the
     cavities, and None where these are not told.
     """
 
     dataset: tuple[Told, ...]
+    set_points: tuple[SetPoint, ...]
+    changes: tuple[Happening, ...]
     cycle_counter: int | None
     shots: int
     since_ms: int
@@ -66,15 +87,16 @@ def production_of(rows: Sequence[StoredShot]) -> ProductionSet | None:
     energies = _known(own, ENERGY)
     cycles = _known(own, CYCLE_TIME)
     parts = [energy for row in own if (energy := _part_energy_kwh(row.scored.shot)) is not None]
-    latest = shot.parameters.get(ENERGY, math.nan)
     return ProductionSet(
         _dataset([row.scored.shot for row in ordered]),
+        _set_points([row.scored.shot for row in ordered]),
+        tuple(_changes(ordered))[:CHANGES_SHOWN],
         shot.cycle_counter,
         len(own),
         own[-1].scored.shot.ended_ms,
         len(own) == len(ordered),
         median(cycles) if cycles else None,
-        latest if math.isfinite(latest) else None,
+        _reading(shot, ENERGY),
         median(energies) if energies else None,
         _part_energy_kwh(shot),
         median(parts) if parts else None,
@@ -85,6 +107,39 @@ def _dataset(shots: Sequence[Shot]) -> tuple[Told, ...]:
     """Of the first of `shots`, which stand newest first."""
     lines = (Told(name, text_of(shots[0]), _since_ms(shots, text_of)) for name, text_of in TOLD.items())
     return tuple(line for line in lines if line.text or line.name in ("job", "mould"))
+
+
+def _set_points(shots: Sequence[Shot]) -> tuple[SetPoint, ...]:
+    """Of the first of `shots`, which stand newest first; in the vocabulary's order."""
+    runs: list[tuple[dict[str, float], int]] = []
+    for dataset, run in groupby(shots, key=lambda shot: shot.dataset):
+        *_, first = run
+        runs.append((dict(dataset.set_points), first.ended_ms))
+    told = runs[0][0]
+    return tuple(
+        SetPoint(name, told[name], _reading(shots[0], name), _set_since_ms(runs, name))
+        for name in SET_POINTS
+        if name in told
+    )
+
+
+def _set_since_ms(runs: Sequence[tuple[dict[str, float], int]], name: str) -> int | None:
+    """When a set point got the value of the first of `runs`, the newest first; None where that was not seen."""
+    value = runs[0][0][name]
+    for (_, first_ms), (before, _) in pairwise(runs):
+        if before.get(name) != value:
+            return first_ms if name in before else None
+    return None
+
+
+def _changes(rows: Sequence[StoredShot]) -> Iterator[Happening]:
+    for now, before in pairwise(rows):
+        yield from happenings_of(change_between(before, now))
+
+
+def _reading(shot: Shot, name: str) -> float | None:
+    value = shot.parameters.get(name, math.nan)
+    return value if math.isfinite(value) else None
 
 
 def _since_ms(shots: Sequence[Shot], text_of: Callable[[Shot], str]) -> int | None:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from cloud.core.csv_text import csv_line, guarded
 from cloud.telemetry.store import StoredShot
@@ -24,6 +25,7 @@ FIRST_COLUMNS = (
     "material",
     "product",
     "cavities",
+    "dataset",
 )
 LAST_COLUMNS = ("bundle", "quality_class")
 DIGITS = 9
@@ -32,13 +34,13 @@ NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+")
 
 async def csv_lines(pages: AsyncIterator[Sequence[StoredShot]]) -> AsyncIterator[str]:
     """The pages as CSV; the columns are those of the first page's shots."""
-    names: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    columns: _Columns | None = None
     async for page in pages:
-        if names is None:
-            names = _columns(page)
-            yield BYTE_ORDER_MARK + csv_line(_head(*names))
-        yield "".join(csv_line(_cells(row, *names)) for row in page)
-    if names is None:
+        if columns is None:
+            columns = _columns(page)
+            yield BYTE_ORDER_MARK + csv_line(_head(columns))
+        yield "".join(csv_line(_cells(row, columns)) for row in page)
+    if columns is None:
         yield BYTE_ORDER_MARK + csv_line((*FIRST_COLUMNS, *LAST_COLUMNS))
 
 
@@ -50,18 +52,32 @@ def attachment(name: str) -> dict[str, str]:
     }
 
 
-def _columns(rows: Sequence[StoredShot]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Which numbers have columns."""
+
+    parameters: Sequence[str]
+    set_points: Sequence[str]
+    scores: Sequence[str]
+
+
+def _columns(rows: Sequence[StoredShot]) -> _Columns:
     parameters = [row.scored.shot.parameters for row in rows]
+    told = {name for row in rows for name, _ in row.scored.shot.dataset.set_points}
     scores = sorted({name for row in rows for name in row.scored.scores.values})
-    return columns_of(parameters, columns_max=sum(map(len, parameters))), tuple(scores)
+    return _Columns(columns_of(parameters, columns_max=sum(map(len, parameters))), sorted(told), scores)
 
 
-def _head(parameters: Sequence[str], scores: Sequence[str]) -> list[str]:
-    own = [f"{name} [{unit_of(name)}]" if unit_of(name) else name for name in parameters]
-    return [*FIRST_COLUMNS, *map(guarded, own), *LAST_COLUMNS, *map(guarded, scores)]
+def _head(columns: _Columns) -> list[str]:
+    own = [*map(_with_unit, columns.parameters), *(f"set {_with_unit(name)}" for name in columns.set_points)]
+    return [*FIRST_COLUMNS, *map(guarded, own), *LAST_COLUMNS, *map(guarded, columns.scores)]
 
 
-def _cells(row: StoredShot, parameters: Sequence[str], scores: Sequence[str]) -> list[str]:
+def _with_unit(name: str) -> str:
+    return f"{name} [{unit_of(name)}]" if unit_of(name) else name
+
+
+def _cells(row: StoredShot, columns: _Columns) -> list[str]:
     shot, scored = row.scored.shot, row.scored.scores
     counter = "" if shot.cycle_counter is None else str(shot.cycle_counter)
     told = (row.gateway_id, shot.job_name, shot.mould_id)
@@ -74,10 +90,12 @@ def _cells(row: StoredShot, parameters: Sequence[str], scores: Sequence[str]) ->
         counter,
         *map(guarded, (shot.material, shot.product_name)),
         "" if shot.cavities is None else str(shot.cavities),
-        *_numbers(shot.parameters, parameters),
+        guarded(shot.dataset.name),
+        *_numbers(shot.parameters, columns.parameters),
+        *_numbers(dict(shot.dataset.set_points), columns.set_points),
         guarded(scored.bundle_id),
         guarded(scored.quality_class or ""),
-        *_numbers(scored.values, scores),
+        *_numbers(scored.values, columns.scores),
     ]
 
 

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field, ValidationError, field_validator, mod
 
 from contract.shot import CAVITIES_MAX, PRODUCT_CHARACTERS_MAX
 from contract.units import UnitError, conversion
-from contract.vocabulary import PARAMETERS
+from contract.vocabulary import PARAMETERS, SET_POINTS
 from edge_agent.sources.source import SourceError
 from kit.settings import Settings
 
@@ -24,11 +24,14 @@ class Column(Settings):
 
     name: str = Field(description="Parameter of contract.vocabulary.")
     unit: str = Field(description="Unit of the column's numbers; converted to the vocabulary's.")
+    is_set_value: bool = Field(False, description="The column has what the parameter is set to, not what it was.")
 
     @model_validator(mode="after")
     def _fits(self) -> "Column":
         if self.name not in PARAMETERS:
             raise ValueError(f"{self.name!r} is no parameter; known are {', '.join(PARAMETERS)}")
+        if self.is_set_value and self.name not in SET_POINTS:
+            raise ValueError(f"{self.name!r} is no set point; known are {', '.join(SET_POINTS)}")
         try:
             conversion(self.unit, PARAMETERS[self.name].unit)
         except UnitError as error:
@@ -96,6 +99,7 @@ class Mapping(Settings):
     material: str = Field("", max_length=PRODUCT_CHARACTERS_MAX)
     product: str = Field("", max_length=PRODUCT_CHARACTERS_MAX)
     cavities: int | None = Field(None, ge=1, le=CAVITIES_MAX)
+    dataset: str = Field("", max_length=PRODUCT_CHARACTERS_MAX, description="The production dataset's name.")
     file: FileFormat = FileFormat()
     time: TimeBase
     columns: dict[str, Column] = Field(min_length=1)
@@ -103,8 +107,8 @@ class Mapping(Settings):
     @field_validator("columns")
     @classmethod
     def _each_once(cls, value: dict[str, Column]) -> dict[str, Column]:
-        names = [column.name for column in value.values()]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        names = [(column.name, column.is_set_value) for column in value.values()]
+        twice = sorted({name for name, is_set in names if names.count((name, is_set)) > 1})
         if twice:
             raise ValueError(f"{', '.join(twice)} is given by more than one column")
         return value

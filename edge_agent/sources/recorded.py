@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from contract.shot import Shot
+from contract.shot import NOT_TOLD, ProductionDataset, Shot
 from contract.sparkplug.limits import TIMESTAMP_MS_MAX
 from contract.units import conversion
 from contract.vocabulary import PARAMETERS
@@ -34,33 +34,45 @@ def read_shots(path: Path, mapping: Mapping, *, after_row: int = 0) -> Iterator[
     Raises:
         MappingError: as `count_rows`; or a row has no usable time.
     """
-    factors = {
-        column: (wanted.name, *conversion(wanted.unit, PARAMETERS[wanted.name].unit))
-        for column, wanted in mapping.columns.items()
-    }
+    actual, wanted = (_factors(mapping, is_set_value=is_set_value) for is_set_value in (False, True))
     clock = _RowClock(mapping)
     for number, row in enumerate(_rows(path, mapping), 1):
         ended_ms = clock.ended_ms(number, row)
         if number <= after_row:
             continue
-        parameters = {
-            name: finite(_number(row[column], mapping) * factor + offset)
-            for column, (name, factor, offset) in factors.items()
-        }
+        set_points = sorted(pair for pair in _values(row, wanted, mapping).items() if math.isfinite(pair[1]))
+        is_told = bool(mapping.dataset or set_points)
         yield (
             number,
             Shot(
                 press_id=mapping.press,
                 ended_ms=ended_ms,
-                parameters=parameters,
+                parameters=_values(row, actual, mapping),
                 cycle_counter=number,
                 job_name=mapping.job,
                 mould_id=mapping.mould,
                 material=mapping.material,
                 product_name=mapping.product,
                 cavities=mapping.cavities,
+                dataset=ProductionDataset(mapping.dataset, set_points=tuple(set_points)) if is_told else NOT_TOLD,
             ),
         )
+
+
+def _factors(mapping: Mapping, *, is_set_value: bool) -> dict[str, tuple[str, float, float]]:
+    """How the numbers of columns become those of parameters: name, factor, offset."""
+    return {
+        column: (wanted.name, *conversion(wanted.unit, PARAMETERS[wanted.name].unit))
+        for column, wanted in mapping.columns.items()
+        if wanted.is_set_value is is_set_value
+    }
+
+
+def _values(row: dict[str, Any], factors: dict[str, tuple[str, float, float]], mapping: Mapping) -> dict[str, float]:
+    return {
+        name: finite(_number(row[column], mapping) * factor + offset)
+        for column, (name, factor, offset) in factors.items()
+    }
 
 
 class _RowClock:

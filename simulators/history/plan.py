@@ -21,6 +21,7 @@ from simulators.history.episodes import MOULD_MODES, Card, Laid, deal, lay
 from simulators.history.moulds import FAMILIES, FAMILY, JOBS
 from simulators.history.supply import Climate, Lot, climate_until, lots_until, reaching
 from simulators.history.upsets import PlannedUpset, chance_upsets, odd_lots, start_ups, waves
+from simulators.press.process import SET_POINT_STEPS
 
 TIME_FACTOR: Final = 8.0
 """Wear of months within the record's days; `--time-factor 1` is as slow as in a plant."""
@@ -34,8 +35,6 @@ SERVICE_AFTER_MS: Final = 3 * DAY_MS
 SERVICE_MS: Final = (2 * HOUR_MS, 4 * HOUR_MS)
 STAND_HOURS: Final = 8.0
 """What a fault's repair and the changeovers around it take of the running time, about."""
-SET_POINT_STEPS: Final = {"hold_bar": 0.06, "speed_mm_s": 0.06, "melt_degc": 0.02, "cool_s": 0.08, "back_bar": 0.15}
-"""What an operator changes a set point by, as a share of the job's own."""
 EventKind = Literal["job_change", "maintenance", "set_point_change", "standstill", "start_up"]
 
 

@@ -17,12 +17,12 @@ from simulators.faults.upsets import Upset, dropout, heat_wave, moisture
 from simulators.history.calendar import START_MS, RunningTime
 from simulators.history.inspection import Inspection
 from simulators.history.moulds import JOBS
-from simulators.history.plan import SET_POINT_STEPS, PressPlan
+from simulators.history.plan import PressPlan
 from simulators.history.supply import Lots
 from simulators.history.upsets import START_UP_MS, PlannedUpset
 from simulators.press.block import Block
 from simulators.press.press import PAGE, Press
-from simulators.press.process import Process
+from simulators.press.process import SET_POINT_STEPS, Process
 
 CYCLES_AT_ONCE: Final = PAGE
 

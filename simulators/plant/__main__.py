@@ -64,13 +64,15 @@ def _options(parsed: argparse.Namespace) -> PlantOptions:
         fault_press=parsed.fault_press,
         fault_onset_s=parsed.fault_onset_s,
         fault_growth_s=parsed.fault_growth_s,
+        operator_press=parsed.operator_press,
+        operator_every_s=parsed.operator_every_s,
         certificates=parsed.certificates if parsed.security == "basic256sha256" else None,
         namespace_shift=parsed.namespace_shift,
         first_cycle=parsed.first_cycle,
     )
 
 
-def _fault_press(text: str) -> int | None:
+def _press_number(text: str) -> int | None:
     return None if text == "none" else int(text)
 
 
@@ -83,9 +85,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--host", default=plain.host, help="address to listen on")
     add("--speed", type=float, default=plain.speed, metavar="F", help="how many times faster than real")
     add("--seed", type=int, default=plain.seed, metavar="S", help="of all chance")
-    add("--fault-press", type=_fault_press, default=None, metavar="I", help="whose check ring wears, from 1, or none")
+    add("--fault-press", type=_press_number, default=None, metavar="I", help="whose check ring wears, from 1, or none")
     add("--fault-onset-s", type=float, default=plain.fault_onset_s, metavar="T", help="real seconds until it begins")
     add("--fault-growth-s", type=float, default=plain.fault_growth_s, metavar="T", help="real seconds to condemned")
+    add(
+        "--operator-press", type=_press_number, default=None, metavar="I", help="whose set points move, from 1, or none"
+    )
+    add(
+        "--operator-every-s", type=float, default=plain.operator_every_s, metavar="T", help="real seconds between moves"
+    )
     add("--security", choices=("none", "basic256sha256"), default="none", help="policy of the endpoints")
     add("--certificates", type=Path, default=None, metavar="DIR", help="where certificates are put")
     add("--status-file", type=Path, default=None, metavar="F", help="JSON list of press_id and url, once ready")

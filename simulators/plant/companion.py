@@ -135,11 +135,18 @@ def load() -> Companion:
     )
 
 
+def own_member(name: str, unit: str) -> Member:
+    """A number of our namespace, a Duration where it is a time."""
+    if unit == "s":
+        return Member(name, OWN, "V", "M", data_type="Duration")
+    return Member(name, OWN, "V", "M", data_type="Double", type_definition="AnalogItemType", unit=unit)
+
+
 def _own_types() -> list[ObjectType]:
     """Concrete subtypes, as OPC 40077 17.3 asks of each server, with what the standard has no word for."""
     extra = [quantity for quantity in PARAMETERS.values() if not quantity.is_standard]
-    unit = [_own_member(q.name, q.unit) for q in extra if q.name not in MOULD_FIELDS]
-    mould = [_own_member(q.name, q.unit) for q in extra if q.name in MOULD_FIELDS]
+    unit = [own_member(q.name, q.unit) for q in extra if q.name not in MOULD_FIELDS]
+    mould = [own_member(q.name, q.unit) for q in extra if q.name in MOULD_FIELDS]
     groups = (
         Member(INJECTION_GROUP, OWN, "O", "M", type_definition=INJECTION_TYPE),
         Member(MOULD_GROUP, OWN, "O", "M", type_definition=MOULD_TYPE),
@@ -149,12 +156,6 @@ def _own_types() -> list[ObjectType]:
         ObjectType(INJECTION_TYPE, 1002, "imm:InjectionUnitCycleParametersType", members=tuple(unit)),
         ObjectType(MOULD_TYPE, 1003, "gt:MouldCycleParametersType", members=tuple(mould)),
     ]
-
-
-def _own_member(name: str, unit: str) -> Member:
-    if unit == "s":
-        return Member(name, OWN, "V", "M", data_type="Duration")
-    return Member(name, OWN, "V", "M", data_type="Double", type_definition="AnalogItemType", unit=unit)
 
 
 def _object_type(name: str, entry: Mapping[str, Any], units: Mapping[str, str]) -> ObjectType:

@@ -9,6 +9,7 @@ from contract.vocabulary import SIGNALS
 from simulators.plant.companion import OWN, Companion, Member
 from simulators.plant.instances import Content, instantiate
 from simulators.plant.nodes import NodeWriter
+from simulators.plant.set_points import EXPECTED_CYCLE, MOULD_ZONE, UNIT_ZONES, nominal_temperatures, write_set_points
 from simulators.plant.types import DEVICE_SET
 from simulators.plant.units import eu_information
 from simulators.press.press import Press
@@ -24,8 +25,6 @@ ZONE_VALUES: Final = (*(f"BarrelTemperature{number}" for number in range(1, BARR
 CURVES: Final = "ProcessCurves"
 AUTOMATIC, PRODUCTION, JOB_IN_PRODUCTION = 1, 4, 6
 HEATING, TEMPERATURE_CONTROL, CONTROL_AUTOMATIC, MOULD_INSTALLED = 1, 3, 2, 3
-UNIT_ZONES: Final = "InjectionUnits/InjectionUnit_1/TemperatureZones"
-MOULD_ZONE: Final = "Moulds/Mould_1/TemperatureZones/TemperatureZone_1"
 OIL: Final = "PowerUnits/PowerUnit_1/ActualTemperature"
 JOB_VALUES: Final = "Jobs/ActiveJobValues"
 
@@ -53,13 +52,14 @@ async def write_machine(server: Server, companion: Companion, writer: NodeWriter
     root = instantiate(companion, writer, member, device_set, path="Machine", content=content)
     machine = Machine(root, root_name, root.NamespaceIndex)
     _curves(writer, machine)
+    write_set_points(companion, writer, root, press.process)
     await writer.flush(server)
     await server.get_node(root).set_event_notifier([ua.EventNotifier.SubscribeToEvents])
     return machine
 
 
 def _content(press_id: str, process: Process, cycle_time_s: float) -> Content:
-    mould = process.mould
+    mould, screw_mm = process.mould, process.machine.screw_diameter_mm
     values: dict[str, Any] = {
         "MachineInformation/DeviceClass": DEVICE_CLASS,
         "MachineInformation/Manufacturer": ua.LocalizedText(MANUFACTURER),
@@ -84,8 +84,10 @@ def _content(press_id: str, process: Process, cycle_time_s: float) -> Content:
         "Jobs/ActiveJob/NumCavities": mould.cavities,
         "Jobs/ActiveJob/Material": [process.material.name],
         "Jobs/ActiveJob/ProductName": [process.name],
+        "Jobs/ActiveJob/ProductionDatasetName": process.name,
+        "Jobs/ActiveJob/ProductionDatasetDescription": f"{process.material.name}, screw {screw_mm:g} mm",
         "Jobs/ActiveJob/ContinueAtJobEnd": True,
-        "Jobs/ActiveJob/ExpectedCycleTime": cycle_time_s * 1000,
+        EXPECTED_CYCLE: cycle_time_s * 1000,
         f"{JOB_VALUES}/JobStatus": JOB_IN_PRODUCTION,
         f"{JOB_VALUES}/CurrentLotName": "LOT-1",
         f"{JOB_VALUES}/AverageCycleTime": 0.0,
@@ -95,8 +97,9 @@ def _content(press_id: str, process: Process, cycle_time_s: float) -> Content:
         "InjectionUnits/InjectionUnit_1/Index": 1,
         "InjectionUnits/InjectionUnit_1/InProduction": True,
         "InjectionUnits/InjectionUnit_1/IsPresent": True,
-        "InjectionUnits/InjectionUnit_1/ScrewDiameter": process.machine.screw_diameter_mm,
+        "InjectionUnits/InjectionUnit_1/ScrewDiameter": screw_mm,
         "Moulds/Mould_1/Id": mould.mould_id,
+        "Moulds/Mould_1/Description": f"{mould.cavities} cavities, {mould.cavity_cm3:g} cm³",
         "Moulds/Mould_1/Index": 1,
         "Moulds/Mould_1/IsPresent": True,
         "Moulds/Mould_1/MouldStatus": MOULD_INSTALLED,
@@ -106,10 +109,14 @@ def _content(press_id: str, process: Process, cycle_time_s: float) -> Content:
         "PowerUnits/PowerUnit_1/PowerOn": True,
         OIL: 45.0,
     }
-    values |= _zone(MOULD_ZONE, 1, "Mould", TEMPERATURE_CONTROL, process.mould_degc)
-    for number, step_k in enumerate(process.machine.zone_steps_k, start=1):
-        name = "Nozzle" if number == BARREL_ZONES else f"Barrel {number}"
-        values |= _zone(f"{UNIT_ZONES}/TemperatureZone_{number}", number, name, HEATING, process.melt_degc + step_k)
+    nominal = nominal_temperatures(process)
+    values |= _zone(MOULD_ZONE, 1, "Mould", TEMPERATURE_CONTROL, nominal[MOULD_ZONE])
+    for number in range(1, BARREL_ZONES + 1):
+        name, path = (
+            "Nozzle" if number == BARREL_ZONES else f"Barrel {number}",
+            f"{UNIT_ZONES}/TemperatureZone_{number}",
+        )
+        values |= _zone(path, number, name, HEATING, nominal[path])
     zone_type = "gt:TemperatureZoneType"
     return Content(
         values=values,

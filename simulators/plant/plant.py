@@ -14,6 +14,7 @@ from kit.errors import ZhisanError
 from simulators.faults.catalogue import wear
 from simulators.faults.fault import Fault, Progression
 from simulators.plant.companion import load
+from simulators.plant.operator import Operator
 from simulators.plant.press_server import PressServer, build_press_server
 from simulators.press.press import Press
 from simulators.press.process import ABS_HOUSING_2CAV, PP_CAP_4CAV
@@ -31,7 +32,9 @@ class PlantOptions:
     """What plant to run.
 
     `base_port` 0 takes free ports. `fault_press` counts from 1; None is a healthy plant. Onset and growth are in real
-    seconds from the start. `certificates` is a folder and makes the endpoints Basic256Sha256; None is policy None.
+    seconds from the start. At `operator_press`, counted likewise, an operator moves a set point every
+    `operator_every_s` real seconds on average. `certificates` is a folder and makes the endpoints Basic256Sha256; None
+    is policy None.
     """
 
     presses: int = 6
@@ -42,6 +45,8 @@ class PlantOptions:
     fault_press: int | None = None
     fault_onset_s: float = 60.0
     fault_growth_s: float = 120.0
+    operator_press: int | None = None
+    operator_every_s: float = 120.0
     certificates: Path | None = None
     namespace_shift: int = 0
     first_cycle: int = 1
@@ -79,7 +84,7 @@ async def running_plant(options: PlantOptions, clock: Clock | None = None) -> As
     companion, presses, ports = load(), make_presses(options, clock.utc_ms()), _ports(options)
     servers: list[PressServer] = []
     try:
-        for press, port in zip(presses, ports, strict=True):
+        for number, (press, port) in enumerate(zip(presses, ports, strict=True), 1):
             server = await build_press_server(
                 press,
                 companion,
@@ -88,6 +93,7 @@ async def running_plant(options: PlantOptions, clock: Clock | None = None) -> As
                 certificates=options.certificates,
                 namespace_shift=options.namespace_shift,
                 clock=clock,
+                operator=_operator(options, press, clock) if number == options.operator_press else None,
             )
             try:
                 await server.start()
@@ -122,6 +128,15 @@ def make_presses(options: PlantOptions, started_ms: int) -> list[Press]:
     ]
 
 
+def _operator(options: PlantOptions, press: Press, clock: Clock) -> Operator:
+    return Operator(
+        press.process,
+        every_s=options.operator_every_s,
+        started_s=clock.monotonic_s(),
+        seed=f"{options.seed} {press.press_id}",
+    )
+
+
 async def _stop(servers: list[PressServer]) -> None:
     with anyio.move_on_after(STOP_S_MAX, shield=True):
         async with anyio.create_task_group() as stopping:
@@ -136,6 +151,10 @@ def _check(options: PlantOptions) -> None:
         raise PlantError(f"speed {options.speed}: choose a factor above 0")
     if options.fault_press is not None and not 1 <= options.fault_press <= options.presses:
         raise PlantError(f"fault press {options.fault_press}: choose 1 to {options.presses}, or none")
+    if options.operator_press is not None and not 1 <= options.operator_press <= options.presses:
+        raise PlantError(f"operator press {options.operator_press}: choose 1 to {options.presses}, or none")
+    if not options.operator_every_s > 0:
+        raise PlantError(f"operator every {options.operator_every_s} s: choose a time above 0")
 
 
 def _ports(options: PlantOptions) -> list[int]:

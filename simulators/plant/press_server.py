@@ -13,6 +13,7 @@ from simulators.plant.certificates import make_certificate, press_uri
 from simulators.plant.companion import Companion, Member
 from simulators.plant.machine import JOB_VALUES, Machine, write_machine
 from simulators.plant.nodes import NodeWriter
+from simulators.plant.operator import Operator
 from simulators.plant.reporting import Reporter
 from simulators.plant.types import write_types
 from simulators.press.press import Press
@@ -21,8 +22,11 @@ from simulators.press.press import Press
 class PressServer:
     """One endpoint with one machine; `run` makes its shots until cancelled."""
 
-    def __init__(self, server: Server, press: Press, reporter: Reporter, url: str) -> None:
+    def __init__(
+        self, server: Server, press: Press, reporter: Reporter, url: str, operator: Operator | None = None
+    ) -> None:
         self.url = url
+        self._operator = operator
         self._server = server
         self._press = press
         self._reporter = reporter
@@ -48,6 +52,7 @@ class PressServer:
         """Make shots, `speed` times as fast as a real press would; each bears the time at which it was reported."""
         due_s = clock.monotonic_s()
         while True:
+            await self._operate(clock)
             due_s += self._press.cycle_time_s / speed
             wait_s = due_s - clock.monotonic_s()
             if wait_s <= 0:
@@ -55,6 +60,14 @@ class PressServer:
             await anyio.sleep(max(wait_s, 0.0))
             # A cycle's physics take 2-3 ms: less than a thread's hand-over is worth.
             await self._reporter.report(self._press.cycle(clock.utc_ms()))
+
+    async def _operate(self, clock: Clock) -> None:
+        if self._operator is None:
+            return
+        process = self._operator.process(clock.monotonic_s())
+        if process != self._press.process:
+            self._press.change(process=process)
+            await self._reporter.show_set_points(process, self._press.cycle_time_s)
 
 
 async def build_press_server(
@@ -66,6 +79,7 @@ async def build_press_server(
     certificates: Path | None,
     namespace_shift: int,
     clock: Clock,
+    operator: Operator | None = None,
 ) -> PressServer:
     """A server with the whole address space, not yet listening; with a folder for certificates it is Basic256Sha256."""
     server = Server()
@@ -87,7 +101,7 @@ async def build_press_server(
     reporter = Reporter(server, companion, writer, machine, press.process.mould.cavities)
     await reporter.prepare()
     _link_methods(server, companion, machine, reporter)
-    return PressServer(server, press, reporter, url)
+    return PressServer(server, press, reporter, url, operator)
 
 
 async def _secure(server: Server, folder: Path, press_id: str, host: str, clock: Clock) -> None:

@@ -26,14 +26,14 @@ from simulators.plant.machine import (
     CURVES,
     JOB_IN_PRODUCTION,
     JOB_VALUES,
-    MOULD_ZONE,
     OIL,
-    UNIT_ZONES,
     ZONE_VALUES,
     Machine,
 )
 from simulators.plant.nodes import NodeWriter
+from simulators.plant.set_points import MOULD_ZONE, UNIT_ZONES, set_values
 from simulators.plant.units import eu_information
+from simulators.press.process import Process
 
 GOOD_CYCLE: Final = 0
 EVENT_SEVERITY: Final = 100
@@ -100,6 +100,11 @@ class Reporter:
             await self._write(path, value)
         self._fill(shot, counter)
         await self._generator.trigger(time_attr=datetime.fromtimestamp(shot.ended_ms / 1000, UTC))
+
+    async def show_set_points(self, process: Process, cycle_time_s: float) -> None:
+        """Make visible what an operator has set."""
+        for path, value in set_values(process, cycle_time_s).items():
+            await self._write(path, _double(value))
 
     def _moving(self, shot: Shot, counter: int) -> dict[str, ua.Variant]:
         counts, values = self.counters, shot.parameters

@@ -106,6 +106,9 @@ class Process:
         return f"JOB-{self.name}"
 
 
+SET_POINT_STEPS: Final = {"hold_bar": 0.06, "speed_mm_s": 0.06, "melt_degc": 0.02, "cool_s": 0.08, "back_bar": 0.15}
+"""What an operator changes a set point by, as a share of the job's own."""
+
 PP_CAP_4CAV: Final = Process(
     name="PP_cap_4cav",
     material=PP_MFR12,

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud.entitlements.sight import Sight
+from cloud.telemetry.datasets import KEPT_MAX, Datasets, dataset_id
 from cloud.telemetry.duckdb_store import DuckDBStore, shots_in
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import (
@@ -22,6 +23,7 @@ from cloud.telemetry.store import (
     GatewayKey,
     IncomingGap,
     IncomingShot,
+    Moved,
     PressKey,
     Span,
     StoredChange,
@@ -30,12 +32,13 @@ from cloud.telemetry.store import (
     TelemetryError,
     TelemetryStore,
 )
-from contract.shot import Reason, ScoredShot, Scores, Shot
+from contract.shot import NOT_TOLD, ProductionDataset, Reason, ScoredShot, Scores, Shot
 
 GATEWAY = GatewayKey("plant-1", "gw-1")
 ALL = frozenset({"plant-1", "plant-2"})
 EVERYWHERE = GapFilter(frozenset({"plant-1"}))
 Opened = Callable[[], TelemetryStore]
+DATASET = ProductionDataset("生产 1", "first", "4 cavities", (("CoolingTime", 8.0), ("HoldTime", 0.1 + 0.2)))
 
 
 def arrival(
@@ -53,6 +56,7 @@ def arrival(
         material="PP",
         product_name="cap",
         cavities=record_id if record_id % 2 else None,
+        dataset=DATASET if record_id % 2 else NOT_TOLD,
     )
     scores = Scores("b1", {"FailureProbability/check_ring_wear": 0.25}, "target", (Reason("CushionStroke", 5.0, -3.5),))
     scored = ScoredShot(shot, np.arange(4, dtype=np.float32), "hash", scores)
@@ -83,6 +87,7 @@ def test_a_shot_comes_back_as_it_was(store: TelemetryStore) -> None:
         "mould",
     )
     assert (got.shot.material, got.shot.product_name, got.shot.cavities) == ("PP", "cap", 7)
+    assert got.shot.dataset == DATASET
     assert got.shot.parameters["CycleTime"] == 24.5
     assert np.isnan(got.shot.parameters["CushionStroke"])
     assert got.scores == sent.scores
@@ -150,7 +155,7 @@ def test_a_change_of_job_or_mould_stands_at_the_first_shot_after_it(store: Telem
     records = []
     for at, (job_name, mould_id) in enumerate(settings_of, 1):
         record = arrival(at)
-        shot = replace(record.scored.shot, job_name=job_name, mould_id=mould_id, material="")
+        shot = replace(record.scored.shot, job_name=job_name, mould_id=mould_id, material="", dataset=NOT_TOLD)
         records.append(replace(record, scored=replace(record.scored, shot=shot)))
     store.write([*reversed(records), arrival(9, press_id="press-02")])
     press = PressKey("plant-1", "press-01")
@@ -170,6 +175,7 @@ def test_a_change_of_material_is_from_one_that_was_told_to_one_that_is(store: Te
     for at, material in enumerate(["", "PP", "PP", "ABS", "", "PP"], 1):
         record = arrival(at)
         shot = replace(record.scored.shot, material=material, mould_id="late" if at == 6 else "mould")
+        shot = replace(shot, dataset=NOT_TOLD)
         records.append(replace(record, scored=replace(record.scored, shot=shot)))
     store.write(records)
     found = store.changes(ALL, PressKey("plant-1", "press-01"), from_ms=0, until_ms=99_000, limit=9)
@@ -180,14 +186,77 @@ def test_a_change_of_material_is_from_one_that_was_told_to_one_that_is(store: Te
     assert [change.is_other_material for change in found] == [False, True]
 
 
+def test_a_change_of_dataset_or_set_point_is_from_a_told_one_to_a_told_one(store: TelemetryStore) -> None:
+    def told(name: str, **set_points: float) -> ProductionDataset:
+        return ProductionDataset(name, set_points=tuple(sorted(set_points.items())))
+
+    datasets = [
+        NOT_TOLD,
+        told("a", HoldTime=4.0),
+        told("a", HoldTime=4.5, CoolingTime=8.0),
+        told("a", CoolingTime=8.0),
+        told("a", CoolingTime=8.0, HoldTime=4.5),
+        told("b", CoolingTime=9.0, HoldTime=4.5),
+        told("b", CoolingTime=9.5, HoldTime=4.5),
+        told("b", CoolingTime=10.0, HoldTime=4.5),
+        NOT_TOLD,
+    ]
+    records = []
+    for at, dataset in enumerate(datasets, 1):
+        record = arrival(at)
+        shot = replace(record.scored.shot, dataset=dataset, material="", mould_id="late" if at == 8 else "mould")
+        records.append(replace(record, scored=replace(record.scored, shot=shot)))
+    store.write(records[:5])
+    store.write(records[5:])
+    found = store.changes(ALL, PressKey("plant-1", "press-01"), from_ms=0, until_ms=99_000, limit=9)
+    assert [change.row_id for change in found] == [9, 8, 7, 6, 3], "a set point that is told anew has not moved"
+    assert [change.is_other_dataset for change in found] == [False, False, False, True, False]
+    assert [change.moved for change in found] == [
+        (),
+        (),
+        (Moved("CoolingTime", 9.0, 9.5),),
+        (),
+        (Moved("HoldTime", 4.0, 4.5),),
+    ], "another mould or dataset brings set points of its own"
+    assert [row.scored.shot.dataset for row in reversed(store.after(0, limit=9))] == datasets[::-1]
+
+
+def test_a_dataset_is_stored_once_and_found_again_by_who_never_saw_it(tmp_path: Path) -> None:
+    path = tmp_path / "t.duckdb"
+    for at in (1, 3, 5):
+        store = DuckDBStore(path)
+        store.write([arrival(at), arrival(at + 1)])
+        store.close()
+    with duckdb.connect(str(path)) as connection:
+        [[stored]] = connection.execute("SELECT count(*) FROM datasets").fetchall()
+    store = DuckDBStore(path)
+    latest = store.recent(ALL, PressKey("plant-1", "press-01"), limit=2)
+    store.close()
+    assert (stored, [row.scored.shot.dataset for row in latest]) == (1, [NOT_TOLD, DATASET])
+
+
+def test_of_more_datasets_than_are_remembered_each_has_its_id_and_the_newest_are_known() -> None:
+    kept = Datasets()
+    told = [ProductionDataset(str(number)) for number in range(KEPT_MAX + 1)]
+    for dataset in told:
+        number = dataset_id(dataset)
+        assert number is not None
+        kept.keep(number, dataset)
+    ids = [kept.id_of(dataset) for dataset in told]
+    assert ids == [dataset_id(dataset) for dataset in told]
+    assert len(set(ids)) == KEPT_MAX + 1
+    assert kept.known(number for number in ids[:2] if number is not None) == {ids[1]: told[1]}
+
+
 def test_a_file_of_before_materials_is_read_checked_and_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "t.duckdb"
     store = DuckDBStore(path)
     store.write([arrival(1)])
     store.close()
     with duckdb.connect(str(path)) as connection:
-        for column in ("material", "product_name", "cavities"):
+        for column in ("material", "product_name", "cavities", "dataset_id"):
             connection.execute(f"ALTER TABLE shots DROP COLUMN {column}")
+        connection.execute("DROP TABLE datasets")
     assert shots_in(path) == 1, "what opening adds is no other version"
     store = DuckDBStore(path)
     store.write([arrival(3)])
@@ -195,8 +264,8 @@ def test_a_file_of_before_materials_is_read_checked_and_goes_on(tmp_path: Path) 
     store.close()
     assert old is not None
     assert new is not None
-    told = [(s.material, s.product_name, s.cavities) for s in (old.scored.shot, new.scored.shot)]
-    assert told == [("", "", None), ("PP", "cap", 3)]
+    told = [(s.material, s.product_name, s.cavities, s.dataset) for s in (old.scored.shot, new.scored.shot)]
+    assert told == [("", "", None, NOT_TOLD), ("PP", "cap", 3, DATASET)]
 
 
 def test_a_gap_is_durable_and_stands_in_the_ledger(store: TelemetryStore) -> None:

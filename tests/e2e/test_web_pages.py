@@ -161,9 +161,13 @@ def test_each_page_speaks_the_language_fits_the_width_and_breaks_no_policy(
             assert is_drawn(page, "#curves")
             assert is_drawn(page, "#trend")
             dataset = page.locator("#press-production")
-            expect(dataset.locator("dd").nth(3)).to_contain_text(
-                "PP MFR 12 " + ("since" if language == "en" else "始于")
-            )
+            since = "since" if language == "en" else "始于"
+            expect(dataset.locator("dd", has_text="PP MFR 12")).to_contain_text(f"PP MFR 12 {since}")
+            hold = dataset.get_by_role("row", name="Hold" if language == "en" else "保压").filter(has_text="380")
+            expect(hold).to_contain_text(since)
+            expect(hold).to_contain_text("−")
+            expect(dataset.locator(".moved li")).to_have_count(3)
+            expect(dataset.locator(".moved li").first).to_contain_text("380")
             expect(dataset).to_contain_text("Energy per part" if language == "en" else "单件能耗")
         assert not scrolls_sideways(page), path
         page.screenshot(path=folder / f"{name}-{language}-{scheme}-{width}.png", full_page=True)

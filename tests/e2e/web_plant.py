@@ -49,7 +49,7 @@ from cloud.web.webhooks_page import include as include_webhooks
 from cloud.webhooks.domain import ConfiguredEndpoint
 from cloud.webhooks.parts import WebhookParts
 from contract.alarming import AlarmRules
-from contract.shot import FloatArray, ScoredShot, Scores, Shot
+from contract.shot import NOT_TOLD, FloatArray, ProductionDataset, ScoredShot, Scores, Shot
 from kit.clock import SystemClock
 from tests.e2e import web_models
 
@@ -176,6 +176,7 @@ class Plant:
                 shot = self._shot(press_id, ended_ms, wear if press_id == WORN_PRESS else 0.0, CYCLE_S + at % 5 * 0.02)
                 shot = _of_job(shot, "JOB-7730") if at < shots // 4 else shot
                 shot = _made_of(shot, "PP MFR 30") if at < shots // 2 else shot
+                shot = _before_the_move(shot) if at < 2 * shots // 3 else shot
                 is_silent = press_id == UNSETTLED_PRESS and at == shots - 1
                 self._write(web_models.without_failures(shot) if is_silent else shot)
         self._call(self._tell(PRESSES, now_ms))
@@ -300,6 +301,12 @@ class Plant:
             "CushionStroke": 6.0 - 3.0 * wear + 0.1 * ripple,
             "SpecificPressureMaximum": 700.0 + 5.0 * ripple,
             "MeltTemperature": 230.4,
+            "HoldTime": 4.01,
+            "CoolingTime": 8.0,
+            "BackPressure": 60.3 + 0.2 * ripple,
+            "HoldSpecificPressureAverage": 379.1 + 0.6 * ripple,
+            "BarrelTemperature1": 195.2,
+            "NozzleTemperature": 233.8 + 0.2 * ripple,
             "MouldTemperature": 60.2 + 0.2 * ripple,
         }
         is_replayed = press_id == REPLAYED_PRESS
@@ -330,6 +337,7 @@ class Plant:
             material="PP MFR 12",
             product_name="Cap 28 mm",
             cavities=None if is_replayed else 4,
+            dataset=NOT_TOLD if is_replayed else _set_to(cycle_time_s),
         )
         return ScoredShot(shot, np.zeros(4, np.float32), "features", scores)
 
@@ -340,6 +348,30 @@ def _of_job(scored: ScoredShot, job_name: str) -> ScoredShot:
 
 def _made_of(scored: ScoredShot, material: str) -> ScoredShot:
     return replace(scored, shot=replace(scored.shot, material=material))
+
+
+def _set_to(cycle_time_s: float) -> ProductionDataset:
+    """What the press's own settings are, a little off what it does."""
+    set_points = {
+        "CycleTime": round(cycle_time_s),
+        "HoldTime": 4.0,
+        "CoolingTime": 8.0,
+        "BackPressure": 60.0,
+        "HoldSpecificPressureAverage": 380.0,
+        "MouldTemperature": 60.0,
+        "BarrelTemperature1": 195.0,
+        "NozzleTemperature": 235.0,
+    }
+    told = tuple(sorted((name, float(value)) for name, value in set_points.items()))
+    return ProductionDataset("CAP28-4K-03", "PP, long runner", "4 cavities, hot runner", told)
+
+
+def _before_the_move(scored: ScoredShot) -> ScoredShot:
+    """As it was set before an operator moved two set points."""
+    was = {"NozzleTemperature": 230.0, "HoldSpecificPressureAverage": 358.5}
+    dataset = scored.shot.dataset
+    told = tuple((name, was.get(name, value)) for name, value in dataset.set_points)
+    return replace(scored, shot=replace(scored.shot, dataset=replace(dataset, set_points=told)))
 
 
 def _curves(cycle_time_s: float, scale: float) -> dict[str, FloatArray]:

@@ -22,7 +22,7 @@ from cloud.fleet.domain import SeenShot
 from cloud.ingest.contest import Contest
 from cloud.settings import CloudSettings
 from cloud.telemetry.store import GatewayKey, IncomingGap, IncomingShot
-from contract.shot import Reason, ScoredShot, Scores, Shot
+from contract.shot import ProductionDataset, Reason, ScoredShot, Scores, Shot
 from contract.sparkplug.host import HostRival
 from contract.sparkplug.state import State
 from deploy.local.processes import free_port
@@ -91,6 +91,7 @@ def scored(number: int, now_ms: int) -> ScoredShot:
         job_name="作业",
         material="聚丙烯",
         cavities=4,
+        dataset=ProductionDataset("数据集", set_points=(("CycleTime", 10.0),)),
     )
     reasons = (Reason("CushionStroke", 2.0, math.inf), Reason("FlowIndex", 3.0, 4.0))
     scores = Scores("b", {"FailureProbability/check_ring_wear": 0.9, "Novelty/T2": math.nan}, reasons=reasons)
@@ -149,6 +150,12 @@ async def test_a_number_that_was_not_measured_is_null(client: httpx.AsyncClient,
     assert shot["scores"]["reasons"][0]["sigma"] is None
     assert (shot["job_name"], shot["sample_interval_s"]) == ("作业", 0.004)
     assert (shot["material"], shot["product_name"], shot["cavities"]) == ("聚丙烯", "", 4)
+    assert shot["dataset"] == {
+        "name": "数据集",
+        "description": "",
+        "mould_description": "",
+        "set_points": {"CycleTime": 10.0},
+    }
 
 
 async def test_an_alarm_can_be_acknowledged_with_who_and_why(client: httpx.AsyncClient, fleet: Cloud) -> None:

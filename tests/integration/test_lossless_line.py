@@ -22,7 +22,7 @@ from cloud.ingest.service import Ingest
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, PressKey
 from contract import shot_wire
-from contract.shot import Reason, ScoredShot, Scores, Shot
+from contract.shot import ProductionDataset, Reason, ScoredShot, Scores, Shot
 from contract.sparkplug.codec import encode_metrics
 from contract.sparkplug.edge_node import EdgeNodeSession
 from contract.sparkplug.host import HostSession
@@ -67,6 +67,7 @@ def scored(number: int) -> ScoredShot:
         material="PP",
         product_name="cap",
         cavities=4,
+        dataset=ProductionDataset("cap", "first", "", (("HoldTime", 4.0 + number % 2),)),
     )
     scores = Scores("b", {"Novelty/T2": 0.5}, "target", (Reason("CycleTime", 1.0, 2.0),))
     return ScoredShot(shot, np.arange(3, dtype=np.float32), "hash", scores)
@@ -167,6 +168,7 @@ async def test_shots_arrive_as_they_were_and_the_journal_is_emptied(
             np.testing.assert_array_equal(got.shot.curves["InjectionPressure"], sent.shot.curves["InjectionPressure"])
             assert (got.shot.job_name, got.shot.mould_id, got.features_hash) == ("job", "mould", "hash")
             assert (got.shot.material, got.shot.product_name, got.shot.cavities) == ("PP", "cap", 4)
+            assert got.shot.dataset == sent.shot.dataset
             assert sorted(r.scored.shot.cycle_counter or 0 for r in store.after(0, limit=999)) == list(range(1, 301))
     finally:
         child.stop()

@@ -5,20 +5,25 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import anyio
 import numpy as np
 import pytest
-from asyncua import Client, Server, ua
+from asyncua import Client, Node, Server, ua
 
-from contract.vocabulary import PARAMETERS, SIGNALS
+from cloud.telemetry.store import moved_between
+from contract.shot import NOT_TOLD
+from contract.vocabulary import PARAMETERS, SET_POINTS, SIGNALS
 from deploy.local.processes import free_port
 from edge_agent import check
 from edge_agent.health import Health
 from edge_agent.settings import EdgeSettings, OpcUaSource
+from edge_agent.sources.opcua.dataset import find_dataset
 from edge_agent.sources.opcua.discovery import _job
 from edge_agent.sources.opcua.press import OpcUaPress, _read_job, _utc_ms
 from edge_agent.sources.source import Delivery, Missed
@@ -87,6 +92,16 @@ async def test_cycles_become_shots_in_the_vocabulary_s_units() -> None:
     assert shot.job_name
     process = PROCESSES[shot.product_name]
     assert (shot.material, shot.cavities) == (process.material.name, process.mould.cavities)
+    assert (shot.dataset.name, shot.dataset.mould_description) == (process.name, "4 cavities, 74 cm³")
+    set_points = dict(shot.dataset.set_points)
+    assert set(set_points) == set(SET_POINTS)
+    assert set_points["HoldTime"] == pytest.approx(process.hold_s)
+    assert set_points["HoldSpecificPressureAverage"] == process.hold_bar
+    assert set_points["MouldTemperature"] == process.mould_degc
+    zones = [set_points[name] for name in (*(f"BarrelTemperature{n}" for n in range(1, 5)), "NozzleTemperature")]
+    assert zones == [process.melt_degc + step_k for step_k in process.machine.zone_steps_k]
+    for name, value in set_points.items():
+        assert shot.parameters[name] == pytest.approx(value, rel=0.12), f"{name} is not held at what it is set to"
     assert all(samples.dtype == np.float32 for samples in shot.curves.values())
 
 
@@ -224,6 +239,64 @@ async def test_check_names_what_a_server_of_another_kind_lacks() -> None:
         finding = await check._press(OpcUaSource(press="other", url=f"opc.tcp://127.0.0.1:{port}/other"))
     assert finding.level == "error"
     assert "http://opcfoundation.org/UA/PlasticsRubber/IMM2MES/ is missing" in finding.text
+
+
+async def test_what_an_operator_sets_is_told_with_the_next_shot() -> None:
+    collector = Collector()
+    options = PlantOptions(presses=1, speed=20, operator_press=1, operator_every_s=0.1)
+    async with running_plant(options) as plant:
+        [url] = plant.urls
+        async with source(OpcUaSource(press="press-01", url=url), collector):
+            await collector.until(4)
+    told = [delivery.shot.dataset for delivery in collector.deliveries]
+    moved = {name for before, now in pairwise(told) for name, _, _ in map(astuple, moved_between(before, now))}
+    assert moved, "three moves in three cycles leave something that is set otherwise"
+    assert {dataset.name for dataset in told} == {told[0].name}
+
+
+async def test_zones_are_told_from_the_feeding_to_the_nozzle_and_what_is_unclear_is_noted() -> None:
+    server, url = Server(), f"opc.tcp://127.0.0.1:{free_port()}/other"
+    await server.init()
+    server.set_endpoint(url)
+    machine = server.nodes.objects
+    unit = await (await machine.add_object(2, "InjectionUnits")).add_object(2, "InjectionUnit_1")
+    await add_zones(unit, "Position", [(6, 240.0, True), (1, 200.0, True), (2, 205.0, False), (3, 210.0, True)])
+    mould = await (await machine.add_object(2, "Moulds")).add_object(2, "Mould_1")
+    await add_zones(mould, "Index", [(1, 140.0, True), (2, 60.0, True)])
+    first = await mould.get_child(["2:TemperatureZones", "2:Zone_1", "2:NominalTemperature"])
+    fahrenheit = ua.EUInformation("", 4604232, ua.LocalizedText("°F"), ua.LocalizedText("degree Fahrenheit"))
+    await first.add_property(0, "EngineeringUnits", fahrenheit)
+    own = await machine.add_object(2, "SetPoints")
+    await own.add_variable(2, "HoldTime", 2_500.0, datatype=ua.NodeId(ua.ObjectIds.Duration))
+    await own.add_variable(2, "Mood", 1.0)
+    parrots = ua.EUInformation("", -1, ua.LocalizedText("parrots"), ua.LocalizedText(""))
+    await (await own.add_variable(2, "BackPressure", 3.0)).add_property(0, "EngineeringUnits", parrots)
+    async with server, Client(url) as client:
+        notes: list[str] = []
+        nodes = await find_dataset(client.get_node(machine.nodeid), notes)
+        told = nodes.dataset_of(await _read_job(client, nodes.nodes))
+        assert dict(told.set_points) == {
+            "BarrelTemperature1": 200.0,
+            "BarrelTemperature2": 210.0,
+            "NozzleTemperature": 240.0,
+            "MouldTemperature": pytest.approx(60.0),
+            "HoldTime": 2.5,
+        }
+        assert (told.name, told.description, told.mould_description) == ("", "", "")
+        assert len(notes) == 3
+        for word in ("Mood", "parrots", "2 temperature zones of the mould"):
+            assert any(word in note for note in notes), word
+        nothing = await find_dataset(client.get_node(own.nodeid), [])
+        assert nothing.dataset_of(await _read_job(client, nothing.nodes)) is NOT_TOLD
+
+
+async def add_zones(holder: Node, place: str, zones: list[tuple[int, float, bool]]) -> None:
+    container = await holder.add_object(2, "TemperatureZones")
+    for number, degc, is_present in zones:
+        zone = await container.add_object(2, f"Zone_{number}")
+        await zone.add_property(2, place, ua.Variant(number, ua.VariantType.UInt32))
+        await zone.add_property(2, "IsPresent", is_present)
+        await zone.add_variable(2, "NominalTemperature", degc)
 
 
 async def test_what_a_press_cannot_say_of_its_job_is_not_told_and_its_mould_must_be() -> None:

@@ -63,6 +63,8 @@ async def test_a_taken_port_is_refused_by_its_address() -> None:
         (PlantOptions(presses=101), "101 presses"),
         (PlantOptions(speed=0), "speed 0"),
         (PlantOptions(presses=2, fault_press=3), "fault press 3"),
+        (PlantOptions(presses=2, operator_press=3), "operator press 3"),
+        (PlantOptions(operator_every_s=0), "operator every 0 s"),
     ],
 )
 async def test_an_option_out_of_range_is_refused_by_name(options: PlantOptions, named: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contract.shot import NOT_TOLD, ProductionDataset
 from edge_agent.sources.mapping import Mapping, MappingError, read_mapping
 from edge_agent.sources.recorded import count_rows, read_shots
 
@@ -61,6 +62,19 @@ def test_what_the_mapping_says_of_the_job_stands_in_every_shot_and_a_number_of_c
     assert {(shot.material, shot.product_name, shot.cavities) for shot in shots} == {("PP", "cap", 4)}
     with pytest.raises(MappingError, match="cavities"):
         mapping_of("cavities = 0\n" + GOOD, tmp_path)
+
+
+def test_a_column_of_set_values_is_of_the_production_dataset(tmp_path: Path) -> None:
+    text = 'dataset = "cap 2"\n' + GOOD + '"extra" = { name = "CycleTime", unit = "ms", is_set_value = true }\n'
+    rows = ROWS.replace(";x\n", ";18000\n")
+    first, second = (shot for _, shot in read_shots(data_of(rows, tmp_path), mapping_of(text, tmp_path)))
+    assert first.dataset == ProductionDataset("cap 2", set_points=(("CycleTime", 18.0),))
+    assert first.parameters["CycleTime"] == 17.5, "what was is another column"
+    assert second.dataset == ProductionDataset("cap 2"), "a cell that is no number tells nothing"
+    with pytest.raises(MappingError, match="'CushionStroke' is no set point"):
+        mapping_of(text.replace('"CycleTime", unit = "ms", is_set', '"CushionStroke", unit = "mm", is_set'), tmp_path)
+    plain = [shot for _, shot in read_shots(data_of(ROWS, tmp_path), mapping_of(GOOD, tmp_path))]
+    assert all(shot.dataset is NOT_TOLD for shot in plain)
 
 
 def test_rows_without_times_are_laid_end_to_end(tmp_path: Path) -> None:

@@ -12,23 +12,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
-from cloud.telemetry.store import PressKey, StoredShot
+from cloud.telemetry.store import Moved, PressKey, StoredShot
 from cloud.web.curve_charts import CURVE_POINTS, curves_chart
 from cloud.web.feature_charts import features_chart, features_of, shown_features, value_of
+from cloud.web.happenings import Happening
+from cloud.web.numbers import deviation
 from cloud.web.press_choices import Place, choices_of
-from cloud.web.press_history import Happening, Reference
+from cloud.web.press_history import Reference
 from cloud.web.press_log import LogLine, page_of_lines
 from cloud.web.press_query import COMPARED_MAX, SPANS, PressQuery, query_of
-from cloud.web.production_view import production_of
+from cloud.web.production_view import SetPoint, production_of
 from cloud.web.reference import REFERENCE_SHOTS_MIN, envelope_of, healthy_of
 from cloud.web.shots_csv import attachment, csv_lines
 from cloud.web.translation import load_catalogues
-from contract.shot import ScoredShot, Scores, Shot
+from contract.shot import NOT_TOLD, ProductionDataset, ScoredShot, Scores, Shot
 from models.features.schema import FEATURES, FEATURES_HASH, index
 
 T = load_catalogues()["en"]
 THRESHOLD = 0.8
 NOW_MS = 1_700_000_000_000
+SET = ProductionDataset("-d", set_points=(("HoldTime", 4.5),))
 
 
 def stored(row_id=1, *, curves=None, parameters=None, mould="M-1", values=None, quality=None, features=None, **of_shot):
@@ -123,6 +126,9 @@ def test_a_value_far_from_its_own_run_is_ringed_and_marks_stand_at_their_time():
     wild = stored(101, parameters={"CushionStroke": 3.0})
     marks = [Happening(NOW_MS + 50, "mould", "M-1", "M-0"), Happening(NOW_MS + 60, "maintenance", "check_ring_wear")]
     marks.append(Happening(NOW_MS + 70, "material", "ABS", "PP"))
+    marks.append(Happening(NOW_MS + 80, "dataset", "cap 2", "cap"))
+    moved = Moved("HoldTime", 4.0, 4.32), Moved("BarrelTemperature1", 195.0, 199.6), Moved("Odd", 1.0, 2.0)
+    marks.append(Happening(NOW_MS + 90, "set_point", moved=moved))
     chart = features_chart(T, [wild, *reversed(rows)], ["CushionStroke"], reference=reference, marks=marks)
     [panel] = chart["panels"]
     assert roles(panel) == ["value", "centre", "limit", "limit", "outside"]
@@ -134,6 +140,12 @@ def test_a_value_far_from_its_own_run_is_ringed_and_marks_stand_at_their_time():
         ("M", "Mould M-1, before M-0"),
         ("W", "Repaired: Check-ring wear"),
         ("R", "Material ABS, before PP"),
+        ("D", "Production dataset cap 2, before cap"),
+        (
+            "S",
+            "Set: Hold time 4.32\u202fs (before 4\u202fs); Barrel temperature, zone 1 199.6\u202f°C"
+            " (before 195\u202f°C); Odd 2 (before 1)",
+        ),
     ]
     assert "100" in panel["note"]
     json.dumps(chart, allow_nan=False)
@@ -212,7 +224,9 @@ async def test_csv_has_units_in_its_head_and_runs_no_formula():
             1, parameters={"CycleTime": 18.25, "CushionStroke": math.nan}, job_name="=HYPERLINK(1)", cycle_counter=7
         ),
         replace(
-            stored(2, mould="@m", material="=1+1", cavities=4, quality="Waste", values={"Novelty/T2": -0.5}),
+            stored(
+                2, mould="@m", material="=1+1", cavities=4, quality="Waste", values={"Novelty/T2": -0.5}, dataset=SET
+            ),
             is_historical=True,
         ),
         stored(3, parameters={"CycleTime": -1.0, "Later": 5.0}),
@@ -226,6 +240,7 @@ async def test_csv_has_units_in_its_head_and_runs_no_formula():
     made = dict(zip(head, second, strict=True))
     assert (made["mould"], made["material"], made["product"], made["cavities"]) == ("'@m", "'=1+1", "", "4")
     assert dict(zip(head, second, strict=True))["Novelty/T2"] == "-0.5"
+    assert (made["dataset"], made["set HoldTime [s]"], cells["set HoldTime [s]"]) == ("'-d", "4.5", "")
     assert dict(zip(head, third, strict=True))["CycleTime [s]"] == "-1"
 
 
@@ -271,6 +286,58 @@ def test_the_dataset_says_since_when_and_energy_is_of_a_part_where_the_cavities_
     assert untold is not None
     assert (untold.energy_kwh, untold.part_energy_kwh, untold.usual_part_energy_kwh) == (0.2, None, None)
     assert [line.since_ms for line in untold.dataset if line.name == "material"] == [None], "nothing was told before"
+
+
+def test_set_points_stand_beside_the_last_shot_with_since_when_and_what_was_moved():
+    def told(**set_points: float) -> ProductionDataset:
+        return ProductionDataset("cap", "first", "4 cavities", tuple(sorted(set_points.items())))
+
+    datasets = [
+        NOT_TOLD,
+        told(HoldTime=4.0, CycleTime=18.0),
+        told(HoldTime=4.5, CycleTime=18.0),
+        told(HoldTime=4.5, CycleTime=18.0, NozzleTemperature=230.0),
+        replace(told(HoldTime=5.0, CycleTime=18.0, NozzleTemperature=230.0), name="cap 2"),
+        replace(told(HoldTime=5.0, CycleTime=17.5, NozzleTemperature=230.0), name="cap 2"),
+    ]
+    parameters = {"CycleTime": 18.25, "HoldTime": math.nan}
+    production = production_of(
+        [stored(at, dataset=dataset, parameters=parameters) for at, dataset in enumerate(datasets, 1)]
+    )
+    assert production is not None
+    assert production.set_points == (
+        SetPoint("CycleTime", 17.5, 18.25, NOW_MS + 6),
+        SetPoint("HoldTime", 5.0, None, NOW_MS + 5),
+        SetPoint("NozzleTemperature", 230.0, None, None),
+    )
+    assert [(line.name, line.text, line.since_ms) for line in production.dataset[:2]] == [
+        ("dataset", "cap 2", NOW_MS + 5),
+        ("dataset_description", "first", None),
+    ]
+    assert list(production.changes) == [
+        Happening(NOW_MS + 6, "set_point", moved=(Moved("CycleTime", 18.0, 17.5),)),
+        Happening(NOW_MS + 5, "dataset", "cap 2", "cap"),
+        Happening(NOW_MS + 3, "set_point", moved=(Moved("HoldTime", 4.0, 4.5),)),
+    ]
+    untold = production_of([stored(1)])
+    assert untold is not None
+    assert (untold.set_points, untold.changes) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("actual", "wanted", "unit", "text"),
+    [
+        (379.2, 380.0, "bar", "−0.8\u202fbar"),
+        (231.4, 230.0, "°C", "+1.4\u202fK"),
+        (4.0001, 4.0, "s", "±0\u202fs"),
+        (0.5, 0.0, "", "+0.5"),
+        (None, 4.0, "s", "–"),
+        (math.nan, 4.0, "s", "–"),
+        (12_345.0, 20_000.0, "kN", "−7655\u202fkN"),
+    ],
+)
+def test_a_deviation_is_as_exact_as_the_set_value_it_is_from(actual, wanted, unit, text):
+    assert deviation(actual, wanted, unit) == text
 
 
 def test_production_is_told_of_the_running_job_alone():

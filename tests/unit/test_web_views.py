@@ -35,7 +35,7 @@ from cloud.web.fleet_view import (
     oee_line,
     tile_of,
 )
-from cloud.web.press_history import Happening
+from cloud.web.happenings import Happening
 from cloud.web.press_view import COLUMNS_MAX, columns_of, parameters_of, quality_of, shot_table
 from cloud.web.translation import load_catalogues
 from contract.shot import ScoredShot, Scores, Shot

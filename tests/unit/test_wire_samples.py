@@ -13,7 +13,7 @@ import pytest
 from contract import commit, shot_wire, standing
 from contract.commit import Commit
 from contract.gaps import FULL, MISSED_CYCLES, THINNED, GapLine
-from contract.shot import Reason, ScoredShot, Scores, Shot
+from contract.shot import NOT_TOLD, SET_POINTS_MAX, ProductionDataset, Reason, ScoredShot, Scores, Shot
 from contract.shot_wire import GapRecord, ShotRecord, WireError
 from contract.sparkplug.codec import Metric, decode, encode_metrics
 from contract.sparkplug.datatypes import DataType
@@ -35,6 +35,10 @@ SHOT = Shot(
     "mould-3",
 )
 OF_JOB = replace(SHOT, material="PP MFR 12, 色母 3 %", product_name="cap", cavities=4)
+SET = ProductionDataset(
+    "Kappe 4-fach", "Anlauf 盖子", "4 cavities", (("BarrelTemperature1", 195.0), ("HoldTime", 4.25))
+)
+OF_DATASET = replace(OF_JOB, dataset=SET)
 SCORES = Scores(
     "bundle-1",
     {"FailureProbability/check_ring_wear@24h": 0.125, "Novelty/T2": 0.5},
@@ -43,6 +47,7 @@ SCORES = Scores(
 )
 SCORED = ScoredShot(SHOT, np.array([1.5, np.nan], np.float32), "f00d", SCORES)
 SCORED_OF_JOB = replace(SCORED, shot=OF_JOB)
+SCORED_OF_DATASET = replace(SCORED, shot=OF_DATASET)
 LINES = (
     GapLine("IMM-01", THINNED, 3, ENDED_MS - 60_000, ENDED_MS),
     GapLine("IMM-02", MISSED_CYCLES, 2, ENDED_MS - 9, ENDED_MS - 1),
@@ -70,6 +75,13 @@ def aliases_of_job() -> AliasTable:
     return table
 
 
+def aliases_of_dataset() -> AliasTable:
+    """The same table after a shot that tells its production dataset."""
+    table = aliases_of_job()
+    shot_wire.body_metrics(SCORED_OF_DATASET, table.of(PRESS))
+    return table
+
+
 def known(birth_name: str) -> dict[int | str, tuple[str, DataType | None]]:
     """What a sample of a birth tells a host of aliases."""
     birth = decode(stored(birth_name))
@@ -84,6 +96,7 @@ def encoded() -> dict[str, bytes]:
     alias_of = aliases().of(PRESS)
     body, curves = shot_wire.body_metrics(SCORED, alias_of), shot_wire.curve_metrics(SHOT, alias_of)
     of_job = shot_wire.body_metrics(SCORED_OF_JOB, aliases_of_job().of(PRESS))
+    of_dataset = shot_wire.body_metrics(SCORED_OF_DATASET, aliases_of_dataset().of(PRESS))
     dropped = shot_wire.curves_dropped_metrics(ENDED_MS, FULL, alias_of)
     joined = shot_wire.gap_metrics(ENDED_MS, THINNED, alias_of, lines=LINES, last_id=14)
     stands = Standing(INSTANCE, EPOCH, 1, 5, 9, 12)
@@ -94,6 +107,8 @@ def encoded() -> dict[str, bytes]:
         "record_shot_without_curves": record_bytes(body, dropped, record_id=8),
         "press_birth_with_material": encode_metrics(aliases_of_job().birth_metrics(PRESS, ENDED_MS)),
         "record_shot_with_material": record_bytes(of_job, curves, record_id=11),
+        "press_birth_with_dataset": encode_metrics(aliases_of_dataset().birth_metrics(PRESS, ENDED_MS)),
+        "record_shot_with_dataset": record_bytes(of_dataset, curves, record_id=12),
         "record_gap": record_bytes(shot_wire.gap_metrics(ENDED_MS, FULL, alias_of), record_id=9),
         "record_gap_joined": record_bytes(joined, record_id=10),
         "gateway_standing": encode_metrics(standing.birth_metrics(stands)),
@@ -141,6 +156,31 @@ def test_a_shot_says_what_of_and_how_many_parts_it_makes() -> None:
     shot = found.scored.shot
     assert (shot.material, shot.product_name, shot.cavities) == ("PP MFR 12, 色母 3 %", "cap", 4)
     assert (shot.mould_id, shot.cycle_counter, found.scored.scores) == ("mould-3", 4711, SCORES)
+    assert shot.dataset is NOT_TOLD, "it was sent before this was"
+
+
+def test_a_shot_says_what_the_press_is_set_to_with_the_unit_of_each_set_point_in_the_birth() -> None:
+    found = record("record_shot_with_dataset", "press_birth_with_dataset")
+    assert isinstance(found, ShotRecord)
+    assert (found.scored.shot.dataset, found.scored.shot.material) == (SET, OF_JOB.material)
+    units = {metric.name: metric.properties for metric in decode(stored("press_birth_with_dataset")).metrics}
+    told = units["SetPoints/BarrelTemperature1"]
+    assert told is not None
+    assert told["engUnit"].value == "°C"
+    assert units["Dataset/Name"] is None
+
+
+def test_a_set_point_without_a_number_is_not_told_and_a_dataset_without_anything_is_none() -> None:
+    metrics = decode(stored("record_shot_with_dataset"), known("press_birth_with_dataset")).metrics
+    holes = [metric._replace(value=None) if metric.name == "SetPoints/HoldTime" else metric for metric in metrics]
+    found = shot_wire.record_of(PRESS, holes)
+    assert isinstance(found, ShotRecord)
+    assert found.scored.shot.dataset.set_points == (("BarrelTemperature1", 195.0),)
+    groups = ("SetPoints/", "Dataset/")
+    nothing = [m._replace(value=None) if (m.name or "").startswith(groups) else m for m in metrics]
+    found = shot_wire.record_of(PRESS, nothing)
+    assert isinstance(found, ShotRecord)
+    assert found.scored.shot.dataset is NOT_TOLD
 
 
 @pytest.mark.parametrize(
@@ -152,6 +192,17 @@ def test_a_material_or_number_of_cavities_beyond_its_bound_is_refused_by_name(na
     changed = [metric._replace(value=value) if metric.name == name else metric for metric in metrics]
     with pytest.raises(WireError, match=name):
         shot_wire.record_of(PRESS, changed)
+
+
+@pytest.mark.parametrize(("name", "value"), [(shot_wire.DATASET_NAME, "P" * 257), ("SetPoints/HoldTime", "4")])
+def test_a_production_dataset_of_another_kind_is_refused_by_name(name: str, value: object) -> None:
+    metrics = decode(stored("record_shot_with_dataset"), known("press_birth_with_dataset")).metrics
+    changed = [metric._replace(value=value) if metric.name == name else metric for metric in metrics]
+    with pytest.raises(WireError, match=name):
+        shot_wire.record_of(PRESS, changed)
+    many = [*metrics, *(Metric(f"SetPoints/{number}", 1.0, DataType.Double) for number in range(SET_POINTS_MAX))]
+    with pytest.raises(WireError, match="at most"):
+        shot_wire.record_of(PRESS, many)
 
 
 def test_a_shot_without_its_curves_says_why() -> None:

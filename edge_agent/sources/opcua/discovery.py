@@ -6,8 +6,10 @@ from asyncua import Client, Node, ua
 from asyncua.common.events import get_filter_from_event_type
 from asyncua.common.ua_utils import get_node_subtypes, is_subtype
 
-from contract.units import UnitError, from_unece
+from contract.units import UnitError
 from edge_agent.shots import Converter, parameter_converter, signal_converter
+from edge_agent.sources.opcua.browsing import children, find, unit_of
+from edge_agent.sources.opcua.dataset import DatasetNodes, find_dataset
 from edge_agent.sources.source import SourceError
 
 DI = "http://opcfoundation.org/UA/DI/"
@@ -52,6 +54,7 @@ class PressNodes:
     curves: Curves | None
     job: dict[str, Node]
     """Those of JOB_PROPERTIES that are there."""
+    dataset: DatasetNodes
     notes: tuple[str, ...]
     """What is there but cannot be used (an unknown unit), for `zhisan edge check`."""
 
@@ -79,6 +82,7 @@ async def discover(client: Client, url: str) -> PressNodes:
         converters=await _converters(event_type, notes),
         curves=await _curves(root, notes),
         job=await _job(root),
+        dataset=await find_dataset(root, notes),
         notes=tuple(notes),
     )
 
@@ -116,7 +120,7 @@ async def _converters(event_type: Node, notes: list[str]) -> dict[str, Converter
     # The cycle's own field is the standard's base type, which has no properties to read a unit from.
     found["CycleTime"] = Converter("CycleTime", 1e-3, 0.0)
     for group in (INJECTION_UNIT, MOULD):
-        part = await _find(event_type, group)
+        part = await find(event_type, group)
         if part is not None:
             found |= await _fields(part, f"{group}/", notes)
     return found
@@ -127,7 +131,7 @@ async def _fields(parent: Node, prefix: str, notes: list[str]) -> dict[str, Conv
     for node in await parent.get_children(nodeclassmask=ua.NodeClass.Variable):
         name = (await node.read_browse_name()).Name
         try:
-            converter = parameter_converter(name, await _unit(node))
+            converter = parameter_converter(name, await unit_of(node))
         except UnitError as error:
             notes.append(f"{prefix}{name}: {error}; it is left out")
             continue
@@ -137,10 +141,10 @@ async def _fields(parent: Node, prefix: str, notes: list[str]) -> dict[str, Conv
 
 
 async def _curves(root: Node, notes: list[str]) -> Curves | None:
-    holder = await _find(root, CURVES_OBJECT)
+    holder = await find(root, CURVES_OBJECT)
     if holder is None:
         return None
-    counter, interval = await _find(holder, "CycleCounter"), await _find(holder, "SampleInterval")
+    counter, interval = await find(holder, "CycleCounter"), await find(holder, "SampleInterval")
     if counter is None or interval is None:
         notes.append(f"{CURVES_OBJECT} lacks CycleCounter or SampleInterval; curves are left out")
         return None
@@ -148,7 +152,7 @@ async def _curves(root: Node, notes: list[str]) -> Curves | None:
     for node in await holder.get_children(nodeclassmask=ua.NodeClass.Variable):
         name = (await node.read_browse_name()).Name
         try:
-            converter = signal_converter(name, await _unit(node))
+            converter = signal_converter(name, await unit_of(node))
         except UnitError as error:
             notes.append(f"{CURVES_OBJECT}/{name}: {error}; it is left out")
             continue
@@ -159,36 +163,6 @@ async def _curves(root: Node, notes: list[str]) -> Curves | None:
 
 
 async def _job(root: Node) -> dict[str, Node]:
-    job = await _find(root, "Jobs", "ActiveJob")
-    children = await job.get_children() if job is not None else []
-    by_name = {(await child.read_browse_name()).Name: child for child in reversed(children)}  # the first of a name
+    job = await find(root, "Jobs", "ActiveJob")
+    by_name = await children(job) if job is not None else {}
     return {name: by_name[name] for name in JOB_PROPERTIES if name in by_name}
-
-
-async def _unit(node: Node) -> str:
-    """The unit of a variable: of its EngineeringUnits, of the type Duration (ms), or empty.
-
-    Raises:
-        UnitError: the server names a unit that we do not know.
-    """
-    units = await _find(node, "EngineeringUnits")
-    if units is not None:
-        value = await units.read_value()
-        if isinstance(value, ua.EUInformation) and (value.UnitId not in (-1, 0) or value.DisplayName.Text):
-            return from_unece(value.UnitId, value.DisplayName.Text or "")
-        return ""
-    data_type = await node.read_data_type()
-    return "ms" if data_type == ua.NodeId(ua.ObjectIds.Duration) else ""
-
-
-async def _find(start: Node, *names: str) -> Node | None:
-    """Follow browse names, whatever their namespace."""
-    node = start
-    for name in names:
-        for child in await node.get_children():
-            if (await child.read_browse_name()).Name == name:
-                node = child
-                break
-        else:
-            return None
-    return node

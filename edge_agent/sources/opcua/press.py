@@ -120,7 +120,7 @@ class OpcUaPress:
         missed = self._missed_before(counter, ended_ms, reported_ms or ended_ms)
         self._last_counter, self._last_ended_ms = counter, reported_ms or ended_ms
         interval_s, curves = await self._read_curves(client, nodes.curves, counter)
-        job = await _read_job(client, nodes.job)
+        job = await _read_job(client, nodes.job | nodes.dataset.nodes)
         shot = assemble(
             self._settings.press,
             ended_ms=ended_ms,
@@ -134,6 +134,7 @@ class OpcUaPress:
             material=job.get(MATERIAL),
             product_name=job.get(PRODUCT_NAME),
             cavities=job.get(CAVITIES),
+            dataset=nodes.dataset.dataset_of(job),
         )
         position = f"{'' if counter is None else counter}:{reported_ms or ended_ms}"
         await self._deliver(Delivery(shot, self.source_id, position, missed), can_wait=False)
@@ -188,7 +189,7 @@ class OpcUaPress:
 
 
 async def _read_job(client: Client, nodes: Mapping[str, Node]) -> dict[str, object]:
-    """What the press now says of its job; None for what it cannot say.
+    """What the press now says of its job and its set points; None for what it cannot say.
 
     Raises:
         ua.UaError: it cannot say which mould is in, without which its shots cannot be judged.
