@@ -162,7 +162,12 @@ class Cloud:
         self.supervisor = Supervisor(clock)
         self.audit = AuditVerifier(self.database, clock)
         self.identity = identity_parts(
-            self.database, clock, settings.accounts.rules(), hasher, room=gates.demand_room_for_person
+            self.database,
+            clock,
+            settings.accounts.rules(),
+            hasher,
+            room=gates.demand_room_for_person,
+            access=self.live.access,
         )
         self.plans = Plans(self.database, clock, locked_presses)
         self.sign_on = SingleSignOn(
@@ -413,6 +418,7 @@ def create_app(
         database=cloud.database,
         clock=cloud.clock,
         rules=cloud.identity.rules,
+        access=cloud.live.access,
         refuse=lambda request: refusals.foreign(app.state.pages.shell, request),
     )
     app.add_middleware(RequestLimits, limits=limits)

@@ -8,12 +8,15 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Depends, Request
 
 from cloud.core import csrf
+from cloud.core.live import Topic, wait_for_change
 from kit.errors import ZhisanError
 
 SCOPE_KEY: Final = "principal"
 """Where the identity middleware leaves the request's `Principal`."""
 ASK_AGAIN_KEY: Final = "principal_now"
 """Where it leaves how to find out once more: a request that stays open outlives sign-outs and changed roles."""
+CHANGES_KEY: Final = "principal_changes"
+"""Where it leaves the topic of such changes."""
 
 
 class Right(StrEnum):
@@ -120,6 +123,19 @@ async def is_still_so(request: Request) -> bool:
     """Whether the one who asked would now be let in as the same, with the same rights."""
     ask: Callable[[], Awaitable[Principal | None]] | None = request.scope.get(ASK_AGAIN_KEY)
     return ask is None or await ask() == principal_of(request)
+
+
+async def let_out(request: Request, *, look_every_s: float) -> None:
+    """Return when the one who asked would no longer be let in as the same.
+
+    That is looked at whenever this program changes something about them, and now and then for what ends by itself.
+    """
+    changes: Topic = request.scope.get(CHANGES_KEY) or Topic()
+    while True:
+        seen = changes.version
+        if not await is_still_so(request):
+            return
+        await wait_for_change(changes, seen, at_most_s=look_every_s)
 
 
 def address_of(request: Request) -> str:

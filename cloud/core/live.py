@@ -1,6 +1,7 @@
 """Tells tasks of this program that something has changed; what it is they read themselves."""
 
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 import anyio
 
@@ -41,12 +42,25 @@ async def wait_for_change(topic: Topic, version: int, *, at_most_s: float) -> No
         await topic.wait_beyond(version)
 
 
+class Topics:
+    """A topic for each name, as long as somebody holds it."""
+
+    def __init__(self) -> None:
+        self._topics: WeakValueDictionary[str, Topic] = WeakValueDictionary()
+
+    def of(self, name: str) -> Topic:
+        """The topic of `name`."""
+        return self._topics.setdefault(name, Topic())
+
+
 @dataclass(frozen=True, slots=True)
 class Live:
     """The topics of this program; `pages` moves with each that a page shows."""
 
     pages: Topic = field(default_factory=Topic)
     events: Topic = field(default_factory=Topic)
+    access: Topics = field(default_factory=Topics)
+    """By the id of a person or key: its sessions or what it may do have changed."""
     shots: Topic = field(init=False)
     fleet: Topic = field(init=False)
     alarms: Topic = field(init=False)

@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud.core import audit
 from cloud.core.access import Right
 from cloud.core.audit import Actor
+from cloud.core.database import announce
+from cloud.core.live import Topics
 from cloud.core.problems import NotFoundError
 from cloud.identity import repository, tokens
 from cloud.identity.domain import DAY_MS, NAME_CHARACTERS_MAX, known_rights, rights_of
@@ -33,8 +35,9 @@ class ApiKey:
 class ApiKeys:
     """Every method works in the caller's transaction and commits nothing."""
 
-    def __init__(self, new_id: NewId) -> None:
+    def __init__(self, new_id: NewId, access: Topics) -> None:
         self._new_id = new_id
+        self._access = access
 
     async def make(
         self,
@@ -84,6 +87,7 @@ class ApiKeys:
             raise NotFoundError("API key", key_id)
         if row.revoked_ms is None:
             row.revoked_ms = now_ms
+            announce(session, self._access.of(key_id))
             audit.record(session, tenant_id, actor, "api_key_revoked", f"api_key:{key_id}", now_ms=now_ms)
         (rights,) = await rights_now(session, [row])
         return _key(row, rights)

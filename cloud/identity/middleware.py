@@ -1,6 +1,6 @@
 """Finds out for each request who asks: by the session's cookie or an API key; and refuses forged ones."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -9,8 +9,9 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cloud.core.access import ASK_AGAIN_KEY, SCOPE_KEY, Principal
+from cloud.core.access import ASK_AGAIN_KEY, CHANGES_KEY, SCOPE_KEY, Principal
 from cloud.core.database import Database
+from cloud.core.live import Topics
 from cloud.identity import repository, tokens
 from cloud.identity.cookies import TOKEN_KEY, read_token
 from cloud.identity.domain import MINUTE_MS, SessionRules, rights_of
@@ -29,6 +30,8 @@ FORM_BYTES_MAX: Final = 64 * 1024
 SEEN_EVERY_MS: Final = MINUTE_MS
 FORM: Final = "application/x-www-form-urlencoded"
 
+AskAgain = Callable[[], Awaitable[Principal | None]]
+
 
 class Identify:
     """Leaves the `Principal` in the scope; a changing request by a cookie must come from our own pages.
@@ -45,12 +48,14 @@ class Identify:
         database: Database,
         clock: Clock,
         rules: SessionRules,
+        access: Topics,
         refuse: Callable[[Request], ASGIApp],
     ) -> None:
         self._app = app
         self._database = database
         self._clock = clock
         self._rules = rules
+        self._access = access
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,14 +66,12 @@ class Identify:
         headers = Headers(scope=scope)
         bearer = _bearer(headers)
         if bearer is not None:
-            scope[SCOPE_KEY] = await self._by_key(bearer)
-            scope[ASK_AGAIN_KEY] = partial(self._by_key, bearer)
+            self._leave(scope, await self._by_key(bearer), partial(self._by_key, bearer))
             await self._app(scope, receive, send)
             return
         token = scope[TOKEN_KEY] = read_token(scope, self._rules)
-        principal = scope[SCOPE_KEY] = await self._by_session(token) if token else None
-        if token:
-            scope[ASK_AGAIN_KEY] = partial(self._by_session, token, is_use=False)
+        principal = await self._by_session(token) if token else None
+        self._leave(scope, principal, partial(self._by_session, token, is_use=False) if token else None)
         if scope["method"] not in SAFE_METHODS:
             is_ours = is_own_site(headers)
             if is_ours and principal is not None and scope["path"] not in DOORS:
@@ -77,6 +80,13 @@ class Identify:
                 await self._refuse(Request(scope))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _leave(self, scope: Scope, principal: Principal | None, ask_again: AskAgain | None) -> None:
+        scope[SCOPE_KEY] = principal
+        if ask_again is not None:
+            scope[ASK_AGAIN_KEY] = ask_again
+        if principal is not None:
+            scope[CHANGES_KEY] = self._access.of(principal.id)
 
     async def _by_session(self, token: str, *, is_use: bool = True) -> Principal | None:
         """Whose session it is; only a use of it, not a look at it, keeps it from growing idle."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import structlog
 
 from cloud.core.database import Database
+from cloud.core.live import Topics
 from cloud.identity import repository, setup_file
 from cloud.identity.desk import FrontDesk
 from cloud.identity.domain import SessionRules
@@ -36,10 +37,12 @@ def parts(
     hasher: Passwords | None = None,
     *,
     room: Room | None = None,
+    access: Topics | None = None,
 ) -> IdentityParts:
-    """Wire them; tests give a faster hasher."""
-    people = IdentityService(lambda: uuid7(clock.utc_ms()), rules, room)
-    keys = ApiKeys(lambda: uuid7(clock.utc_ms()))
+    """Wire them; tests give a faster hasher. Who waits for changes of access, if anybody, gives their topics."""
+    access = access or Topics()
+    people = IdentityService(lambda: uuid7(clock.utc_ms()), rules, access, room)
+    keys = ApiKeys(lambda: uuid7(clock.utc_ms()), access)
     hasher = hasher or Passwords()
     return IdentityParts(people, keys, FrontDesk(database, people, hasher, clock), hasher, rules)
 

@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud.core import audit
 from cloud.core.access import RIGHTS, Principal, Role
 from cloud.core.audit import Actor
+from cloud.core.database import announce
+from cloud.core.live import Topics
 from cloud.core.problems import NotFoundError
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.identity import domain, oidc_repository, repository, tokens
@@ -58,9 +60,10 @@ class Workplace:
 class IdentityService:
     """See the module."""
 
-    def __init__(self, new_id: NewId, rules: SessionRules, room: Room | None = None) -> None:
+    def __init__(self, new_id: NewId, rules: SessionRules, access: Topics, room: Room | None = None) -> None:
         self._new_id = new_id
         self._rules = rules
+        self._access = access
         self._room = room
 
     # the first person
@@ -271,6 +274,7 @@ class IdentityService:
         if row is not None:
             audit.record(session, row.tenant_id, actor, "signed_out", f"user:{row.user_id}", now_ms=now_ms)
             await session.delete(row)
+            announce(session, self._access.of(row.user_id))
 
     async def end_other_sessions(
         self, session: AsyncSession, principal: Principal, token: str, actor: Actor, now_ms: int
@@ -278,11 +282,13 @@ class IdentityService:
         """Sign out everywhere but here."""
         row = await repository.session_by_hash(session, tokens.hash_of(token))
         await repository.end_sessions(session, principal.id, but=row.session_id if row else None)
+        announce(session, self._access.of(principal.id))
         audit.record(session, principal.tenant_id, actor, "sessions_ended", f"user:{principal.id}", now_ms=now_ms)
 
     async def end_all_sessions(self, session: AsyncSession, principal: Principal, actor: Actor, now_ms: int) -> None:
         """Sign out everywhere, here too."""
         await repository.end_sessions(session, principal.id)
+        announce(session, self._access.of(principal.id))
         audit.record(session, principal.tenant_id, actor, "sessions_ended", f"user:{principal.id}", now_ms=now_ms)
 
     async def end_session(
@@ -295,6 +301,7 @@ class IdentityService:
         """
         if not await repository.end_session(session, principal.id, session_id):
             raise NotFoundError("session", session_id)
+        announce(session, self._access.of(principal.id))
         audit.record(session, principal.tenant_id, actor, "session_ended", f"session:{session_id}", now_ms=now_ms)
 
     async def sessions(
@@ -424,6 +431,7 @@ class IdentityService:
         domain.check_roles(roles, held, principal.rights, tenant_id, other_admins=others)
         await repository.drop_roles(session, tenant_id, user_id)
         await self._give(session, tenant_id, user_id, roles)
+        announce(session, self._access.of(user_id))
         before, after = {"roles": sorted(held)}, {"roles": sorted(roles)}
         audit.record(session, tenant_id, actor, "roles_changed", _user(user), now_ms=now_ms, before=before, after=after)
         return _person(user, roles)
@@ -450,6 +458,7 @@ class IdentityService:
             await repository.end_sessions(session, user_id)
             await repository.drop_links(session, user_id)
             await oidc_repository.drop_identities(session, user_id)
+        announce(session, self._access.of(user_id))
         before = {"login": user.login, "roles": sorted(held)}
         audit.record(session, tenant_id, actor, "person_removed", _user(user), now_ms=now_ms, before=before)
 
@@ -477,6 +486,7 @@ class IdentityService:
         user.password_hash = password_hash
         user.failures = user.locked_until_ms = 0
         await repository.end_sessions(session, user.user_id)
+        announce(session, self._access.of(user.user_id))
         await repository.drop_links(session, user.user_id)
 
     async def _new_link(self, session: AsyncSession, user: UserRow, now_ms: int) -> str:

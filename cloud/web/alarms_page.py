@@ -56,7 +56,6 @@ class AlarmPages:
     def __init__(self, shell: Shell, facts: PageFacts, changes: Topic, clock: Clock) -> None:
         self._shell = shell
         self._facts = facts
-        self._clock = clock
         self.feeds: Feeds[AlarmsKey] = Feeds(self._snapshot, changes, clock)
 
     def include(self, app: FastAPI) -> None:
@@ -86,7 +85,7 @@ class AlarmPages:
     async def live(self, request: Request, tenant: Tenant) -> Response:
         """The stream of events of the open alarms, or of the withheld ones."""
         key = self._key(request, tenant, wanted_of(request.query_params))
-        return stream(self.feeds, key, request, self._clock)
+        return stream(self.feeds, key, request)
 
     async def one(self, request: Request, tenant: Tenant, alarm_id: str) -> Response:
         """One alarm: what it is, why, who did what."""

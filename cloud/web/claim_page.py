@@ -127,7 +127,7 @@ class ClaimPage:
             await self._progress(key.tenant, claim_id)
         except NotFoundError:
             return self._unknown(request)
-        return stream(self.feeds, key, request, self._clock)
+        return stream(self.feeds, key, request)
 
     async def _page(
         self,

@@ -145,7 +145,7 @@ class Pages:
     async def live_fleet(self, request: Request, tenant: Tenant) -> Response:
         """The overview's stream of events."""
         key = FleetKey(tenant, self.shell.catalogue(request).language, filter_of(request.query_params))
-        return stream(self._fleet_feeds, key, request, self.shell.clock)
+        return stream(self._fleet_feeds, key, request)
 
     async def _fleet_snapshot(self, key: FleetKey) -> Snapshot:
         facts = await self._facts.fleet(key.tenant, key.wanted.window)
@@ -210,7 +210,7 @@ class Pages:
         if not await self._facts.knows(tenant, press):
             return self._unknown_press(request, t, press)
         key = LivePressKey(tenant, t.language, press, not still, query_of(request.query_params))
-        return stream(self._press_feeds, key, request, self.shell.clock)
+        return stream(self._press_feeds, key, request)
 
     async def _press_snapshot(self, key: LivePressKey) -> Snapshot:
         facts = await self._facts.press(key.tenant, key.press)

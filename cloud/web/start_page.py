@@ -95,7 +95,7 @@ class StartPage:
 
     async def live(self, request: Request, principal: Reader) -> Response:
         """The stream of the steps."""
-        return stream(self.feeds, self._key(request, principal), request, self._clock)
+        return stream(self.feeds, self._key(request, principal), request)
 
     def _key(self, request: Request, principal: Principal) -> StartKey:
         language = self._shell.catalogue(request).language

@@ -6,7 +6,8 @@ only because its owner, asking the same, finds it.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
@@ -504,43 +505,66 @@ async def test_a_page_acknowledges_an_alarm_in_the_name_of_who_is_signed_in(walk
     assert alarm["acknowledged_by"] == "operator-of-the-house"
 
 
-@pytest.mark.parametrize("change", ["signs out", "has another role"])
-async def test_a_live_page_ends_when_its_reader_may_no_longer_see_it(walk: Walk, change: str) -> None:
-    login = f"reader-who-{change.replace(' ', '-')}"
-    reader = await session_headers(walk.cloud, login, Role.VIEWER)
-    feeds, looked_s = walk.app.state.pages._fleet_feeds, streams.LOOK_EVERY_S
-    ended = anyio.Event()
+@asynccontextmanager
+async def reading_live(walk: Walk, headers: Mapping[str, str]) -> AsyncIterator[anyio.Event]:
+    """Somebody has the live overview open; the event is set when the stream has come to an orderly end."""
+    feeds, ended = walk.app.state.pages._fleet_feeds, anyio.Event()
 
     async def read() -> None:
         transport = httpx.ASGITransport(walk.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://cloud") as client:
-            assert (await client.get("/live/fleet", headers=reader)).status_code == 200
+            assert (await client.get("/live/fleet", headers=headers)).status_code == 200
         ended.set()
-
-    async def look() -> None:
-        """The clock jumps and something changes: the stream has one more thing to say."""
-        walk.clock.advance(looked_s)
-        walk.cloud.live.pages.publish()
-        await anyio.wait_all_tasks_blocked()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(read)
         with anyio.fail_after(20):
             while not feeds.readers:
                 await anyio.sleep(0.01)
-            await look()
-            assert not ended.is_set(), "nothing has changed for this reader"
-            if change == "signs out":
-                assert (await walk.client.delete("/api/v1/sessions", headers=reader)).status_code == 204
-            else:
-                async with walk.cloud.database.transaction() as session:
-                    user = await repository.user_by_login(session, login)
-                    assert user is not None
-                    await repository.drop_roles(session, DEFAULT_TENANT, user.user_id)
-            while not ended.is_set():
-                await look()
-                await anyio.sleep(0.01)
+            yield ended
+            await ended.wait()
     assert feeds.readers == 0
+
+
+@pytest.mark.parametrize("change", ["signs out", "has another role", "is taken out"])
+async def test_a_live_page_ends_at_once_when_its_reader_may_no_longer_see_it(
+    walk: Walk, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LOOK_EVERY_S", 3_600.0)
+    login = f"reader-who-{change.replace(' ', '-')}"
+    reader = await session_headers(walk.cloud, login, Role.VIEWER)
+    admin = await key_headers(walk.cloud)
+    user_id = (await walk.client.get("/api/v1/me", headers=reader)).json()["id"]
+    async with reading_live(walk, reader) as ended:
+        walk.cloud.live.pages.publish()
+        await anyio.wait_all_tasks_blocked()
+        assert not ended.is_set(), "nothing has changed for this reader"
+        if change == "signs out":
+            done = await walk.client.delete("/api/v1/sessions", headers=reader)
+        elif change == "has another role":
+            body = {"roles": ["operator"]}
+            done = await walk.client.put(f"/api/v1/people/{user_id}/roles", json=body, headers=admin)
+        else:
+            done = await walk.client.delete(f"/api/v1/people/{user_id}", headers=admin)
+        assert done.is_success, done.text
+
+
+async def test_a_live_page_ends_when_its_key_is_revoked(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LOOK_EVERY_S", 3_600.0)
+    key, admin = await key_headers(walk.cloud), await key_headers(walk.cloud)
+    key_id = (await walk.client.get("/api/v1/me", headers=key)).json()["id"]
+    async with reading_live(walk, key):
+        assert (await walk.client.delete(f"/api/v1/keys/{key_id}", headers=admin)).is_success
+
+
+async def test_a_live_page_ends_when_its_session_is_over_though_nobody_says_so(
+    walk: Walk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LOOK_EVERY_S", 0.01)
+    reader = await session_headers(walk.cloud, "reader-of-old", Role.VIEWER)
+    user_id = (await walk.client.get("/api/v1/me", headers=reader)).json()["id"]
+    async with reading_live(walk, reader), walk.cloud.database.transaction() as session:
+        await repository.end_sessions(session, user_id)
 
 
 @pytest.mark.parametrize("right", sorted(Right))
