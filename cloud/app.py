@@ -74,7 +74,9 @@ from cloud.self_service import repository as self_service
 from cloud.self_service.billing import issue_due
 from cloud.self_service.desk import SelfServiceDesk
 from cloud.serving import api as serving_api
+from cloud.serving import report_api
 from cloud.serving.parts import ServingParts
+from cloud.serving.report_reading import ReportDesk
 from cloud.settings import DATABASE_FILE, TELEMETRY_FILE, CloudSettings
 from cloud.telemetry.duckdb_store import DuckDBStore
 from cloud.telemetry.memory_store import MemoryStore
@@ -102,6 +104,7 @@ from cloud.web.oidc_pages import include as include_oidc_pages
 from cloud.web.people_pages import include as include_people_pages
 from cloud.web.plan_page import include as include_plan_page
 from cloud.web.production_page import include as include_production_page
+from cloud.web.report_page import include as include_report_pages
 from cloud.web.routes import Pages
 from cloud.web.routes import include as include_pages
 from cloud.web.rules_page import include as include_rules_page
@@ -241,11 +244,12 @@ class Cloud:
             relay=settings.webhooks.mail.relay(environ),
             can_claim=self.gateways.identities.is_open,
         )
-        self.tiering_job = TieringJob(self.database, log_of_events, clock)
+        self.tiering_job = TieringJob(self.database, log_of_events, clock, self.store)
         self.tiering = TieringDesk(self.database, log_of_events, clock, self.tiering_job)
         self.success = SuccessDesk(self.database, log_of_events, clock)
         self.playbooks = PlaybookDesk(self.database, log_of_events, clock)
         self.serving = ServingParts(self.database, log_of_events, clock)
+        self.reports = ReportDesk(self.database, self.store, self.plans, clock)
         self.managers = ManagerDesk(self.database, log_of_events, clock, anyio.CapacityLimiter(1))
         registry = self.rollouts.registry(self.fleet)
         gate = Gate(self._is_barred)
@@ -459,6 +463,7 @@ def create_app(
     tiering_pages = include_tiering_page(app, app.state.pages.shell, cloud.tiering, cloud.success)
     include_success_page(app, tiering_pages, cloud.success)
     include_tasks_page(app, tiering_pages, cloud.playbooks)
+    include_report_pages(app, app.state.pages.shell, cloud.reports)
     include_serving_pages(app, app.state.pages.shell, cloud.serving)
     include_webhooks_page(app, app.state.pages.shell, cloud.webhooks)
     return app
@@ -523,6 +528,7 @@ def _api(cloud: Cloud) -> APIRouter:
     api.include_router(playbook_api.router(cloud.playbooks))
     api.include_router(manager_api.router(cloud.managers))
     api.include_router(serving_api.router(cloud.serving.catalogue, cloud.serving.sales))
+    api.include_router(report_api.router(cloud.reports))
     api.include_router(labels_api.router(cloud.rollouts, cloud.store))
     api.include_router(history_api.router(cloud.rollouts, cloud.store))
     api.include_router(audit_api.router(cloud.database, cloud.audit))

@@ -1,1 +1,1 @@
-"""How each tier is served: options sold, margins watched."""
+"""How each tier is served: options sold, margins watched, reports of a plant's own data."""

@@ -105,3 +105,13 @@ class LowMarginRow(Base):
     customer_id: Mapped[UUID] = mapped_column(Uuid(), primary_key=True)
     tenant_id: Mapped[str]
     since_ms: Mapped[int]
+
+
+class ReportConsentRow(Base):
+    """A tenant that lets the platform's people read its reports, since when and by whom."""
+
+    __tablename__ = "serving_report_consents"
+
+    tenant_id: Mapped[str] = mapped_column(primary_key=True)
+    given_ms: Mapped[int]
+    given_by: Mapped[str]

@@ -15,6 +15,7 @@ from cloud.telemetry.store import (
     GapFilter,
     GatewayKey,
     IncomingShot,
+    Plants,
     PressKey,
     StoredChange,
     StoredCycle,
@@ -202,6 +203,15 @@ def gap_lines(wanted: GapFilter, before: tuple[int, int] | None, limit: int) -> 
               GROUP BY plant_id, press_id, gateway_id, epoch, reason, kind {having}
               ORDER BY max(ended_ms) DESC, max(gap_id) DESC LIMIT ?"""  # noqa: S608 - columns of ours, values apart
     return sql, [*parameters, limit]
+
+
+def missing_query(plants: Plants, from_ms: int, until_ms: int, limit: int) -> tuple[str, list[Any]]:
+    """The query of what was given up in a time, by press, kind and reason, in this order."""
+    sql = f"""SELECT plant_id, press_id, kind, reason, sum({SHOTS_OF_GAP})::BIGINT FROM gaps
+              WHERE list_contains(?, plant_id) AND ended_ms >= ? AND ended_ms < ?
+              GROUP BY plant_id, press_id, kind, reason ORDER BY plant_id, press_id, kind, reason
+              LIMIT ?"""  # noqa: S608 - columns of ours, values apart
+    return sql, [sorted(plants), from_ms, until_ms, limit]
 
 
 def stored_gap(row: tuple[Any, ...]) -> StoredGap:

@@ -24,6 +24,7 @@ from cloud.telemetry.store import (
     GapFilter,
     GatewayKey,
     IncomingShot,
+    Missing,
     Plants,
     PressKey,
     Span,
@@ -260,6 +261,11 @@ class DuckDBStore:
         """The gap ledger, newest first."""
         assert 0 < limit <= PAGE_ROWS_MAX
         return [rows.stored_gap(row) for row in self._all(*rows.gap_lines(wanted, before, limit))]
+
+    def missing(self, plants: Plants, *, from_ms: int, until_ms: int) -> list[Missing]:
+        """What was given up in a time."""
+        found = self._all(*rows.missing_query(plants, from_ms, until_ms, PAGE_ROWS_MAX))
+        return [Missing(PressKey(plant, press), kind, reason, count) for plant, press, kind, reason, count in found]
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of it."""

@@ -6,7 +6,17 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from cloud.telemetry.deduplication import Ids, Record
-from cloud.telemetry.store import GapFilter, GapKind, GatewayKey, IncomingGap, IncomingShot, PressKey, StoredGap
+from cloud.telemetry.store import (
+    GapFilter,
+    GapKind,
+    GatewayKey,
+    IncomingGap,
+    IncomingShot,
+    Missing,
+    Plants,
+    PressKey,
+    StoredGap,
+)
 from contract.gaps import THINNED, GapLine
 
 Shots = Mapping[tuple[str, str], int]
@@ -101,6 +111,16 @@ def ledger(
     lines = [_line(key, list(run)) for key, run in groupby(kept, key=_run)]
     lines.sort(key=_position, reverse=True)
     return [line for line in lines if before is None or _position(line) < before][:limit]
+
+
+def missing(found: Iterable[Drop], plants: Plants, from_ms: int, until_ms: int) -> list[Missing]:
+    """The drops of a time, summed by press, kind and reason, in order."""
+    counts: dict[tuple[PressKey, GapKind, str], int] = {}
+    for drop in found:
+        if drop.press.plant_id in plants and from_ms <= drop.ended_ms < until_ms:
+            key = (drop.press, drop.kind, drop.reason)
+            counts[key] = counts.get(key, 0) + drop.count
+    return sorted(Missing(*key, count) for key, count in counts.items())
 
 
 def _why(record: Record) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from cloud.entitlements.sight import ALL_TIME, seen_from_ms
 from cloud.telemetry.deduplication import EpochKey, Record, admit
-from cloud.telemetry.gap_ledger import Drop, Shots, drops, ledger
+from cloud.telemetry.gap_ledger import Drop, Shots, drops, ledger, missing
 from cloud.telemetry.store import (
     CURVE_SHOTS_MAX,
     CYCLE_TIME,
@@ -21,6 +21,7 @@ from cloud.telemetry.store import (
     GapFilter,
     GatewayKey,
     IncomingShot,
+    Missing,
     Plants,
     PressKey,
     Span,
@@ -201,6 +202,11 @@ class MemoryStore:
         assert 0 < limit <= PAGE_ROWS_MAX
         with self._lock:
             return ledger(self._drops, wanted, limit=limit, before=before)
+
+    def missing(self, plants: Plants, *, from_ms: int, until_ms: int) -> list[Missing]:
+        """What was given up in a time."""
+        with self._lock:
+            return missing(self._drops, plants, from_ms, until_ms)[:PAGE_ROWS_MAX]
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -130,6 +130,16 @@ class StoredGap:
     to_ended_ms: int
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Missing:
+    """How many shots of a press, or shots' curves, are missing for one reason in a time."""
+
+    press: PressKey
+    kind: GapKind
+    reason: str
+    count: int
+
+
 @dataclass(frozen=True, slots=True)
 class GapFilter:
     """Which lines of the gap ledger are wanted; an empty text does not narrow, no plant at all lets nothing through."""
@@ -318,6 +328,12 @@ class TelemetryStore(Protocol):
 
     def gaps(self, wanted: GapFilter, *, limit: int, before: tuple[int, int] | None = None) -> list[StoredGap]:
         """The gap ledger, newest first, behind the (`to_ended_ms`, `gap_id`) `before`; `limit` <= PAGE_ROWS_MAX."""
+
+    def missing(self, plants: Plants, *, from_ms: int, until_ms: int) -> list[Missing]:
+        """What was given up of shots that ended from `from_ms` on and before `until_ms`, in order.
+
+        Drops that were told of as one count where the last of them ended; at most PAGE_ROWS_MAX are given.
+        """
 
     def close(self) -> None:
         """Flush and let go of the files."""

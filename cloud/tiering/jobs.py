@@ -8,6 +8,7 @@ from cloud.core.audit import SYSTEM
 from cloud.core.database import Database
 from cloud.core.events import EventLog
 from cloud.core.tenants import DEFAULT_TENANT
+from cloud.telemetry.store import TelemetryStore
 from cloud.tiering import book, repository, runs
 from cloud.tiering.evaluation import Evaluator
 from cloud.tiering.runs import DAY_MS, Runner
@@ -20,11 +21,11 @@ EXPIRED_MAX: Final = 500
 class TieringJob:
     """Looks every POLL_S, and at once when woken."""
 
-    def __init__(self, database: Database, events: EventLog, clock: Clock) -> None:
+    def __init__(self, database: Database, events: EventLog, clock: Clock, store: TelemetryStore) -> None:
         self._database = database
         self._events = events
         self._clock = clock
-        self._runner = Runner(database, events, clock)
+        self._runner = Runner(database, events, clock, store)
         self._evaluator = Evaluator(database, events, clock)
         self._wake = anyio.Event()
 

@@ -13,6 +13,7 @@ from cloud.core.events import EventLog
 from cloud.core.tables import NAME_CHARACTERS_MAX
 from cloud.core.tenants import TenantId
 from cloud.entitlements.domain import Tier
+from cloud.telemetry.store import TelemetryStore
 from cloud.tiering import bands, book, repository, usage
 from cloud.tiering.bands import RulesError
 from cloud.tiering.policy import Policy, from_json
@@ -63,8 +64,9 @@ async def ask(session: AsyncSession, tenant_id: TenantId, *, actor: Actor, now_m
 class Runner:
     """Does the runs that wait, one after another."""
 
-    def __init__(self, database: Database, events: EventLog, clock: Clock) -> None:
+    def __init__(self, database: Database, events: EventLog, clock: Clock, store: TelemetryStore) -> None:
         self._database = database
+        self._store = store
         self._events = events
         self._clock = clock
         self._reviewer = CapacityLimiter(1)
@@ -80,8 +82,9 @@ class Runner:
     async def _do(self, tenant_id: TenantId, run_id: UUID) -> None:
         now_ms = self._clock.utc_ms()
         today = now_ms // DAY_MS
+        lacking = await usage.look_for_gaps(self._database, self._store, tenant_id, today)
         async with self._database.transaction() as session:
-            await usage.gather(session, tenant_id, today, now_ms=now_ms)
+            await usage.gather(session, tenant_id, today, lacking, now_ms=now_ms)
         async with self._database.reading() as session:
             version, policy = await policy_of(session, tenant_id)
             customers = await repository.customers(session, tenant_id, limit=repository.CUSTOMERS_MAX)

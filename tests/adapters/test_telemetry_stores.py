@@ -23,6 +23,7 @@ from cloud.telemetry.store import (
     GatewayKey,
     IncomingGap,
     IncomingShot,
+    Missing,
     Moved,
     PressKey,
     Span,
@@ -281,6 +282,22 @@ def test_a_shot_without_its_curves_is_stored_and_its_curves_stand_in_the_ledger(
     press = PressKey("plant-1", "press-01")
     assert store.gaps(EVERYWHERE, limit=5) == [StoredGap(2, "curves", press, "gw-1", "full", 2, 1_000, 2_000)]
     assert store.counts(ALL) == {press: 3}
+
+
+def test_what_is_missing_of_a_time_is_summed_by_press_kind_and_reason(store: TelemetryStore) -> None:
+    elsewhere = replace(gap(9), gateway=GatewayKey("plant-3", "gw-1"))
+    poorer = replace(arrival(6), curves_dropped="full")
+    lost = IncomingGap(GATEWAY, "e1", 20, 9, "", 4_000, "lost_at_host", last_record_id=24)
+    store.write([gap(2), gap(3), gap(4), gap(5, "damaged"), poorer, lost, elsewhere])
+    press, nobodys = PressKey("plant-1", "press-01"), PressKey("plant-1", "")
+    assert store.missing(ALL, from_ms=3_000, until_ms=6_001) == [
+        Missing(nobodys, "shot", "lost_at_host", 5),
+        Missing(press, "curves", "full", 1),
+        Missing(press, "shot", "damaged", 1),
+        Missing(press, "shot", "thinned", 2),
+    ]
+    assert store.missing(ALL, from_ms=3_000, until_ms=3_000) == []
+    assert store.missing(frozenset(), from_ms=0, until_ms=9_000) == []
 
 
 def test_a_range_of_lost_ids_counts_those_that_are_not_stored(store: TelemetryStore) -> None:

@@ -11,8 +11,10 @@ from openpyxl import Workbook
 from cloud.core.access import Right
 from cloud.core.tables import EventRow
 from cloud.entitlements import repository as entitlements
+from cloud.fleet.tables import PlantRow
 from cloud.identity.tables import TenantRow
 from cloud.production.tables import HourRow
+from cloud.telemetry.store import GatewayKey, IncomingGap
 from tests.access import key_headers
 from tests.integration.tiering_world import API, BINARY, HEADER, Desk, take_business, tiering_desk
 
@@ -252,6 +254,11 @@ async def test_a_linked_customer_s_use_is_taken_from_the_platform_itself(desk: D
                 "good": 0,
             }
             session.add(HourRow(tenant_id="plastics", hour_ms=now_ms - hours * 3_600_000, shots=shots, **place))
+        session.add(PlantRow(plant_id="p", tenant_id="plastics", registered_ms=0))
+    gone_ms = now_ms - 30 * 3_600_000
+    desk.cloud.store.write(
+        [IncomingGap(GatewayKey("p", "g"), "e", 1, gone_ms, "m", gone_ms, "full", last_record_id=100)]
+    )
     refused = await desk.file("customers", "customer,name,tenant\nC1,One,nobody\n", status=422)
     assert refused["errors"][0]["field"] == "row 2: tenant"
     await desk.file("customers", "customer,name,tenant\nC1,One,plastics\n")
@@ -260,6 +267,7 @@ async def test_a_linked_customer_s_use_is_taken_from_the_platform_itself(desk: D
         await desk.score()
     rows = (await desk.get(f"/customers/{one}/evidence"))["items"]
     shots = [row["quantity"] for row in rows if row["kind"] == "usage.shots"]
+    assert [row["quantity"] for row in rows if row["kind"] == "usage.quality"] == [0.8], "100 of 500 shots were lost"
     assert (sum(shots), {row["source"] for row in rows}) == (400, {"platform"}), "3,000 hours ago is before it began"
     await desk.wait_days(2)
     await desk.score()
