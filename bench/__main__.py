@@ -6,6 +6,7 @@ Without names those that need no data of others and no more than about a minute.
   the real programs for many minutes;
 - `python -m bench.peers` (`make bench-peers`): other software under the same faults, half an hour, and installs it;
 - `python -m bench.press_splits --history DIR` (10 min): needs a history;
+- `python -m bench.rescoring` (4 min and 3 GB of disk): fills a database with 11 million rows of evidence;
 - `python -m bench.cmapss` (2 min), `python -m bench.table_quality` (more than 3), `python -m bench.cdnow`: public
   data, see `ZHISAN_DATA`.
 """

@@ -1,4 +1,4 @@
-"""The value score against customers of known worth, and 100,000 customers rescored.
+"""The value score against customers of known worth, and the formulas over 100,000 customers.
 
 A simulated business (simulators/business) has 2,000 customers over 24 months; what each will bring in the 36 months
 after is known, and the score has not seen it. Spearman's rank correlation with it, among those still customers, stands
@@ -133,7 +133,10 @@ def _stability(drawn: Business, table: EvidenceTable, weights: Floats) -> dict[s
 
 
 def rescoring(weights: Floats) -> dict[str, float | int]:
-    """Time to rescore MANY customers from MANY_MONTHS months of evidence, with the review of their tiers."""
+    """Time of the formulas for MANY customers with MANY_MONTHS months of evidence, with the review of their tiers.
+
+    bench.rescoring has the whole run through the database.
+    """
     drawn = business(MANY, MANY_MONTHS, 1)
     table = table_of(drawn)
     today = day_number(day_of(MANY_MONTHS, 1)) - 1

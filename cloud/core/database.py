@@ -107,8 +107,16 @@ def announce(session: AsyncSession, topic: Topic) -> None:
     session.info.setdefault(TOPICS_KEY, {})[topic] = None
 
 
+class JsonText(str):
+    """JSON that was written already; a column of JSON takes it as it is."""
+
+    __slots__ = ()
+
+
 def strict_json(value: object) -> str:
     """JSON without NaN and infinity, which other databases refuse."""
+    if isinstance(value, JsonText):
+        return value
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 

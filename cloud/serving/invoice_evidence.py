@@ -17,6 +17,7 @@ from cloud.serving import ledger
 from cloud.serving.options import OptionError
 from cloud.tiering.evidence import Kind
 from cloud.tiering.policy import Policy
+from cloud.tiering.repository import forget_packs
 from cloud.tiering.runs import policy_of
 from cloud.tiering.tables import CustomerRow, EvidenceRow
 
@@ -50,8 +51,11 @@ async def gather(session: AsyncSession, tenant_id: TenantId, now_ms: int) -> int
 async def void(session: AsyncSession, invoice: InvoiceRow) -> None:
     """An invoice that was taken back counts nothing any more; its evidence stays, with nothing."""
     source = ledger.source_of(invoice_source(invoice))
-    statement = update(EvidenceRow).where(EvidenceRow.kind == Kind.INVOICE, EvidenceRow.source == source)
-    await session.execute(statement.values(amount_minor=0, told_minor=0))
+    is_it = (EvidenceRow.kind == Kind.INVOICE, EvidenceRow.source == source)
+    rows = (await session.execute(select(EvidenceRow.tenant_id, EvidenceRow.evidence_id).where(*is_it))).all()
+    await session.execute(update(EvidenceRow).where(*is_it).values(amount_minor=0, told_minor=0))
+    for told_to, evidence_id in rows:
+        await forget_packs(session, TenantId(told_to), evidence_id)
 
 
 def invoice_source(invoice: InvoiceRow) -> str:

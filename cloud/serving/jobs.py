@@ -17,6 +17,7 @@ from cloud.serving.margins import Margin, margins, turned
 from cloud.serving.rules import ServingRules
 from cloud.serving.tables import LowMarginRow
 from cloud.tiering import repository as tiering
+from cloud.tiering.packs import table_of
 from cloud.tiering.tables import CustomerRow
 from kit.clock import Clock
 
@@ -57,10 +58,10 @@ class ServingJob:
         now_ms, tenant_id = self._clock.utc_ms(), DEFAULT_TENANT
         async with self._database.reading() as session:
             customers = await tiering.customers(session, tenant_id, limit=tiering.CUSTOMERS_MAX)
-            rows = await tiering.evidence_columns(session, tenant_id)
+            table = await table_of(session, tenant_id, [row.customer_id for row in customers])
             low = await repository.low_margins(session, tenant_id)
             _, rules = await rules_of(session, tenant_id)
-        found = await to_thread.run_sync(margins, customers, rows, now_ms // DAY_MS, limiter=self._reader)
+        found = await to_thread.run_sync(margins, table, now_ms // DAY_MS, limiter=self._reader)
         watched = [row.customer_id for row in customers if row.served_as in rules.watched]
         fallen, recovered = turned(found, watched, frozenset(low), rules)
         by_id = {row.customer_id: row for row in customers}

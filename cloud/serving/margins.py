@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import numpy as np
 
 from cloud.serving.rules import ServingRules
 from cloud.tiering.dimensions import margin_of, revenue_of
-from cloud.tiering.review import Known, has_left, table_of
-from cloud.tiering.tables import CustomerRow
-from cloud.tiering.tiers import BANDS
+from cloud.tiering.evidence import EvidenceTable
+from cloud.tiering.review import has_left
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +31,16 @@ class Margin:
         return self.margin_minor / self.revenue_minor if self.revenue_minor > 0 else None
 
 
-def margins(customers: Sequence[CustomerRow], rows: Sequence[Sequence[Any]], today: int) -> dict[UUID, Margin]:
+def margins(evidence: EvidenceTable, today: int) -> dict[UUID, Margin]:
     """Of everybody who is a customer still and of whom money is known."""
-    known = [Known(row.customer_id, BANDS[row.tier], row.since_day, row.noticed_day) for row in customers]
+    known = [UUID(each) for each in evidence.ids]
     if not known:
         return {}
-    table = table_of(known, rows).until(today)
+    table = evidence.until(today)
     revenue, margin, gone = revenue_of(table, today), margin_of(table, today), has_left(table, today)
     here = np.flatnonzero(~gone & ((revenue > 0) | (margin < 0)))
     return {
-        known[at].customer_id: Margin(
-            known[at].customer_id, round(float(revenue[at])), round(float(revenue[at] - margin[at]))
-        )
-        for at in here
+        known[at]: Margin(known[at], round(float(revenue[at])), round(float(revenue[at] - margin[at]))) for at in here
     }
 
 

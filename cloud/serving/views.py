@@ -18,6 +18,7 @@ from cloud.serving.sales_desk import held_by
 from cloud.serving.tables import BookingRow, SoldRow, SoldStepRow
 from cloud.tiering import book
 from cloud.tiering import repository as tiering
+from cloud.tiering.packs import table_of, table_of_one
 from cloud.tiering.runs import policy_of
 from cloud.tiering.tables import CustomerRow
 
@@ -69,11 +70,11 @@ async def by_margin(database: Database, tenant_id: TenantId, now_ms: int, *, tie
     """Everybody of whom money is known, or those of a tier."""
     async with database.reading() as session:
         customers = await tiering.customers(session, tenant_id, tier=tier, limit=tiering.CUSTOMERS_MAX)
-        rows = await tiering.evidence_columns(session, tenant_id)
+        table = await table_of(session, tenant_id, [row.customer_id for row in customers])
         low = await repository.low_margins(session, tenant_id)
         _, rules = await rules_of(session, tenant_id)
         _, policy = await policy_of(session, tenant_id)
-    found = await to_thread.run_sync(margins, customers, rows, now_ms // DAY_MS)
+    found = await to_thread.run_sync(margins, table, now_ms // DAY_MS)
     lines = [
         MarginLine(
             row,
@@ -114,11 +115,11 @@ async def shop(database: Database, tenant_id: TenantId, customer_id: UUID, now_m
         held = await held_by(session, customer, now_ms)
         counts = await repository.counts_of(session, tenant_id, customer_id)
         known = [option for _, option in (await options_of(session, tenant_id)).values()]
-        evidence = await tiering.evidence_columns_of(session, tenant_id, customer_id)
+        evidence = await table_of_one(session, tenant_id, customer_id)
         _, rules = await rules_of(session, tenant_id)
         _, policy = await policy_of(session, tenant_id)
     choices = can_buy(known, Tier(customer.served_as), held, counts, now_ms // DAY_MS)
-    margin = margins([customer], evidence, now_ms // DAY_MS).get(customer_id)
+    margin = margins(evidence, now_ms // DAY_MS).get(customer_id)
     shown = Board(rows, sold, {customer_id: customer}, steps)
     return Shop(customer, shown, choices, margin, policy.currency, rules.hour_cost_minor)
 

@@ -13,14 +13,17 @@ from cloud.tiering.sums import Window, total
 
 MONTHS_MAX: Final = 36
 YEAR_MONTHS: Final = 12
+ALL: Final = "all"
 
 
 @dataclass(frozen=True, slots=True)
 class TierMonth:
-    """A tier in a month; shares are None where there was nobody to compare with a year before.
+    """A tier in a month, or ALL.
 
-    `kept` is gross revenue retention: what last year's customers of the tier bring now, at most what they brought then;
-    `kept_net` is net retention, growth included. `gone` of them were billed then and are not now.
+    `kept` is gross revenue retention: what the customers that were in the tier a year before bring now, at most what
+    they brought then; `kept_net` is net retention, growth included. `gone` of them were billed then and are not now.
+    All three are None where that is not known: nobody was billed then, or nobody had a tier yet. Who has left before
+    the first review never got a tier, so that the others alone would flatter it. ALL asks for no tier.
     """
 
     month: str
@@ -34,7 +37,7 @@ class TierMonth:
     hours_per_customer: float | None
     kept: float | None
     kept_net: float | None
-    gone: int
+    gone: int | None
 
 
 def month_starts(today: date, months: int) -> list[date]:
@@ -44,15 +47,26 @@ def month_starts(today: date, months: int) -> list[date]:
 
 
 def economics(
-    table: EvidenceTable, tier_by_month: Sequence[Sequence[str]], starts: Sequence[date], tiers: Sequence[str]
+    table: EvidenceTable,
+    tier_by_month: Sequence[Sequence[str]],
+    tier_before: Sequence[Sequence[str] | None],
+    starts: Sequence[date],
+    tiers: Sequence[str],
 ) -> list[TierMonth]:
-    """By month and tier; `starts` has one day more than there are months, `tier_by_month` a tier for each customer."""
-    assert len(starts) == len(tier_by_month) + 1
+    """By month and tier, ALL last; `starts` has one day more than there are months.
+
+    `tier_by_month` has a tier for each customer, `tier_before` the one of a year before, None where there were none.
+    """
+    assert len(starts) == len(tier_by_month) + 1 == len(tier_before) + 1
     found = []
-    for at, of_month in enumerate(tier_by_month):
+    for at, (of_month, before) in enumerate(zip(tier_by_month, tier_before, strict=True)):
         month = _Month.of(table, starts[at], starts[at + 1])
-        names = np.asarray(of_month, object)
-        found += [_tier_month(month, starts[at], tier, np.asarray(names == tier, bool)) for tier in tiers]
+        names, names_before = np.asarray(of_month, object), None if before is None else np.asarray(before, object)
+        for tier in tiers:
+            was_in = None if names_before is None else np.asarray(names_before == tier, bool)
+            found.append(_tier_month(month, starts[at], tier, np.asarray(names == tier, bool), was_in))
+        everybody = np.ones(len(of_month), bool)
+        found.append(_tier_month(month, starts[at], ALL, everybody, everybody))
     return found
 
 
@@ -77,9 +91,9 @@ class _Month:
         )
 
 
-def _tier_month(month: _Month, start: date, tier: str, is_in: np.ndarray) -> TierMonth:
+def _tier_month(month: _Month, start: date, tier: str, is_in: np.ndarray, was_in: np.ndarray | None) -> TierMonth:
     billed = is_in & (month.revenue > 0)
-    base = is_in & (month.before > 0)
+    base = np.zeros(len(is_in), bool) if was_in is None else was_in & (month.before > 0)
     revenue, cost = month.revenue[is_in].sum(), month.cost[is_in].sum()
     hours, then = float(month.hours[is_in].sum()), float(month.before[base].sum())
     return TierMonth(
@@ -94,7 +108,7 @@ def _tier_month(month: _Month, start: date, tier: str, is_in: np.ndarray) -> Tie
         round(hours / int(billed.sum()), 2) if billed.any() else None,
         round(float(np.minimum(month.revenue, month.before)[base].sum()) / then, 4) if then else None,
         round(float(month.revenue[base].sum()) / then, 4) if then else None,
-        int((base & (month.revenue == 0)).sum()),
+        int((base & (month.revenue == 0)).sum()) if then else None,
     )
 
 

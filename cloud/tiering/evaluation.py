@@ -1,6 +1,7 @@
 """Evaluates playbooks after a scoring run and once a day: facts of all customers, and the tasks that follow."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,22 +15,41 @@ from cloud.core.database import Database
 from cloud.core.events import EventLog
 from cloud.core.tenants import DEFAULT_TENANT, TenantId
 from cloud.entitlements.domain import Tier
-from cloud.tiering import playbook_repository, repository, signals
+from cloud.tiering import packs, playbook_repository, repository, signals
+from cloud.tiering.evidence import EvidenceTable
+from cloud.tiering.playbook_repository import Served
 from cloud.tiering.playbook_tables import EvaluationRow, TaskRow
-from cloud.tiering.playbooks import DAYS_MAX, Playbook, Trigger, due
-from cloud.tiering.review import Known, has_left, table_of
+from cloud.tiering.playbooks import DAYS_MAX, Playbook, Shelf, Trigger, due
+from cloud.tiering.review import has_left
 from cloud.tiering.runs import DAY_MS
-from cloud.tiering.tables import CustomerRow
 from cloud.tiering.tasks import shelf_of, told_of
-from cloud.tiering.tiers import BANDS
 from kit.clock import Clock
 from kit.ids import uuid7
 
 TASK_OPENED: Final = "tiering.task_opened"
 TASKS_MAX: Final = 2_000
-"""An evaluation opens no more; the customers that rank last wait for the next."""
+"""An evaluation that has opened so many opens no more; the customers that rank last wait for the next."""
+FLUSHED_TASKS: Final = 200
 Scores = Sequence[Mapping[UUID, tuple[int, float]]]
 Facts = dict[UUID, dict[Trigger, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The playbooks that hold, open tasks by customer, and when each playbook was last started for it."""
+
+    shelf: Shelf
+    open_tasks: Mapping[UUID, int]
+    started: Mapping[UUID, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A playbook to start for a customer, and the figure that asks for it."""
+
+    customer_id: UUID
+    playbook: Playbook
+    figure: float
 
 
 class Evaluator:
@@ -50,45 +70,29 @@ class Evaluator:
         if run is None or (last is not None and last.day >= today and last.run_id == run.run_id):
             return 0
         async with self._database.reading() as session:
-            customers = await repository.customers(session, tenant_id, limit=repository.CUSTOMERS_MAX)
-            rows = await repository.evidence_columns(session, tenant_id)
+            customers = await playbook_repository.served(session, tenant_id)
+            table = await packs.table_of(session, tenant_id, [row.customer_id for row in customers])
             changes = await repository.tier_changes(session, tenant_id)
             scores = await playbook_repository.last_scores(session, tenant_id)
-        facts = await to_thread.run_sync(gather, customers, rows, changes, scores, today)
+            begun = await self._begun(session, tenant_id, today)
+        starts = await to_thread.run_sync(_starts, customers, table, changes, scores, begun, today)
+        rows = [row for start in starts for row in _tasks(tenant_id, start, now_ms)]
         async with self._database.transaction() as session:
-            opened = await self._open(session, tenant_id, _by_rank(customers, scores), facts, now_ms)
-            await self._keep(session, tenant_id, run.run_id, opened, now_ms)
-        return opened
-
-    async def _open(
-        self, session: AsyncSession, tenant_id: TenantId, customers: Sequence[CustomerRow], facts: Facts, now_ms: int
-    ) -> int:
-        today, opened = now_ms // DAY_MS, 0
-        _, shelf = await shelf_of(session, tenant_id)
-        open_tasks = await playbook_repository.open_counts(session, tenant_id)
-        started: dict[UUID, dict[str, int]] = {}
-        for (customer_id, code), day in (
-            await playbook_repository.started(session, tenant_id, today - DAYS_MAX)
-        ).items():
-            started.setdefault(customer_id, {})[code] = day
-        for customer in customers:
-            each = customer.customer_id
-            told = facts.get(each, {})
-            found = due(
-                shelf,
-                Tier(customer.served_as),
-                told,
-                open_tasks=open_tasks.get(each, 0),
-                started=started.get(each, {}),
-                today=today,
-            )
-            for row in (row for playbook in found for row in _tasks(customer, playbook, told, now_ms)):
+            for at, row in enumerate(rows, 1):
                 session.add(row)
                 self._events.record(session, tenant_id, TASK_OPENED, told_of(row), now_ms)
-                opened += 1
-            if opened >= TASKS_MAX:
-                break
-        return opened
+                if at % FLUSHED_TASKS == 0:
+                    await session.flush()
+            await self._keep(session, tenant_id, run.run_id, len(rows), now_ms)
+        return len(rows)
+
+    async def _begun(self, session: AsyncSession, tenant_id: TenantId, today: int) -> Begun:
+        _, shelf = await shelf_of(session, tenant_id)
+        started: dict[UUID, dict[str, int]] = {}
+        found = await playbook_repository.started(session, tenant_id, today - DAYS_MAX)
+        for (customer_id, code), day in found.items():
+            started.setdefault(customer_id, {})[code] = day
+        return Begun(shelf, await playbook_repository.open_counts(session, tenant_id), started)
 
     async def _keep(self, session: AsyncSession, tenant_id: TenantId, run_id: UUID, opened: int, now_ms: int) -> None:
         row = await playbook_repository.evaluation(session, tenant_id)
@@ -101,16 +105,44 @@ class Evaluator:
             audit.record(session, tenant_id, SYSTEM, "tasks_opened", f"tiering_run:{run_id}", now_ms=now_ms, after=told)
 
 
+def _starts(
+    customers: Sequence[Served],
+    table: EvidenceTable,
+    changes: Sequence[Sequence[Any]],
+    scores: Scores,
+    begun: Begun,
+    today: int,
+) -> list[Start]:
+    """The playbooks to start, the best ranked customers first, until their tasks are TASKS_MAX or more."""
+    facts = gather(customers, table, changes, scores, today)
+    found: list[Start] = []
+    tasks = 0
+    for customer in _by_rank(customers, scores):
+        each = customer.customer_id
+        told = facts.get(each, {})
+        playbooks = due(
+            begun.shelf,
+            Tier(customer.served_as),
+            told,
+            open_tasks=begun.open_tasks.get(each, 0),
+            started=begun.started.get(each, {}),
+            today=today,
+        )
+        found += [Start(each, playbook, told[playbook.trigger]) for playbook in playbooks]
+        tasks += sum(len(playbook.steps) for playbook in playbooks)
+        if tasks >= TASKS_MAX:
+            break
+    return found
+
+
 def gather(
-    customers: Sequence[CustomerRow],
-    rows: Sequence[Sequence[Any]],
+    customers: Sequence[Served],
+    table: EvidenceTable,
     changes: Sequence[Sequence[Any]],
     scores: Scores,
     today: int,
 ) -> Facts:
     """The figures of every customer that is still there; what is not known is left out."""
-    known = [Known(row.customer_id, BANDS[row.tier], row.since_day, row.noticed_day) for row in customers]
-    table = table_of(known, rows)
     columns = {
         Trigger.UNPAID_INVOICE: signals.unpaid_days(table, today),
         Trigger.UNUSED_FEATURE: signals.unlabelled_days(table, today),
@@ -118,7 +150,7 @@ def gather(
     }
     moved, gone = _moved_days(changes, today), has_left(table, today)
     found: Facts = {}
-    for at, customer in enumerate(known):
+    for at, customer in enumerate(customers):
         if gone[at]:
             continue
         each = customer.customer_id
@@ -142,22 +174,22 @@ def _moved_days(changes: Sequence[Sequence[Any]], today: int) -> dict[UUID, int]
     return found
 
 
-def _by_rank(customers: Sequence[CustomerRow], scores: Scores) -> list[CustomerRow]:
+def _by_rank(customers: Sequence[Served], scores: Scores) -> list[Served]:
     ranks = scores[0] if scores else {}
     last = (len(ranks) + 1, 0.0)
     return sorted(customers, key=lambda row: (ranks.get(row.customer_id, last)[0], row.code))
 
 
-def _tasks(customer: CustomerRow, playbook: Playbook, told: Mapping[Trigger, float], now_ms: int) -> Iterator[TaskRow]:
+def _tasks(tenant_id: TenantId, start: Start, now_ms: int) -> Iterator[TaskRow]:
     today = now_ms // DAY_MS
-    for step in playbook.steps:
+    for step in start.playbook.steps:
         yield TaskRow(
             task_id=uuid7(now_ms),
-            tenant_id=customer.tenant_id,
-            customer_id=customer.customer_id,
-            playbook=playbook.code,
-            trigger=playbook.trigger,
-            figure=told[playbook.trigger],
+            tenant_id=tenant_id,
+            customer_id=start.customer_id,
+            playbook=start.playbook.code,
+            trigger=start.playbook.trigger,
+            figure=start.figure,
             title=step.title,
             owner_role=step.owner_role,
             opened_day=today,

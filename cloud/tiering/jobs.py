@@ -11,11 +11,15 @@ from cloud.core.tenants import DEFAULT_TENANT
 from cloud.telemetry.store import TelemetryStore
 from cloud.tiering import book, repository, runs
 from cloud.tiering.evaluation import Evaluator
-from cloud.tiering.runs import DAY_MS, Runner
+from cloud.tiering.packs import Packer
+from cloud.tiering.runner import Runner
+from cloud.tiering.runs import DAY_MS
 from kit.clock import Clock
 
 POLL_S: Final = 5.0
 EXPIRED_MAX: Final = 500
+FAILED_AGAIN_MS: Final = DAY_MS
+"""A run that was due and failed is asked for again after so long."""
 
 
 class TieringJob:
@@ -25,7 +29,8 @@ class TieringJob:
         self._database = database
         self._events = events
         self._clock = clock
-        self._runner = Runner(database, events, clock, store)
+        self._packer = Packer(database)
+        self._runner = Runner(database, events, clock, self._packer, store)
         self._evaluator = Evaluator(database, events, clock)
         self._wake = anyio.Event()
 
@@ -35,6 +40,7 @@ class TieringJob:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        await self._runner.fail_interrupted()
         while True:
             self._wake = anyio.Event()
             await self.work()
@@ -46,6 +52,7 @@ class TieringJob:
         await self.end_expired()
         await self.ask_due()
         await self._runner.do_waiting()
+        await self._packer.pack_new(DEFAULT_TENANT)
         await self._evaluator.do_due()
 
     async def end_expired(self) -> int:
@@ -68,6 +75,8 @@ class TieringJob:
             newest = await repository.runs(session, tenant_id, before=None, limit=1)
             has_any = await repository.count_customers(session, tenant_id) > 0
         every_ms = policy.run_every_days * DAY_MS
+        if newest and newest[0].state == "failed":
+            every_ms = min(every_ms, FAILED_AGAIN_MS)
         if not every_ms or not has_any or (newest and now_ms - newest[0].asked_ms < every_ms):
             return False
         async with self._database.transaction() as session:

@@ -1,6 +1,7 @@
 """All SQL of playbooks and their tasks."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -9,9 +10,29 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core.tenants import TenantId
 from cloud.tiering.playbook_tables import EvaluationRow, PlaybooksRow, TaskRow
-from cloud.tiering.tables import RunRow, ScoreRow
+from cloud.tiering.repository import CUSTOMERS_MAX, in_parts
+from cloud.tiering.tables import CustomerRow, RunRow, ScoreRow
 
 OPEN: Final = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A customer, as far as playbooks look at it."""
+
+    customer_id: UUID
+    code: str
+    served_as: str
+
+
+async def served(session: AsyncSession, tenant_id: TenantId) -> list[Served]:
+    """All customers, without merged ones, by id."""
+    row, found = CustomerRow, list[Served]()
+    statement = select(row.customer_id, row.code, row.served_as)
+    statement = statement.where(row.tenant_id == tenant_id, row.merged_into.is_(None)).limit(CUSTOMERS_MAX)
+    async for rows in in_parts(session, statement.order_by(row.customer_id)):
+        found += [Served(*each) for each in rows]
+    return found
 
 
 async def newest(session: AsyncSession, tenant_id: TenantId) -> PlaybooksRow | None:
@@ -74,6 +95,10 @@ async def last_scores(session: AsyncSession, tenant_id: TenantId) -> list[dict[U
     runs = (await session.scalars(statement.order_by(RunRow.run_id.desc()).limit(2))).all()
     row, found = ScoreRow, []
     for run_id in runs:
-        scores = await session.execute(select(row.customer_id, row.rank, row.weighted).where(row.run_id == run_id))
-        found.append({each: (int(rank), float(score)) for each, rank, score in scores})
+        scores: dict[UUID, tuple[int, float]] = {}
+        async for rows in in_parts(
+            session, select(row.customer_id, row.rank, row.weighted).where(row.run_id == run_id)
+        ):
+            scores |= {each: (int(rank), float(score)) for each, rank, score in rows}
+        found.append(scores)
     return found

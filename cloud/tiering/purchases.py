@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, gammaln, hyp2f1
 
-from cloud.tiering.evidence import Floats, Ints
+from cloud.tiering.evidence import Floats, Indices, Ints
 from kit.errors import ZhisanError
 
 CUSTOMERS_MIN: Final = 30
@@ -92,15 +92,18 @@ class GammaGamma:
         return out
 
 
-def histories(customer: Ints, week: Floats, amount: Floats, count: int, until: float) -> History:
+def histories(customer: Ints | Indices, week: Floats, amount: Floats, count: int, until: float) -> History:
     """From single purchases up to `until`; those of one day are one. A customer without any has age 0.
 
     `week` may be a fraction (days / 7).
     """
     kept = week <= until
-    keys, group = np.unique(np.column_stack([customer[kept], week[kept]]), axis=0, return_inverse=True)
-    spent = np.bincount(group.ravel(), weights=amount[kept], minlength=len(keys))
-    who, when = keys[:, 0].astype(np.int64), keys[:, 1]
+    order = np.lexsort((week[kept], customer[kept]))
+    everyone, always = customer[kept][order], week[kept][order]
+    begins = np.ones(len(order), bool)
+    begins[1:] = (everyone[1:] != everyone[:-1]) | (always[1:] != always[:-1])
+    spent = np.bincount(np.cumsum(begins) - 1, weights=amount[kept][order], minlength=int(begins.sum()))
+    who, when = everyone[begins].astype(np.intp), always[begins]
     first, last = np.full(count, np.inf), np.full(count, -np.inf)
     np.minimum.at(first, who, when)
     np.maximum.at(last, who, when)

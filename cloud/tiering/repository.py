@@ -1,12 +1,13 @@
 """All SQL of tiering's customers, evidence, runs and tiers."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Executable, String, bindparam, delete, func, insert, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cloud.core.tables import Base
 from cloud.core.tenants import TenantId
 from cloud.identity.tables import TenantRow
 from cloud.tiering.tables import (
@@ -14,6 +15,7 @@ from cloud.tiering.tables import (
     EvidenceRow,
     ImportRow,
     MergeRow,
+    PackRow,
     PolicyRow,
     RunRow,
     ScoreRow,
@@ -24,6 +26,16 @@ from cloud.tiering.tables import (
 CUSTOMERS_MAX = 200_000
 """Customers of one company."""
 IDS_PER_QUERY_MAX = 500
+PART_ROWS = 2_000
+"""So many rows of a long answer are made at a time: the loop is held up for some tens of milliseconds at most."""
+INSERTED_AT_ONCE = 1_000
+
+
+async def in_parts(session: AsyncSession, statement: Executable) -> AsyncIterator[Sequence[Sequence[Any]]]:
+    """The rows of a long answer, PART_ROWS at a time."""
+    result = await session.stream(statement, execution_options={"yield_per": PART_ROWS})
+    async for rows in result.partitions():
+        yield rows
 
 
 async def customer(session: AsyncSession, tenant_id: TenantId, customer_id: UUID) -> CustomerRow | None:
@@ -86,17 +98,87 @@ async def linked(session: AsyncSession, tenant_id: TenantId) -> Sequence[Custome
     return (await session.scalars(statement.order_by(CustomerRow.code).limit(CUSTOMERS_MAX))).all()
 
 
-async def evidence_columns(session: AsyncSession, tenant_id: TenantId) -> Sequence[Sequence[Any]]:
-    """Customer, kind, day, amount and quantity of all evidence."""
+async def evidence_part(
+    session: AsyncSession, tenant_id: TenantId, *, after: int, limit: int
+) -> Sequence[Sequence[Any]]:
+    """Id, customer, kind, day, amount, quantity and merge of evidence in the order of entry.
+
+    Ids of customers and merges are as the database has them: making UUIDs of millions takes longer than reading them.
+    The tenant is asked for in a way that no index answers, so that rows come by their own key and need no sorting.
+    """
     row = EvidenceRow
-    statement = select(row.customer_id, row.kind, row.day, row.amount_minor, row.quantity)
-    return (await session.execute(statement.where(row.tenant_id == tenant_id))).all()
+    columns = (row.evidence_id, _raw(row.customer_id), row.kind, row.day, row.amount_minor, row.quantity)
+    statement = select(*columns, _raw(row.merge_id))
+    statement = statement.where(row.evidence_id > after, func.coalesce(row.tenant_id, "") == tenant_id)
+    return (await session.execute(statement.order_by(row.evidence_id).limit(limit))).all()
+
+
+async def gone_by_merge(session: AsyncSession, tenant_id: TenantId) -> dict[Any, Any]:
+    """Whose evidence each merge has moved, ids as the database has them."""
+    row = MergeRow
+    found = await session.execute(select(_raw(row.merge_id), _raw(row.gone_id)).where(row.tenant_id == tenant_id))
+    return {each.merge_id: each.gone_id for each in found}
+
+
+async def merged(session: AsyncSession, tenant_id: TenantId) -> dict[UUID, UUID]:
+    """Duplicates, and the customers that have their evidence."""
+    row = CustomerRow
+    statement = select(row.customer_id, row.merged_into).where(row.tenant_id == tenant_id)
+    found = await session.execute(statement.where(row.merged_into.is_not(None)))
+    return {customer_id: into for customer_id, into in found if into is not None}
+
+
+async def last_pack(session: AsyncSession, tenant_id: TenantId) -> PackRow | None:
+    """The pack that has the evidence entered last."""
+    statement = select(PackRow).where(PackRow.tenant_id == tenant_id)
+    return (await session.scalars(statement.order_by(PackRow.number.desc()).limit(1))).first()
+
+
+async def pack_numbers(session: AsyncSession, tenant_id: TenantId) -> Sequence[int]:
+    """The packs there are, in order."""
+    statement = select(PackRow.number).where(PackRow.tenant_id == tenant_id)
+    return (await session.scalars(statement.order_by(PackRow.number))).all()
+
+
+async def pack(session: AsyncSession, tenant_id: TenantId, number: int) -> tuple[int, bytes, bytes]:
+    """The last id, owners and body of a pack."""
+    row = PackRow
+    statement = select(row.last_id, row.owners, row.body).where(row.tenant_id == tenant_id, row.number == number)
+    last_id, owners, body = (await session.execute(statement)).one()
+    return last_id, owners, body
+
+
+async def forget_packs(session: AsyncSession, tenant_id: TenantId, evidence_id: int) -> None:
+    """Have evidence from this row on packed anew: to be called by what changes a row that is there already."""
+    await session.execute(delete(PackRow).where(PackRow.tenant_id == tenant_id, PackRow.last_id >= evidence_id))
+
+
+def _raw(column: Any) -> Any:
+    return type_coerce(column, String)
+
+
+async def customer_states(session: AsyncSession, tenant_id: TenantId) -> AsyncIterator[Sequence[Sequence[Any]]]:
+    """Id, tier, since which day, noticed which day, served as, and link of all customers that are not merged."""
+    row = CustomerRow
+    columns = (row.customer_id, row.tier, row.since_day, row.noticed_day, row.served_as, row.linked_tenant_id)
+    statement = select(*columns).where(row.tenant_id == tenant_id, row.merged_into.is_(None)).limit(CUSTOMERS_MAX)
+    async for rows in in_parts(session, statement.order_by(row.customer_id)):
+        yield rows
+
+
+async def update_states(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write what customers have become, many at once; each has its `customer_id` and the same other columns."""
+    if rows:
+        table: Any = CustomerRow.__table__
+        values: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name != "customer_id"}
+        statement = update(table).where(table.c.customer_id == bindparam("key")).values(values)
+        await session.execute(statement, [{"key": row["customer_id"], **row} for row in rows])
 
 
 async def evidence_columns_of(session: AsyncSession, tenant_id: TenantId, customer_id: UUID) -> Sequence[Sequence[Any]]:
-    """The same of one customer."""
+    """Kind, day, amount and quantity of all evidence of a customer."""
     row = EvidenceRow
-    statement = select(row.customer_id, row.kind, row.day, row.amount_minor, row.quantity)
+    statement = select(row.kind, row.day, row.amount_minor, row.quantity)
     return (await session.execute(statement.where(row.tenant_id == tenant_id, row.customer_id == customer_id))).all()
 
 
@@ -129,17 +211,24 @@ async def keys_between(session: AsyncSession, tenant_id: TenantId, first: int, l
     return {tuple(each) for each in found}
 
 
-async def insert_rows(session: AsyncSession, table: type, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Many rows at once."""
-    if rows:
-        await session.execute(insert(table), list(rows))
+async def insert_rows(session: AsyncSession, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Many rows at once, each with a value for every column."""
+    columns: Any = table.__table__
+    for start in range(0, len(rows), INSERTED_AT_ONCE):
+        await session.execute(insert(columns), list(rows[start : start + INSERTED_AT_ONCE]))
 
 
-async def newest_of_source(session: AsyncSession, tenant_id: TenantId, source: str) -> dict[UUID, int]:
-    """The newest day of evidence of a source, by customer."""
-    row = EvidenceRow
-    statement = select(row.customer_id, func.max(row.day)).where(row.tenant_id == tenant_id, row.source == source)
-    return {each: int(day) for each, day in await session.execute(statement.group_by(row.customer_id))}
+async def newest_of_source(
+    session: AsyncSession, tenant_id: TenantId, source: str, ids: Sequence[UUID]
+) -> dict[UUID, int]:
+    """The newest day of evidence of a source, by customer, of these."""
+    row, found = EvidenceRow, dict[UUID, int]()
+    for start in range(0, len(ids), IDS_PER_QUERY_MAX):
+        some = ids[start : start + IDS_PER_QUERY_MAX]
+        statement = select(row.customer_id, func.max(row.day)).where(row.tenant_id == tenant_id, row.source == source)
+        rows = await session.execute(statement.where(row.customer_id.in_(some)).group_by(row.customer_id))
+        found |= {each: int(day) for each, day in rows}
+    return found
 
 
 async def move_evidence(session: AsyncSession, tenant_id: TenantId, from_id: UUID, to_id: UUID, merge_id: UUID) -> int:
@@ -212,6 +301,21 @@ async def in_state(session: AsyncSession, state: str, *, limit: int) -> Sequence
     ).all()
 
 
+async def update_run(session: AsyncSession, run_id: UUID, **values: Any) -> None:
+    """Write where a run stands."""
+    await session.execute(update(RunRow).where(RunRow.run_id == run_id).values(**values))
+
+
+async def drop_scores(session: AsyncSession, tenant_id: TenantId, run_id: UUID) -> None:
+    """Forget the scores of a run that was not done."""
+    await session.execute(delete(ScoreRow).where(ScoreRow.tenant_id == tenant_id, ScoreRow.run_id == run_id))
+
+
+async def drop_score(session: AsyncSession, run_id: UUID, customer_id: UUID) -> None:
+    """Forget one score."""
+    await session.execute(delete(ScoreRow).where(ScoreRow.run_id == run_id, ScoreRow.customer_id == customer_id))
+
+
 async def drop_old_scores(session: AsyncSession, tenant_id: TenantId, *, kept: int) -> None:
     """Forget the scores of all but the newest runs; the runs themselves stay."""
     newest = select(RunRow.run_id).where(RunRow.tenant_id == tenant_id, RunRow.state == "done")
@@ -230,6 +334,14 @@ async def scores(
     if tier is not None:
         statement = statement.where(ScoreRow.tier == tier)
     return (await session.scalars(statement.order_by(ScoreRow.rank).limit(limit))).all()
+
+
+async def opened_scores(session: AsyncSession, run_id: UUID) -> AsyncIterator[Sequence[Sequence[Any]]]:
+    """Customer and opened score of a whole run by rank, PART_ROWS at a time."""
+    row = ScoreRow
+    statement = select(row.customer_id, row.opened).where(row.run_id == run_id).order_by(row.rank)
+    async for rows in in_parts(session, statement):
+        yield rows
 
 
 async def score_of(session: AsyncSession, run_id: UUID, customer_id: UUID) -> ScoreRow | None:
@@ -268,9 +380,11 @@ async def tier_history(
 
 async def tier_changes(session: AsyncSession, tenant_id: TenantId) -> Sequence[Sequence[Any]]:
     """Customer, moment and tier of every change, in order."""
-    row = TierRow
+    row, found = TierRow, list[Sequence[Any]]()
     statement = select(row.customer_id, row.from_ms, row.tier).where(row.tenant_id == tenant_id)
-    return (await session.execute(statement.order_by(row.from_ms, row.entry_id))).all()
+    async for rows in in_parts(session, statement.order_by(row.from_ms, row.entry_id)):
+        found += rows
+    return found
 
 
 async def tiers_at(session: AsyncSession, tenant_id: TenantId, at_ms: int) -> dict[UUID, str]:

@@ -1,15 +1,16 @@
 """One scoring run over all customers: scores, tiers, sensitivity, churn, what they will still buy. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
 
+from cloud.core.database import JsonText, strict_json
 from cloud.tiering import bands, churn
 from cloud.tiering.dimensions import DIMENSIONS, Dimension, margin_of, revenue_of
-from cloud.tiering.evidence import CODES, EvidenceTable, Floats, Ints, Kind
+from cloud.tiering.evidence import EvidenceTable, Floats, Ints, Kind
 from cloud.tiering.policy import Policy
 from cloud.tiering.ranking import rank_correlation
 from cloud.tiering.scoring import Scored, rescore_by
@@ -17,7 +18,10 @@ from cloud.tiering.sensitivity import reversal, shifts
 from cloud.tiering.sums import first_day, newest_day
 
 REASONS_TOLD: Final = 3
+REASON: Final = '{"sign":"%s","log_odds":%r}'
+WRITTEN_AT_ONCE: Final = 5_000
 LEFT_OUT_SHARE: Final = 0.1
+NAMES: Final = tuple(str(dimension) for dimension in DIMENSIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class CustomerScore:
     margin_minor: int
     churn: float | None
     state: Known
-    opened: dict[str, Any]
+    opened: JsonText
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +57,6 @@ class Review:
     scores: tuple[CustomerScore, ...]
     left: int
     figures: dict[str, Any]
-
-
-def table_of(known: Sequence[Known], rows: Sequence[Sequence[Any]]) -> EvidenceTable:
-    """Stored evidence (customer, kind, day, amount, quantity) of these customers as columns."""
-    index = {customer.customer_id: at for at, customer in enumerate(known)}
-    kept = [row for row in rows if row[0] in index]
-    return EvidenceTable(
-        [str(customer.customer_id) for customer in known],
-        [index[row[0]] for row in kept],
-        [CODES[Kind(row[1])] for row in kept],
-        [row[2] for row in kept],
-        [row[3] or 0 for row in kept],
-        [row[4] or 0.0 for row in kept],
-    )
 
 
 def has_left(table: EvidenceTable, today: int) -> np.ndarray:
@@ -80,16 +70,16 @@ def has_left(table: EvidenceTable, today: int) -> np.ndarray:
     return (newest_day(table, (Kind.LAPSED,)) > money) | silent
 
 
-def review(known: Sequence[Known], rows: Sequence[Sequence[Any]], policy: Policy, today: int) -> Review:
-    """Score, rank and place everybody.
+def review(known: Sequence[Known], evidence: EvidenceTable, policy: Policy, today: int) -> Review:
+    """Score, rank and place everybody; `evidence` is that of the customers in `known`, in their order.
 
     Raises:
         WeightsError: the policy's weights cannot be made of these customers.
     """
-    everyone = table_of(known, rows).until(today)
-    stays = ~has_left(everyone, today)
-    here = [customer for customer, is_here in zip(known, stays, strict=True) if is_here]
-    table = table_of(here, rows).until(today)
+    everyone = evidence.until(today)
+    stays: list[int] = np.flatnonzero(~has_left(everyone, today)).tolist()
+    here = [known[at] for at in stays]
+    table = everyone.of_customers(stays)
     if not here:
         return Review((), len(known), {"weights": {}, "note": "there are no customers"})
     from cloud.tiering.future import billed_in_a_year  # scipy: 0.6 s that a cloud's start does not wait for
@@ -98,25 +88,34 @@ def review(known: Sequence[Known], rows: Sequence[Sequence[Any]], policy: Policy
     placed = _placed(here, table, scored, policy, today)
     future, future_note = billed_in_a_year(table, today)
     risks = _churn(everyone, table, today)
-    figures = _figures(table, scored, policy) | {"future_note": future_note, "churn": risks.told}
-    revenue, margin = revenue_of(table, today), margin_of(table, today)
+    told_of_all = _figures(table, scored, policy) | {"future_note": future_note, "churn": risks.told}
+    columns = (
+        scored.rank.tolist(),
+        scored.scores.weighted.tolist(),
+        scored.scores.topsis.tolist(),
+        scored.trust.tolist(),
+        np.round(revenue_of(table, today)).astype(np.int64).tolist(),
+        np.round(margin_of(table, today)).astype(np.int64).tolist(),
+        risks.told_of(len(here)),
+    )
+    states = zip(placed.tier.tolist(), placed.since.tolist(), placed.noticed.tolist(), strict=True)
+    told = zip(here, zip(*columns, strict=True), states, _opened(scored, risks, future), strict=True)
     scores = [
         CustomerScore(
-            customer.customer_id,
-            int(scored.rank[at]),
-            float(scored.scores.weighted[at]),
-            float(scored.scores.topsis[at]),
-            float(scored.trust[at]),
-            round(float(revenue[at])),
-            round(float(margin[at])),
-            None if risks.probability is None else float(risks.probability[at]),
-            Known(customer.customer_id, *(int(each[at]) for each in (placed.tier, placed.since, placed.noticed))),
-            _opened(scored, at)
-            | {"reasons": risks.reasons(at), "future_minor": None if future is None else future[at]},
+            each.customer_id,
+            rank,
+            weighted,
+            closeness,
+            trust,
+            revenue,
+            margin,
+            risk,
+            Known(each.customer_id, *state),
+            opened,
         )
-        for at, customer in enumerate(here)
+        for each, (rank, weighted, closeness, trust, revenue, margin, risk), state, opened in told
     ]
-    return Review(tuple(sorted(scores, key=lambda each: each.rank)), len(known) - len(here), figures)
+    return Review(tuple(sorted(scores, key=lambda each: each.rank)), len(known) - len(here), told_of_all)
 
 
 def _placed(here: Sequence[Known], table: EvidenceTable, scored: Scored, policy: Policy, today: int) -> bands.State:
@@ -137,7 +136,8 @@ def _shares_of_known(rank: Ints, is_known: np.ndarray) -> Floats:
     return np.asarray((place - 0.5) / max(1, int(is_known.sum())), np.float64)
 
 
-def _opened(scored: Scored, at: int) -> dict[str, Any]:
+def _opened(scored: Scored, risks: "_Risks", future: list[int] | None) -> Iterator[JsonText]:
+    """What each customer's score opens into, written as JSON at once: many thousands of it go to the database."""
     columns = {
         "raw": scored.measured.raw,
         "scaled": scored.scaled,
@@ -145,11 +145,17 @@ def _opened(scored: Scored, at: int) -> dict[str, Any]:
         "parts": scored.scores.parts,
         "topsis_parts": scored.scores.topsis_parts,
     }
-    opened: dict[str, Any] = {
-        name: dict(zip(DIMENSIONS, (round(float(value), 6) for value in column[at]), strict=True))
-        for name, column in columns.items()
-    }
-    return opened | {"missing": list(scored.measured.missing(at))}
+    values = np.round(np.concatenate(list(columns.values()), axis=1), 6)
+    assert np.isfinite(values).all(), "formulas give numbers"
+    fields = ",".join(f'"{each}":%r' for each in NAMES)
+    form = ",".join(f'"{name}":{{{fields}}}' for name in columns)
+    knows_all: list[bool] = np.all(scored.measured.confidence > 0, axis=1).tolist()
+    for start in range(0, len(values), WRITTEN_AT_ONCE):
+        for at, row in enumerate(values[start : start + WRITTEN_AT_ONCE].tolist(), start):
+            missing = "[]" if knows_all[at] else strict_json(list(scored.measured.missing(at)))
+            told = "null" if future is None else future[at]
+            rest = f'"missing":{missing},"reasons":{risks.reasons(at)},"future_minor":{told}'
+            yield JsonText(f"{{{form % tuple(row)},{rest}}}")
 
 
 def _figures(table: EvidenceTable, scored: Scored, policy: Policy) -> dict[str, Any]:
@@ -184,20 +190,23 @@ def _figures(table: EvidenceTable, scored: Scored, policy: Policy) -> dict[str, 
 
 @dataclass(frozen=True, slots=True)
 class _Risks:
+    """`signs` and `log_odds` have the loudest REASONS_TOLD of each customer."""
+
     probability: Floats | None
-    parts: Floats | None
+    signs: list[list[int]]
+    log_odds: list[list[float]]
     told: dict[str, Any]
 
-    def reasons(self, at: int) -> list[dict[str, Any]]:
-        """The signs that speak loudest for leaving."""
-        if self.parts is None:
-            return []
-        order = np.argsort(-self.parts[at])[:REASONS_TOLD]
-        return [
-            {"sign": churn.REASONS[sign], "log_odds": round(float(self.parts[at, sign]), 3)}
-            for sign in order
-            if self.parts[at, sign] > 0
-        ]
+    def told_of(self, count: int) -> list[float | None]:
+        """The probability of each customer."""
+        return [None] * count if self.probability is None else [*self.probability.tolist()]
+
+    def reasons(self, at: int) -> str:
+        """The signs that speak loudest for leaving, as JSON."""
+        if self.probability is None:
+            return "[]"
+        told = zip(self.signs[at], self.log_odds[at], strict=True)
+        return f"[{','.join(REASON % (churn.REASONS[sign], log_odds) for sign, log_odds in told if log_odds > 0)}]"
 
 
 def _churn(everyone: EvidenceTable, table: EvidenceTable, today: int) -> _Risks:
@@ -205,7 +214,7 @@ def _churn(everyone: EvidenceTable, table: EvidenceTable, today: int) -> _Risks:
     try:
         model = churn.fit(everyone, today)
     except churn.ChurnError as error:
-        return _Risks(None, None, {"note": str(error)})
+        return _Risks(None, [], [], {"note": str(error)})
     told: dict[str, Any] = {"note": ""}
     then = today - churn.AHEAD_DAYS
     try:
@@ -219,4 +228,7 @@ def _churn(everyone: EvidenceTable, table: EvidenceTable, today: int) -> _Risks:
         }
     except churn.ChurnError as error:
         told["note"] = f"not judged yet: {error}"
-    return _Risks(model.probability(table, today), model.parts(table, today), told)
+    parts = model.parts(table, today)
+    loudest = np.argsort(-parts, axis=1)[:, :REASONS_TOLD]
+    log_odds = np.round(np.take_along_axis(parts, loudest, axis=1), 3)
+    return _Risks(model.probability(table, today), loudest.tolist(), log_odds.tolist(), told)

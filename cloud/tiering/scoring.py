@@ -41,7 +41,7 @@ def rescore_by(
     table: EvidenceTable, today: int, weigh: Callable[[Floats], Floats], *, method: Method = "weighted"
 ) -> Scored:
     """The same with weights that may hang on the scaled values."""
-    known = table.until(today) if len(table) and int(table.day.max()) > today else table
+    known = table.until(today)
     measured = measure(known, today)
     scale = scale_of(measured.raw)
     scaled = trusted(scale.scaled(measured.raw), measured.confidence)

@@ -217,7 +217,9 @@ class RunOut(_Out):
     """A scoring run."""
 
     run_id: UUID
-    state: Literal["waiting", "done", "failed"]
+    state: Literal["waiting", "running", "done", "failed"]
+    step: str = Field(description="What it does while it runs.")
+    percent: int = Field(description="How far it is.")
     day: int
     policy_version: int
     customers: int
@@ -264,7 +266,7 @@ class TierMonthOut(_Out):
     """A tier in a month."""
 
     month: str
-    tier: str
+    tier: str = Field(description="`all` adds them up.")
     customers: int
     revenue_minor: int
     cost_minor: int
@@ -272,9 +274,12 @@ class TierMonthOut(_Out):
     hours: float
     touches: int = Field(description="Customers on whom one of our people worked.")
     hours_per_customer: Number
-    kept: Number = Field(description="Gross revenue retention against the same month a year before.")
+    kept: Number = Field(
+        description="Gross revenue retention of those that were in the tier in the same month a year before; null "
+        "where that is not known, as long as nobody had a tier then."
+    )
     kept_net: Number
-    gone: int
+    gone: int | None = Field(description="Of those, how many were billed then and are not now; null as above.")
 
 
 class EconomicsOut(BaseModel):

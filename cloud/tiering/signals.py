@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from cloud.tiering.dimensions import MONTH_DAYS
-from cloud.tiering.evidence import EvidenceTable, Floats, Ints, Kind
+from cloud.tiering.evidence import EvidenceTable, Floats, Indices, Ints, Kind
 from cloud.tiering.sums import NEVER, Window, newest_day, total
 
 ACTIVE_DAYS: Final = 30
@@ -53,7 +53,7 @@ def unpaid_days(table: EvidenceTable, today: int) -> Floats:
     return np.where(oldest > today, np.nan, (today - oldest).astype(np.float64))
 
 
-def _running(customer: Ints, amount: Floats) -> Floats:
+def _running(customer: Indices, amount: Floats) -> Floats:
     """Sums that begin anew with each customer; rows stand together by customer."""
     if not len(amount):
         return amount

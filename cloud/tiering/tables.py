@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, Text, UniqueConstraint, Uuid
+from sqlalchemy import Index, LargeBinary, Text, UniqueConstraint, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.core.tables import Base, RowId
@@ -58,6 +58,19 @@ class EvidenceRow(Base):
     made_ms: Mapped[int]
 
 
+class PackRow(Base):
+    """Evidence once more, many rows as columns (`packing`), up to and including `last_id`: what a scoring run reads."""
+
+    __tablename__ = "tiering_packs"
+
+    tenant_id: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    last_id: Mapped[int]
+    rows: Mapped[int]
+    owners: Mapped[bytes] = mapped_column(LargeBinary)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class ImportRow(Base):
     """A file that was taken, whole."""
 
@@ -104,7 +117,10 @@ class PolicyRow(Base):
 
 
 class RunRow(Base):
-    """A scoring run: waiting, running, done or failed; `figures` say how it went."""
+    """A scoring run: waiting, running, done or failed; `figures` say how it went.
+
+    While it runs, `step` says what it does and `percent` how far it is; `why` is the reason of a failure.
+    """
 
     __tablename__ = "tiering_runs"
     __table_args__ = (Index(None, "tenant_id", "run_id"), Index(None, "state"))
@@ -117,6 +133,8 @@ class RunRow(Base):
     customers: Mapped[int]
     figures: Mapped[dict[str, Any]]
     why: Mapped[str] = mapped_column(Text)
+    step: Mapped[str]
+    percent: Mapped[int]
     asked_ms: Mapped[int]
     asked_by: Mapped[str]
     ended_ms: Mapped[int | None]

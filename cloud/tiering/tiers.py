@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -46,19 +46,8 @@ async def write_change(
 
     A first tier makes no event unless a tenant hangs on it; what a run changes has its audit line with the run.
     """
-    session.add(
-        TierRow(
-            tenant_id=customer.tenant_id,
-            customer_id=customer.customer_id,
-            tier=change.tier,
-            before=change.before,
-            from_ms=now_ms,
-            why=change.why,
-            note=change.note,
-            run_id=change.run_id,
-            by=actor.name[:NAME_CHARACTERS_MAX],
-        )
-    )
+    tenant_id = TenantId(customer.tenant_id)
+    session.add(TierRow(**entry(tenant_id, customer.customer_id, change, by=actor.name, now_ms=now_ms)))
     told = {"tier": change.tier, "why": change.why}
     if change.why != "run":
         audit.record(
@@ -78,3 +67,18 @@ async def write_change(
     if change.before != Tier.PROVISIONAL or customer.linked_tenant_id is not None:
         payload = {"customer_id": str(customer.customer_id), "code": customer.code, "before": change.before, **told}
         events.record(session, TenantId(customer.tenant_id), TIER_CHANGED, payload, now_ms)
+
+
+def entry(tenant_id: TenantId, customer_id: UUID, change: Change, *, by: str, now_ms: int) -> dict[str, Any]:
+    """A line of a customer's history."""
+    return {
+        "tenant_id": tenant_id,
+        "customer_id": customer_id,
+        "tier": change.tier,
+        "before": change.before,
+        "from_ms": now_ms,
+        "why": change.why,
+        "note": change.note,
+        "run_id": change.run_id,
+        "by": by[:NAME_CHARACTERS_MAX],
+    }

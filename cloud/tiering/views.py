@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Any
 
 import numpy as np
 from anyio import to_thread
@@ -11,16 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud.core.database import Database
 from cloud.core.tenants import TenantId
 from cloud.entitlements.domain import Tier
-from cloud.tiering import repository, runs
+from cloud.tiering import packs, playbook_repository, repository, runs
 from cloud.tiering.bands import Rules
 from cloud.tiering.dimensions import DIMENSIONS
-from cloud.tiering.economics import TierMonth, economics, month_starts, tiers_by_month
-from cloud.tiering.evidence import Floats, day_number
-from cloud.tiering.review import Known, table_of
+from cloud.tiering.economics import YEAR_MONTHS, TierMonth, economics, month_starts, tiers_by_month
+from cloud.tiering.evidence import EvidenceTable, Floats, day_number
 from cloud.tiering.runs import DAY_MS
 from cloud.tiering.scoring import Method
-from cloud.tiering.tables import ScoreRow
-from cloud.tiering.tiers import BANDS
+from cloud.tiering.tables import RunRow, ScoreRow
 from cloud.tiering.what_if import WhatIf, what_if
 
 SERVED = (Tier.STRATEGIC, Tier.VALUE, Tier.LONG_TAIL, Tier.PROVISIONAL)
@@ -29,33 +26,46 @@ SERVED = (Tier.STRATEGIC, Tier.VALUE, Tier.LONG_TAIL, Tier.PROVISIONAL)
 async def tier_economics(database: Database, tenant_id: TenantId, *, now_ms: int, months: int) -> list[TierMonth]:
     """The last months that are over, by tier; the months before a customer's first tier count to that tier."""
     async with database.reading() as session:
-        customers = await repository.customers(session, tenant_id, limit=repository.CUSTOMERS_MAX)
-        rows = await repository.evidence_columns(session, tenant_id)
+        customers = await playbook_repository.served(session, tenant_id)
+        table = await packs.table_of(session, tenant_id, [row.customer_id for row in customers])
         changes = await repository.tier_changes(session, tenant_id)
-    known = [Known(row.customer_id, BANDS[row.tier], row.since_day, row.noticed_day) for row in customers]
     served = {str(row.customer_id): row.served_as for row in customers}
     told = [(str(each), int(at_ms), str(tier)) for each, at_ms, tier in changes if str(each) in served]
-    return await to_thread.run_sync(_economics, known, rows, told, served, _today(now_ms), months)
+    return await to_thread.run_sync(_economics, table, told, served, _today(now_ms), months)
 
 
 def _economics(
-    known: Sequence[Known],
-    rows: Sequence[Any],
+    table: EvidenceTable,
     changes: Sequence[tuple[str, int, str]],
     served: dict[str, str],
     today: date,
     months: int,
 ) -> list[TierMonth]:
-    starts = month_starts(today, months)
+    starts = month_starts(today, months + YEAR_MONTHS)
     ends_ms = [day_number(end) * DAY_MS for end in starts[1:]]
-    by_month = tiers_by_month([str(each.customer_id) for each in known], changes, ends_ms, served)
-    return economics(table_of(known, rows), by_month, starts, SERVED)
+    by_month = tiers_by_month(table.ids, changes, ends_ms, served)
+    first_ms = changes[0][1] if changes else None
+    known = [
+        None if first_ms is None or end_ms <= first_ms else tiers
+        for end_ms, tiers in zip(ends_ms, by_month, strict=True)
+    ]
+    return economics(table, by_month[YEAR_MONTHS:], known[:months], starts[YEAR_MONTHS:], SERVED)
 
 
-async def newest_scores(session: AsyncSession, tenant_id: TenantId) -> Sequence[ScoreRow]:
-    """All scores of the newest run that is done, by rank."""
-    run = await repository.newest_run(session, tenant_id, "done")
-    return [] if run is None else await repository.scores(session, run.run_id, limit=repository.CUSTOMERS_MAX)
+async def best_scores(session: AsyncSession, run: RunRow | None, *, limit: int) -> Sequence[ScoreRow]:
+    """The best scores of a run, by rank."""
+    return [] if run is None else await repository.scores(session, run.run_id, limit=limit)
+
+
+async def all_scaled(session: AsyncSession, run: RunRow | None) -> tuple[list[str], Floats]:
+    """All customers of a run by rank, and the values that their scores are made of."""
+    ids: list[str] = []
+    values: list[list[float]] = []
+    if run is not None:
+        async for rows in repository.opened_scores(session, run.run_id):
+            ids += [str(customer_id) for customer_id, _ in rows]
+            values += [[opened["scaled"][each] for each in DIMENSIONS] for _, opened in rows]
+    return ids, np.array(values, np.float64).reshape(len(ids), len(DIMENSIONS))
 
 
 async def try_weights(
@@ -63,17 +73,11 @@ async def try_weights(
 ) -> WhatIf:
     """What the last run would have been with other weights, and other quotas where they are given."""
     async with database.reading() as session:
-        scores = await newest_scores(session, tenant_id)
+        run = await repository.newest_run(session, tenant_id, "done")
+        ids, scaled = await all_scaled(session, run)
         _, policy = await runs.policy_of(session, tenant_id)
-    return await to_thread.run_sync(_try, scores, weights, policy.rules, quotas or policy.rules, method)
-
-
-def _try(scores: Sequence[ScoreRow], weights: Floats, now: Rules, then: Rules, method: Method) -> WhatIf:
-    scaled = np.array([[row.opened["scaled"][each] for each in DIMENSIONS] for row in scores], np.float64)
-    ids = [str(row.customer_id) for row in scores]
-    return what_if(
-        ids, scaled.reshape(len(ids), len(DIMENSIONS)), [row.rank for row in scores], now, weights, then, method
-    )
+    ranked = range(1, len(ids) + 1)
+    return await to_thread.run_sync(what_if, ids, scaled, ranked, policy.rules, weights, quotas or policy.rules, method)
 
 
 def _today(now_ms: int) -> date:

@@ -23,7 +23,7 @@ from cloud.tiering.runs import DAY_MS
 from cloud.tiering.success import SuccessDesk
 from cloud.tiering.weights import WeightsError, by_hand
 from cloud.web.shell import Shell
-from cloud.web.tiering_view import HEIGHT, WIDTH, parts, points, sums
+from cloud.web.tiering_view import HEIGHT, POINTS_MAX, WIDTH, parts, points, sums
 
 PAGE: Final = "/tiering"
 LISTED, MOVEMENTS_SHOWN, EVIDENCE_SHOWN, HISTORY_SHOWN, FAULTS_SHOWN = 50, 30, 60, 24, 50
@@ -179,10 +179,10 @@ class TieringPages:
         async with self._desk.database.reading() as session:
             newest = await repository.runs(session, tenant_id, before=None, limit=1)
             run = await repository.newest_run(session, tenant_id, "done")
-            scores = await views.newest_scores(session, tenant_id)
+            scores = await views.best_scores(session, run, limit=POINTS_MAX)
             counts = await repository.tier_counts(session, tenant_id)
             moved = await repository.movements(session, tenant_id, since_ms=since_ms, limit=MOVEMENTS_SHOWN)
-            ids = {row.customer_id for row in scores[:1_500]} | {row.customer_id for row in moved}
+            ids = {row.customer_id for row in scores} | {row.customer_id for row in moved}
             customers = await repository.names(session, ids)
             _, policy = await runs.policy_of(session, tenant_id)
         return self.shell.page(
@@ -197,7 +197,7 @@ class TieringPages:
             width=WIDTH,
             height=HEIGHT,
             scores=scores[:LISTED],
-            scored=len(scores),
+            scored=run.customers if run is not None else 0,
             customers=customers,
             counts=[(tier, counts.get(tier, 0)) for tier in (*SERVED, Tier.PROVISIONAL)],
             moved=moved,

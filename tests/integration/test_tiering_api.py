@@ -186,12 +186,15 @@ async def test_economics_add_up_to_the_evidence(scored: Desk) -> None:
     found = await scored.get("/economics?months=3")
     assert found["currency"] == "CNY"
     assert {each["month"] for each in found["items"]} == {"2025-10", "2025-11", "2025-12"}
-    december = [each for each in found["items"] if each["month"] == "2025-12"]
+    december = [each for each in found["items"] if each["month"] == "2025-12" and each["tier"] != "all"]
+    everybody = next(each for each in found["items"] if each["month"] == "2025-12" and each["tier"] == "all")
     lines = csv.DictReader(io.StringIO(await scored.get("/export/evidence.csv")))
     billed = [line for line in lines if line["kind"] == "invoice" and line["day"].startswith("2025-12")]
     assert sum(each["revenue_minor"] for each in december) == sum(round(float(line["amount"]) * 100) for line in billed)
     assert sum(each["customers"] for each in december) == len(billed)
-    assert all(each["kept"] <= each["kept_net"] for each in december if each["kept"] is not None)
+    assert {each["kept"] for each in december} == {None}
+    assert everybody["revenue_minor"] == sum(each["revenue_minor"] for each in december)
+    assert 0 < everybody["kept"] <= everybody["kept_net"]
     strategic = next(each for each in december if each["tier"] == "strategic")
     tail = next(each for each in december if each["tier"] == "long_tail")
     assert strategic["margin_minor"] / strategic["customers"] > 3 * tail["margin_minor"] / tail["customers"]
