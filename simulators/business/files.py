@@ -17,6 +17,7 @@ CUSTOMERS_MAX: Final = 200_000
 MONTHS_MAX: Final = 120
 CURRENCY: Final = "CNY"
 FIRST: Final = date(2024, 1, 1)
+"""Where evidence begins unless told: the same files on any day."""
 SOURCE: Final = "simulated"
 EVIDENCE_COLUMNS: Final = ("customer", "kind", "day", "amount", "currency", "quantity", "source")
 
@@ -48,12 +49,13 @@ def business(count: int, months: int, seed: int) -> Business:
     return Business(customers, lives(customers, chance, months), months, chance)
 
 
-def day_of(month: int, day: int) -> date:
-    """A day of a month counted from FIRST."""
-    return date(FIRST.year + month // 12, month % 12 + 1, day)
+def day_of(month: int, day: int, first: date = FIRST) -> date:
+    """A day of a month counted from that of `first`."""
+    count = first.year * 12 + first.month - 1 + month
+    return date(count // 12, count % 12 + 1, day)
 
 
-def write(drawn: Business, folder: Path) -> dict[str, int]:
+def write(drawn: Business, folder: Path, *, first: date = FIRST) -> dict[str, int]:
     """Write customers.csv, evidence-YYYYMM.csv for each month, and truth.csv; counts of rows by file family.
 
     Raises:
@@ -66,8 +68,8 @@ def write(drawn: Business, folder: Path) -> dict[str, int]:
     counts["evidence"] = 0
     for month in range(drawn.months):
         rows = month_rows(drawn.customers, drawn.lived, drawn.chance, month)
-        path = folder / f"evidence-{day_of(month, 1):%Y%m}.csv"
-        counts["evidence"] += _write(path, EVIDENCE_COLUMNS, _evidence(drawn.customers, rows))
+        path = folder / f"evidence-{day_of(month, 1, first):%Y%m}.csv"
+        counts["evidence"] += _write(path, EVIDENCE_COLUMNS, _evidence(drawn.customers, rows, first))
     header = ("customer", "worth", "is_there", *TRAITS)
     counts["truth"] = _write(folder / "truth.csv", header, _truth(drawn))
     return counts
@@ -78,9 +80,9 @@ def _customers(drawn: Business) -> Iterator[tuple[object, ...]]:
         yield customer, f"Customer {number}", SECTORS[sector]
 
 
-def _evidence(customers: Customers, months: Iterator[Rows]) -> Iterator[tuple[object, ...]]:
+def _evidence(customers: Customers, months: Iterator[Rows], first: date) -> Iterator[tuple[object, ...]]:
     for rows in months:
-        day = day_of(rows.month, rows.day).isoformat()
+        day = day_of(rows.month, rows.day, first).isoformat()
         for who, amount, quantity in zip(rows.customer, rows.amount, rows.quantity, strict=True):
             money = (f"{amount / 100:.2f}", CURRENCY) if amount >= 0 else ("", "")
             yield customers.ids[who], rows.kind, day, *money, f"{quantity:.10g}", SOURCE

@@ -51,6 +51,20 @@ def test_every_row_is_evidence_that_the_cloud_would_take(tmp_path: Path) -> None
     assert len({row["kind"] for row in rows}) > 15
 
 
+def test_another_first_month_moves_the_days_and_nothing_else(tmp_path: Path) -> None:
+    for name, more in (("usual", []), ("later", ["--first-month", "2025-11"])):
+        args = ["--customers", "20", "--months", "3", *more, "--out", str(tmp_path / name)]
+        assert sim_business.main(args) == 0
+    names = [[path.name for path in sorted((tmp_path / each).glob("evidence-*"))] for each in ("usual", "later")]
+    assert names[1] == [f"evidence-{month}.csv" for month in ("202511", "202512", "202601")]
+    for usual, later in zip(*names, strict=True):
+        before, after = read(tmp_path / "usual" / usual), read(tmp_path / "later" / later)
+        assert [{**row, "day": ""} for row in before] == [{**row, "day": ""} for row in after]
+        assert {row["day"][:7].replace("-", "") for row in after} == {later[9:15]}
+    with pytest.raises(SystemExit):
+        sim_business.main(["--first-month", "2025-13", "--out", str(tmp_path / "none")])
+
+
 def test_a_folder_that_holds_a_business_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     args = ["--customers", "5", "--months", "2", "--out", str(tmp_path)]
     assert (sim_business.main(args), sim_business.main(args)) == (0, 1)
