@@ -29,6 +29,7 @@ DOORS: Final = frozenset({"/login", "/setup", "/welcome", "/signup", "/signup/co
 FORM_BYTES_MAX: Final = 64 * 1024
 SEEN_EVERY_MS: Final = MINUTE_MS
 FORM: Final = "application/x-www-form-urlencoded"
+MULTIPART: Final = "multipart/form-data"
 
 AskAgain = Callable[[], Awaitable[Principal | None]]
 
@@ -154,15 +155,25 @@ async def _has_token(headers: Mapping[str, str], principal: Principal, receive: 
     told = headers.get(CSRF_HEADER)
     if told is not None:
         return principal.is_form_token(told), receive
-    if not headers.get("content-type", "").startswith(FORM):
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in (FORM, MULTIPART):
         return False, receive
     body, again = await _read(receive)
+    if kind == MULTIPART:
+        return principal.is_form_token(_first_part(body)), again
     fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=1_000)
     return principal.is_form_token(fields.get(CSRF_FIELD, [""])[0]), again
 
 
+def _first_part(body: bytes) -> str:
+    """The token of a form with a file: its first field in our pages, since all the rest may be long."""
+    head, _, rest = body.partition(b"\r\n\r\n")
+    is_token = f'name="{CSRF_FIELD}"'.encode() in head
+    return rest.partition(b"\r\n")[0].decode("ascii", "replace") if is_token else ""
+
+
 async def _read(receive: Receive) -> tuple[bytes, Receive]:
-    """The whole body, at most FORM_BYTES_MAX of it, and a `receive` that gives it once more."""
+    """The body, to its end or until FORM_BYTES_MAX of it have come, and a `receive` that gives it once more."""
     messages: list[Message] = []
     body = b""
     while len(body) <= FORM_BYTES_MAX:

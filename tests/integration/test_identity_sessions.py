@@ -228,6 +228,18 @@ async def test_nothing_is_changed_without_the_session_s_own_token_wherever_it_co
     assert (await browser.post("/people", data={**form, "csrf_token": token})).status_code == 201
 
 
+async def test_a_form_with_a_file_brings_the_token_as_its_first_field(made: World) -> None:
+    browser, other = await made.set_up(), made.browser()
+    await sign_in(other)
+    token, others = (await csrf(browser))["X-CSRF-Token"], (await csrf(other))["X-CSRF-Token"]
+    long = {"file": ("rows.csv", b"customer,name\r\n" + b"c,n\r\n" * 40_000)}
+    for bad in ({}, {"csrf_token": ""}, {"csrf_token": others}, {"what": "customers", "csrf_token": token}):
+        refused = await browser.post("/tiering/files", data=bad, files=long)
+        assert refused.status_code == 403
+    told = await browser.post("/tiering/files", data={"csrf_token": token, "what": "customers"}, files=long)
+    assert told.status_code in {200, 422}, "it was read, to its end"
+
+
 async def test_no_two_pages_have_the_same_token_and_all_are_good_for_their_session(made: World) -> None:
     browser = await made.set_up()
     pages = [(await browser.get(path)).text for path in ("/people", "/people", "/account")]
