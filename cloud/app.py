@@ -44,6 +44,7 @@ from cloud.entitlements.middleware import PlanGate
 from cloud.entitlements.plans import Plans, demand_open_press
 from cloud.fleet import api as fleet_api
 from cloud.fleet.jobs import FleetWatcher
+from cloud.fleet.names import PlantNames
 from cloud.fleet.plan import locked_presses
 from cloud.fleet.service import FleetService
 from cloud.gateways import api as gateways_api
@@ -98,6 +99,7 @@ from cloud.web.facts import PageFacts
 from cloud.web.gaps_page import include as include_gaps_page
 from cloud.web.gateways_page import include as include_gateways_page
 from cloud.web.help_pages import include as include_help_pages
+from cloud.web.looks import KeepLanguage
 from cloud.web.maintenance_page import include as include_maintenance_page
 from cloud.web.models_page import include as include_models_page
 from cloud.web.oidc_pages import include as include_oidc_pages
@@ -173,6 +175,7 @@ class Cloud:
             access=self.live.access,
         )
         self.plans = Plans(self.database, clock, locked_presses)
+        self.plant_names = PlantNames(self.database)
         self.sign_on = SingleSignOn(
             self.database,
             self.identity.people,
@@ -307,6 +310,7 @@ class Cloud:
             "presence": self.presence.run,
             "presence.rivals": self._record_rivals,
             "fleet": FleetWatcher(self.database, self.fleet, self.clock).run,
+            "fleet.names": self.plant_names.run,
             "alarms": self.alarm_consumer.run,
             "alarms.keeper": AlarmKeeper(self.database, self.alarms, self.clock).run,
             "alarms.stale": StaleWatch(self.database, self.store, self.alarms, self.clock).run,
@@ -415,6 +419,7 @@ def create_app(
     problems.install(app)
     gates.install(app)
     limits = settings.limits.limits()
+    app.add_middleware(KeepLanguage, database=cloud.database, people=cloud.identity.people)
     app.add_middleware(PlanGate, plans=cloud.plans, clock=cloud.clock)  # the last added is the outermost
     app.add_middleware(RequestRates, limits=limits, clock=cloud.clock)
     app.add_middleware(
@@ -440,7 +445,9 @@ def create_app(
         cloud.database, cloud.store, cloud.alarms, cloud.live, cloud.clock, cloud.production, plans=cloud.plans
     )
     app.state.cloud = cloud
-    app.state.pages = cloud.pages = include_pages(app, facts, live=cloud.live, clock=cloud.clock)
+    app.state.pages = cloud.pages = include_pages(
+        app, facts, live=cloud.live, clock=cloud.clock, names=cloud.plant_names
+    )
     refusals.include(app, app.state.pages.shell)
     _include_identity_pages(app, cloud)
     _include_gateway_pages(app, cloud)
@@ -459,7 +466,7 @@ def create_app(
         settings.alarms.keep_days,
         tuple((provider.label_zh, provider.label_en) for provider in settings.oidc.providers),
     )
-    include_settings_page(app, app.state.pages.shell, cloud.database, cloud.identity.people, site)
+    include_settings_page(app, app.state.pages.shell, cloud.database, cloud.identity.people, cloud.plant_names, site)
     tiering_pages = include_tiering_page(app, app.state.pages.shell, cloud.tiering, cloud.success)
     include_success_page(app, tiering_pages, cloud.success)
     include_tasks_page(app, tiering_pages, cloud.playbooks)
@@ -509,7 +516,7 @@ def _include_gateway_pages(app: FastAPI, cloud: Cloud) -> None:
 
 def _api(cloud: Cloud) -> APIRouter:
     api = APIRouter(prefix=API, responses=problems.responses(401, 403, 429))
-    api.include_router(fleet_api.router(cloud.database))
+    api.include_router(fleet_api.router(cloud.database, cloud.plant_names, cloud.clock))
     api.include_router(shots_api.router(cloud.database, cloud.store, cloud.plans))
     api.include_router(gaps_api.router(cloud.gap_ledger))
     api.include_router(plan_api.router(cloud.database, cloud.clock))

@@ -1,7 +1,7 @@
 """Who asks, and what they may do: identity finds it out for each request, every route demands it here."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
@@ -102,6 +102,11 @@ class Principal:
     rights: frozenset[Right]
     csrf_secret: str = ""
     """What the tokens of this session's forms are made of; empty for an API key, which no browser sends by itself."""
+    company: str = field(default="", compare=False)
+    """The name of the tenant, for a page to show."""
+    language: str = field(default="", compare=False)
+    theme: str = field(default="", compare=False)
+    """Of the pages, as the person has chosen; empty where nothing was chosen."""
 
     def form_token(self) -> str:
         """What a form of this session sends back; another one at each call, empty without a session."""

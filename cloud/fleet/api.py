@@ -2,17 +2,24 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from cloud.core.access import Principal, Right, requires
+from cloud.core.audit import actor_of
 from cloud.core.database import Database
 from cloud.core.numbers import Number
 from cloud.core.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode_cursor, page_of
 from cloud.core.problems import responses
-from cloud.core.tenants import Tenant
+from cloud.core.tables import NAME_CHARACTERS_MAX
+from cloud.core.tenants import Tenant, TenantId
 from cloud.fleet import reading
+from cloud.fleet.names import PlantNames, name_plant
+from kit.clock import Clock
 
 StateName = Literal["online", "stale", "offline"]
+PlantId = Annotated[str, Path(max_length=NAME_CHARACTERS_MAX, description="Plant id: the Sparkplug group.")]
+Manager = Annotated[Principal, requires(Right.MANAGE_PEOPLE)]
 PlantFilter = Annotated[str | None, Query(max_length=128, description="Only this plant.")]
 StateFilter = Annotated[StateName | None, Query(description="Only what is in this state.")]
 
@@ -23,9 +30,18 @@ class PlantOut(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     plant_id: str
+    display_name: str = Field(description="What people call it; empty: by its id.")
     registered_ms: int = Field(description="When it first introduced itself; UTC milliseconds, as all `_ms` here.")
     gateways: dict[StateName, int]
     presses: dict[StateName, int]
+
+
+class PlantNameIn(BaseModel):
+    """What people are to call a plant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    display_name: str = Field(max_length=NAME_CHARACTERS_MAX, description="Empty: its id again.")
 
 
 class GatewayOut(BaseModel):
@@ -63,8 +79,8 @@ class PressOut(BaseModel):
     expected_cycle_s: Number = Field(description="Median gap between its last shots.")
 
 
-def router(database: Database) -> APIRouter:
-    """The routes, reading from `database`."""
+def router(database: Database, names: PlantNames, clock: Clock) -> APIRouter:
+    """The routes, reading from `database`; who renders pages hears of a new name through `names`."""
     routes = APIRouter(tags=["fleet"])
 
     @routes.get("/plants", responses=responses(422), summary="Plants by id")
@@ -73,6 +89,20 @@ def router(database: Database) -> APIRouter:
         async with database.reading() as session:
             found = await reading.plants(session, tenant, after=str(after[0]) if after else None, limit=limit)
         return page_of(found, PlantOut.model_validate, lambda plant: (plant.plant_id,))
+
+    @routes.put(
+        "/plants/{plant_id}/display-name",
+        responses=responses(403, 404, 422),
+        status_code=204,
+        summary="Give a plant a display name",
+    )
+    async def name_of_plant(
+        request: Request, principal: Manager, plant_id: PlantId, body: Annotated[PlantNameIn, Body()]
+    ) -> None:
+        async with database.transaction() as session:
+            tenant, actor, now_ms = TenantId(principal.tenant_id), actor_of(request), clock.utc_ms()
+            await name_plant(session, tenant, plant_id, body.display_name, actor=actor, now_ms=now_ms)
+        await names.read()
 
     @routes.get("/gateways", responses=responses(422), summary="Gateways by plant and id")
     async def gateways(

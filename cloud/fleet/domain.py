@@ -33,6 +33,8 @@ class Plant:
     registered_ms: int
     gateways: Mapping[State, int]
     presses: Mapping[State, int]
+    display_name: str = ""
+    """What people call it; empty: by its id."""
 
 
 @dataclass(frozen=True, slots=True)

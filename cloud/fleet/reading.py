@@ -113,6 +113,12 @@ async def plant_ids(session: AsyncSession, tenant_id: TenantId) -> frozenset[str
     return frozenset(row.plant_id for row in await repository.plants(session, tenant_id, after=None, limit=FLEET_MAX))
 
 
+async def names_of_plants(session: AsyncSession, plant_ids: Sequence[str]) -> dict[str, str]:
+    """The display names of these plants, of those that have one."""
+    rows = [await repository.plant(session, plant_id) for plant_id in plant_ids]
+    return {row.plant_id: row.display_name for row in rows if row is not None and row.display_name}
+
+
 async def tenants_of_plants(session: AsyncSession, plant_ids: Sequence[str]) -> dict[str, TenantId]:
     """Whose plants these are; a plant that has not introduced itself yet is left out."""
     rows = [await repository.plant(session, plant_id) for plant_id in plant_ids]
@@ -152,6 +158,7 @@ def _plant(row: PlantRow, gateways: dict[str, int], presses: dict[str, int]) -> 
         row.registered_ms,
         gateways={state: gateways.get(state, 0) for state in STATES},
         presses={state: presses.get(state, 0) for state in STATES},
+        display_name=row.display_name,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from sqlalchemy import Select, delete, func, select, tuple_
+from sqlalchemy import Select, delete, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core.tenants import TenantId
@@ -83,6 +83,22 @@ async def plants(
     if after is not None:
         statement = statement.where(PlantRow.plant_id > after)
     return (await session.scalars(statement)).all()
+
+
+async def plant_names(session: AsyncSession) -> dict[str, str]:
+    """The display names of all plants of all tenants that have one."""
+    statement = select(PlantRow.plant_id, PlantRow.display_name).where(PlantRow.display_name != "")
+    return {row.plant_id: row.display_name for row in await session.execute(statement)}
+
+
+async def is_called_so(session: AsyncSession, tenant_id: TenantId, name: str, *, but: str) -> bool:
+    """Whether another plant of the tenant has this display name or id."""
+    statement = select(PlantRow.plant_id).where(
+        PlantRow.tenant_id == tenant_id,
+        PlantRow.plant_id != but,
+        or_(PlantRow.display_name == name, PlantRow.plant_id == name),
+    )
+    return await session.scalar(statement.limit(1)) is not None
 
 
 async def state_counts(session: AsyncSession, table: type[Row], plant_ids: Sequence[str]) -> dict[str, dict[str, int]]:

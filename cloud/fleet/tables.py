@@ -17,6 +17,8 @@ class PlantRow(Base):
     plant_id: Mapped[str] = mapped_column(primary_key=True)
     tenant_id: Mapped[str]
     registered_ms: Mapped[int]
+    display_name: Mapped[str] = mapped_column(default="")
+    """What people call it; empty: by its id."""
 
 
 class GatewayRow(Base):

@@ -98,13 +98,24 @@ class Identify:
                 return None
             user = await repository.user(session, row.user_id)
             roles = await repository.roles_of(session, row.tenant_id, [row.user_id])
+            company = await repository.tenant(session, row.tenant_id)
         if user is None or user.is_disabled or not roles:
             return None
         if is_use and now_ms - row.seen_ms >= SEEN_EVERY_MS:
             async with self._database.transaction() as session:
                 await repository.mark_seen(session, token_hash, now_ms)
         rights = rights_of(role.role for role in roles)
-        return Principal("user", user.user_id, user.login, row.tenant_id, rights, tokens.csrf_secret_of(token))
+        return Principal(
+            "user",
+            user.user_id,
+            user.login,
+            row.tenant_id,
+            rights,
+            tokens.csrf_secret_of(token),
+            company=company.name if company is not None else "",
+            language=user.language,
+            theme=user.theme,
+        )
 
     def _is_open(self, row: SessionRow, now_ms: int) -> bool:
         return now_ms < row.expires_ms and now_ms - row.seen_ms < self._rules.idle_ms

@@ -363,6 +363,12 @@ class IdentityService:
             after={"name": name},
         )
 
+    async def set_look(self, session: AsyncSession, user_id: str, *, language: str = "", theme: str = "") -> None:
+        """Keep what a person has chosen for the pages; what is empty stays as it was."""
+        row = await repository.user(session, user_id)
+        if row is not None:
+            row.language, row.theme = language or row.language, theme or row.theme
+
     # people of a tenant
 
     async def people(self, session: AsyncSession, tenant_id: str, *, after: str = "", limit: int) -> list[Person]:

@@ -31,6 +31,9 @@ class UserRow(Base):
     failures: Mapped[int]
     locked_until_ms: Mapped[int]
     created_ms: Mapped[int]
+    language: Mapped[str] = mapped_column(default="")
+    theme: Mapped[str] = mapped_column(default="")
+    """Of the pages, by the person's own choice; empty: never chosen."""
 
 
 class MembershipRow(Base):

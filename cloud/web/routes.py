@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from cloud.core.live import Live
 from cloud.core.tenants import Tenant, TenantId
+from cloud.fleet.names import PlantNames
 from cloud.production.windows import WINDOWS
 from cloud.telemetry.store import PressKey
 from cloud.web import press_routes
@@ -71,9 +72,9 @@ class VersionedFiles(StaticFiles):
         return response
 
 
-def include(app: FastAPI, facts: PageFacts, *, live: Live, clock: Clock) -> "Pages":
+def include(app: FastAPI, facts: PageFacts, *, live: Live, clock: Clock, names: PlantNames | None = None) -> "Pages":
     """Add the pages and their static files to `app`; call `close` of what is returned when the server is to stop."""
-    pages = Pages(Shell(clock), facts, live, clock)
+    pages = Pages(Shell(clock, names), facts, live, clock)
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM_BYTES)  # event streams pass it untouched
     app.mount("/static", VersionedFiles(directory=STATIC), name="static")
     router = APIRouter(include_in_schema=False)

@@ -11,9 +11,11 @@ from cloud.core import events
 from cloud.core.access import Principal, Right, requires
 from cloud.core.audit import actor_of
 from cloud.core.database import Database
+from cloud.core.problems import InvalidFieldError
 from cloud.core.tenants import TenantId
 from cloud.entitlements import service as entitlements
 from cloud.fleet import reading
+from cloud.fleet.names import PlantNames, name_plant
 from cloud.gateways.service import KEPT_MS as CLAIMS_KEPT_MS
 from cloud.identity.domain import NAME_CHARACTERS_MAX
 from cloud.identity.service import IdentityService
@@ -52,38 +54,47 @@ class Site:
     """Label in Chinese and English of each way of single sign-on."""
 
 
-def include(app: FastAPI, shell: Shell, database: Database, people: IdentityService, site: Site) -> None:
+def include(
+    app: FastAPI, shell: Shell, database: Database, people: IdentityService, names: PlantNames, site: Site
+) -> None:
     """Add the page and its forms."""
-    page = SettingsPage(shell, database, people, site)
+    page = SettingsPage(shell, database, people, names, site)
     routes = APIRouter(include_in_schema=False)
     routes.add_api_route(PAGE, page.show, methods=["GET"])
     routes.add_api_route(f"{PAGE}/look", page.look, methods=["POST"])
     routes.add_api_route(f"{PAGE}/company", page.rename, methods=["POST"])
+    routes.add_api_route(f"{PAGE}/plants", page.name_plant, methods=["POST"])
     app.include_router(routes)
 
 
 class SettingsPage:
     """The handlers; the identity middleware lets forms of our own pages through alone."""
 
-    def __init__(self, shell: Shell, database: Database, people: IdentityService, site: Site) -> None:
+    def __init__(
+        self, shell: Shell, database: Database, people: IdentityService, names: PlantNames, site: Site
+    ) -> None:
         self._shell = shell
         self._database = database
         self._people = people
+        self._names = names
         self._site = site
 
     async def show(self, request: Request, principal: Reader) -> Response:
         """Everything on one page."""
         return await self._page(request, principal)
 
-    async def look(self, request: Request, _principal: Reader) -> Response:
-        """Keep language and colours in the reader's browser."""
+    async def look(self, request: Request, principal: Reader) -> Response:
+        """Keep language and colours, with the reader's account and in the browser for when nobody is signed in."""
         form = await request.form()
         answer = RedirectResponse(back_to(request, PAGE).partition("?")[0], status_code=303)
         wishes = ((LANGUAGE_COOKIE, "language", LANGUAGES), (THEME_COOKIE, "theme", THEMES))
-        for cookie, name, known in wishes:
-            value = str(form.get(name, ""))
-            if value in known:
-                answer.set_cookie(cookie, value, max_age=COOKIE_AGE_S, samesite="lax", httponly=True)
+        chosen = {name: value for _, name, known in wishes if (value := str(form.get(name, ""))) in known}
+        for cookie, name, _ in wishes:
+            if name in chosen:
+                answer.set_cookie(cookie, chosen[name], max_age=COOKIE_AGE_S, samesite="lax", httponly=True)
+        if principal.kind == "user":
+            async with self._database.transaction() as session:
+                await self._people.set_look(session, principal.id, **chosen)
         return answer
 
     async def rename(self, request: Request, principal: Manager) -> Response:
@@ -95,6 +106,21 @@ class SettingsPage:
         async with self._database.transaction() as session:
             now_ms = self._shell.clock.utc_ms()
             await self._people.rename_company(session, principal, actor_of(request), name, now_ms=now_ms)
+        return RedirectResponse(PAGE, status_code=303)
+
+    async def name_plant(self, request: Request, principal: Manager) -> Response:
+        """Give a plant a display name, or its id again."""
+        form = await request.form()
+        plant_id, name = (str(form.get(field, "")) for field in ("plant", "name"))
+        tenant_id, now_ms = TenantId(principal.tenant_id), self._shell.clock.utc_ms()
+        try:
+            async with self._database.transaction() as session:
+                await name_plant(session, tenant_id, plant_id, name, actor=actor_of(request), now_ms=now_ms)
+        except InvalidFieldError:
+            t = self._shell.catalogue(request)
+            fault = t("settings.fault.plant", plant=plant_id, characters=NAME_CHARACTERS_MAX)
+            return await self._page(request, principal, fault=fault, status=422)
+        await self._names.read()
         return RedirectResponse(PAGE, status_code=303)
 
     async def _page(self, request: Request, principal: Principal, *, fault: str = "", status: int = 200) -> Response:

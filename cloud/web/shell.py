@@ -13,6 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from cloud.alarms import naming
+from cloud.core.access import principal_of
+from cloud.fleet.names import PlantNames
 from cloud.web import numbers, wording
 from cloud.web.call_errors import call_error
 from cloud.web.translation import LANGUAGES, Catalogue, choose_language, load_catalogues
@@ -45,7 +47,7 @@ HEADERS: Mapping[str, str] = {
 class Shell:
     """Jinja with our texts, numbers and words; blocking only when it is made."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, names: PlantNames | None = None) -> None:
         self.clock = clock
         self.catalogues = load_catalogues()
         self._assets = _assets_version()
@@ -59,6 +61,7 @@ class Shell:
         )
         for name in ("number", "percent", "change", "deviation", "iso", "utc_text"):
             self._environment.filters[name] = getattr(numbers, name)
+        self._environment.filters["plant"] = (names or PlantNames()).of
         for name in ("icon", "tone", "gauge_bar"):  # a macro call costs 15 us; 300 tiles make 1,500 of the same few
             self._environment.globals[f"{name}_of"] = lru_cache(SIGNS_MAX)(self._part(name))
 
@@ -73,9 +76,10 @@ class Shell:
 
     def catalogue(self, request: Request) -> Catalogue:
         """The catalogue of the reader's language."""
+        reader = principal_of(request)
         language = choose_language(
             request.query_params.get("lang"),
-            request.cookies.get(LANGUAGE_COOKIE),
+            (reader.language if reader is not None else "") or request.cookies.get(LANGUAGE_COOKIE),
             request.headers.get("accept-language", ""),
         )
         return self.catalogues[language]
@@ -178,8 +182,10 @@ class _Words:
 
 
 def _theme(request: Request) -> str:
-    asked = request.cookies.get(THEME_COOKIE, "")
-    return asked if asked in THEMES else THEMES[0]
+    """As the reader's account has it, else as the browser remembers."""
+    reader = principal_of(request)
+    told = (reader.theme if reader is not None else ""), request.cookies.get(THEME_COOKIE, "")
+    return next((theme for theme in told if theme in THEMES), THEMES[0])
 
 
 def _language_links(request: Request) -> list[tuple[str, str]]:

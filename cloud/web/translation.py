@@ -95,7 +95,7 @@ def load_catalogue(path: Path, language: str) -> Catalogue:
 
 
 def choose_language(asked: str | None, remembered: str | None, accepted: str) -> str:
-    """The language of a page: what `?lang=` asks, else the cookie, else the best of Accept-Language."""
+    """The language of a page: what `?lang=` asks, else of the account or cookie, else the best of Accept-Language."""
     for wish in (asked, remembered):
         known = _known(wish or "")
         if known:

@@ -70,6 +70,12 @@ class Message:
             part for part in (self.word("plant_id"), self.word("press_id") or self.word("gateway_id")) if part
         )
 
+    @property
+    def place_for_people(self) -> str:
+        """The same with the plant as people call it."""
+        name = self.word("plant_name")
+        return " / ".join([name, *self.place.split("/")[1:]]) if name and self.word("plant_id") else self.place
+
     def word(self, name: str) -> str:
         """A text of the data; empty where there is none."""
         value = self.data.get(name)
@@ -92,6 +98,12 @@ def incident_of(kind: str, data: Mapping[str, Any]) -> str:
         return f"maintenance-{_CONTROL.sub(' ', job_id)}"[:INCIDENT_CHARACTERS_MAX]
     is_flood = kind.startswith("alarm.flood") and isinstance(began_ms, int)
     return f"flood-{began_ms}" if is_flood else ""
+
+
+def plant_of(data: Mapping[str, Any]) -> str:
+    """The id of the plant that an event is about; empty where it is about none."""
+    plant_id = data.get("plant_id")
+    return plant_id if isinstance(plant_id, str) else ""
 
 
 def message_of(body: str, event_id: int | None) -> Message:
@@ -120,7 +132,7 @@ def title_of(message: Message, t: Texts) -> str:
     parts = {
         "priority": t.find(f"message.priority.{priority}") or priority or t("message.priority.none"),
         "what": mode_of(message, t),
-        "where": message.place or t("message.nowhere"),
+        "where": message.place_for_people or t("message.nowhere"),
         "event": kind_of(message.kind, t),
     }
     return t("message.title", **parts)
@@ -133,7 +145,7 @@ def lines_of(message: Message, t: Texts, zone: tzinfo) -> list[tuple[str, str]]:
     probability, threshold, count = (message.number(name) for name in ("probability", "threshold", "count"))
     count = message.number("raised") if count is None else count  # of a flood
     found = [
-        (t("message.place"), message.place),
+        (t("message.place"), message.place_for_people),
         (t("message.what"), mode_of(message, t)),
         (t("message.event"), kind_of(message.kind, t)),
         (t("message.probability"), _share(probability, threshold, t)),

@@ -14,6 +14,7 @@ from cloud.core.live import Live
 from cloud.core.paging import Slice, slice_of
 from cloud.core.problems import NotFoundError
 from cloud.core.tenants import TenantId
+from cloud.fleet.reading import names_of_plants
 from cloud.webhooks import circuit, repository
 from cloud.webhooks.answers import verdict_of
 from cloud.webhooks.domain import (
@@ -33,7 +34,7 @@ from cloud.webhooks.domain import (
     next_attempt_ms,
 )
 from cloud.webhooks.filters import ALL_ALARMS, ALL_MAINTENANCE
-from cloud.webhooks.message import incident_of
+from cloud.webhooks.message import incident_of, plant_of
 from cloud.webhooks.tables import AttemptRow, DeliveryRow, EndpointRow
 from cloud.webhooks.views import circuit_of, filter_of, template_of
 from kit.clock import Clock
@@ -71,12 +72,14 @@ class WebhookService:
         filters = {row.endpoint_id: filter_of(row) for row in endpoints}
         owed = await repository.owed_for(session, [event.event_id for event in events])
         now_ms = self._clock.utc_ms()
+        names = await names_of_plants(session, sorted({plant_of(event.payload) for event in events} - {""}))
         for event in events:
             for row in endpoints:
                 is_theirs = row.tenant_id == event.tenant_id and row.created_ms <= event.created_ms
                 is_new = is_theirs and (row.endpoint_id, event.event_id) not in owed
                 if is_new and filters[row.endpoint_id].lets_through(event.kind, event.payload):
-                    session.add(_owed(event, row.endpoint_id, now_ms))
+                    name = names.get(plant_of(event.payload), "")
+                    session.add(_owed(event, row.endpoint_id, now_ms, plant_name=name))
                     announce(session, self._live.deliveries)
 
     def add_test(self, session: AsyncSession, endpoint: EndpointRow) -> DeliveryRow:
@@ -260,8 +263,9 @@ async def delivery_with_attempts(
     return _delivery(row, endpoint), await repository.attempts(session, delivery_id)
 
 
-def _owed(event: Event, endpoint_id: UUID, now_ms: int) -> DeliveryRow:
-    body = body_of(event.kind, event.created_ms, event.payload)
+def _owed(event: Event, endpoint_id: UUID, now_ms: int, *, plant_name: str) -> DeliveryRow:
+    data = {**event.payload, "plant_name": plant_name} if plant_name else event.payload
+    body = body_of(event.kind, event.created_ms, data)
     row = _row(event.tenant_id, endpoint_id, event.kind, body, now_ms)
     row.event_id = event.event_id
     row.order_key = incident_of(event.kind, event.payload) or row.order_key

@@ -105,6 +105,7 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /api/v1/maintenance/moulds/serviced": {"mould_id": "M1"},
     "POST /api/v1/maintenance/moulds/take-service-back": {"mould_id": "M1"},
     "POST /api/v1/models/rollouts": {"bundle_id": "0123456789ab"},
+    "PUT /api/v1/plants/{plant_id}/display-name": {"display_name": "n"},
     "PUT /api/v1/plants/{plant_id}/presses/{press_id}/expected-cycles": {"mould_id": "m", "set_s": 20.0},
     "POST /api/v1/entitlements/tenants/{tenant_id}/tier": {"tier": "long_tail", "reason": "theft"},
     "POST /api/v1/entitlements/tenants/{tenant_id}/overrides": {

@@ -11,13 +11,14 @@ from sqlalchemy import select
 
 from cloud.app import Cloud, create_app
 from cloud.core.access import Role
-from cloud.core.audit import AuditRow
+from cloud.core.audit import SYSTEM, AuditRow
 from cloud.core.tenants import DEFAULT_TENANT
+from cloud.fleet.names import name_plant
 from cloud.identity.passwords import Passwords
 from cloud.production import repository
 from cloud.production.service import UNDO_MS
 from kit.clock import ManualClock
-from tests.access import session_headers
+from tests.access import key_headers, session_headers
 from tests.integration.test_cloud_api import settings
 
 pytestmark = pytest.mark.anyio
@@ -151,11 +152,100 @@ async def test_looks_are_kept_and_the_company_gets_its_name(desk: Desk) -> None:
     assert all(f'href="{path}"' in page for path in ("/people", "/keys", "/audit", PAGE, "/webhooks"))
 
 
+async def test_a_plant_is_called_by_its_display_name_and_goes_by_its_id(desk: Desk) -> None:
+    await desk.post("/settings/plants", {"plant": "north", "name": " 北方 <一厂> "})
+    for path in ("/", "/settings", "/plants/north/presses/press-01", PAGE):
+        assert "北方 &lt;一厂&gt;" in await desk.get(path), path
+    page = await desk.get("/settings")
+    assert "<code>north</code>" in page
+    assert 'href="/?plant=north"' in page
+    assert (await plants(desk))["north"] == "北方 <一厂>"
+    await desk.post("/settings/plants", {"plant": "north", "name": ""})
+    assert "北方" not in await desk.get("/plants/north/presses/press-01")
+    assert (await plants(desk))["north"] == ""
+    await desk.post("/settings/plants", {"plant": "north", "name": ""})
+    assert [action for action in await desk.audited() if action == "plant_named"] == ["plant_named"] * 2
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "printable"), ("zh-CN", "可显示字符")])
+async def test_a_display_name_that_cannot_be_shown_or_is_another_plant_s_is_refused(
+    desk: Desk, language: str, word: str
+) -> None:
+    async with desk.cloud.database.transaction() as session:
+        await desk.cloud.fleet.node_born(session, "south", "gw-2", epoch="e", metrics={}, now_ms=desk.clock.utc_ms())
+    await desk.post("/settings/plants", {"plant": "south", "name": "二厂"})
+    for wrong in ("x" * 129, "a\u200bb\n", "二厂", "south"):
+        answer = await desk.post("/settings/plants", {"plant": "north", "name": wrong}, 422, language)
+        assert word in answer.text
+    await desk.post("/settings/plants", {"plant": "elsewhere", "name": "x"}, 404, language)
+    assert await plants(desk) == {"north": "", "south": "二厂"}
+
+
+async def test_who_manages_people_names_plants_by_the_api_and_of_the_own_company_alone(desk: Desk) -> None:
+    path = "/api/v1/plants/north/display-name"
+
+    async def put(name: str, headers: dict[str, str]) -> int:
+        return (await desk.client.put(path, json={"display_name": name}, headers=headers)).status_code
+
+    others = await session_headers(desk.cloud, "wu", Role.TENANT_ADMIN, tenant_id=(await foreign(desk)))
+    engineer = await session_headers(desk.cloud, "an-engineer", Role.ENGINEER)
+    assert [await put("N", headers) for headers in (others, engineer, desk.headers)] == [404, 403, 204]
+    assert await put("x" * 129, desk.headers) == 422
+    assert (await plants(desk))["north"] == "N"
+    async with desk.cloud.database.transaction() as session:
+        await name_plant(session, DEFAULT_TENANT, "north", "by another program", actor=SYSTEM, now_ms=0)
+    await desk.cloud.plant_names.read()
+    assert "by another program" in await desk.get("/")
+
+
+async def plants(desk: Desk) -> dict[str, str]:
+    answer = await desk.client.get("/api/v1/plants", headers=desk.headers)
+    return {plant["plant_id"]: plant["display_name"] for plant in answer.json()["items"]}
+
+
+async def foreign(desk: Desk) -> str:
+    await key_headers(desk.cloud, tenant_id="other")
+    return "other"
+
+
+async def test_language_and_theme_follow_the_account_into_another_browser(desk: Desk) -> None:
+    await desk.post("/settings/look", {"language": "zh-CN", "theme": "dark"})
+    elsewhere = await session_headers(desk.cloud, "li", Role.TENANT_ADMIN)
+    in_english = {**elsewhere, "Accept-Language": "en", "Accept": "text/html"}
+
+    async def seen(path: str = "/settings", **more: str) -> tuple[str, str]:
+        page = (await desk.client.get(path, headers={**in_english, **more})).text
+        found = re.search(r'<html lang="([^"]+)".*?data-theme="([^"]+)"', page)
+        assert found is not None
+        return found.group(1), found.group(2)
+
+    assert await seen() == ("zh-CN", "dark")
+    foreign_link = {"Sec-Fetch-Site": "cross-site"}
+    assert await seen("/settings?lang=en", **foreign_link) == ("en", "dark"), "asked for, and not kept"
+    assert await seen() == ("zh-CN", "dark")
+    assert await seen("/settings?lang=en") == ("en", "dark")
+    assert await seen() == ("en", "dark")
+    desk.headers = {**desk.headers, "Cookie": desk.headers["Cookie"] + "; language=zh-CN; theme=light"}
+    assert '<html lang="en"' in await desk.get("/settings", "zh-CN"), "the account goes before the browser's cookie"
+    nobody = await desk.client.get("/login", headers={"Cookie": "language=zh-CN; theme=light"})
+    assert 'lang="zh-CN"' in nobody.text
+    assert 'data-theme="light"' in nobody.text
+
+
+async def test_the_head_names_the_company_once_it_has_a_name(desk: Desk) -> None:
+    assert 'class="company"' not in await desk.get("/settings")
+    await desk.post("/settings/company", {"name": "Suzhou Mouldings <A>"})
+    for path in ("/", "/settings", "/alarms"):
+        head = (await desk.get(path)).partition("<main")[0]
+        assert head.count("Suzhou Mouldings &lt;A&gt;</span>") == 1, path
+
+
 async def test_a_viewer_sees_the_settings_without_their_forms(desk: Desk) -> None:
     await desk.post(f"{PAGE}/cycles", {"place": "north/press-01", "mould": "M-208", "seconds": "18.5"})
     await desk.as_role(Role.VIEWER)
     page, production = await desk.get("/settings"), await desk.get(PAGE)
     assert "/settings/company" not in page
+    assert "/settings/plants" not in page
     assert 'href="/people"' not in page.partition("<main")[2]
     assert "M-208" in production
     assert 'method="post"' not in production.partition("<main")[2]

@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core.database import Database, sqlite_url
+from cloud.core.tenants import DEFAULT_TENANT
+from cloud.fleet.tables import PlantRow
 from cloud.migrations.upgrade import upgrade
 from cloud.webhooks import jobs, repository
 from cloud.webhooks.filters import EventFilter
@@ -257,6 +259,24 @@ async def test_only_events_that_pass_the_filter_are_owed(world: ScriptedReceiver
     assert len(world.bodies("few.example")) == 1
     assert [body["type"] for body in world.bodies("all.example")].count("alarm.raised") == 3
     assert {"alarm.of_the_future", "alarm.flood_began"} <= {body["type"] for body in world.bodies("all.example")}
+
+
+async def test_an_event_of_a_plant_with_a_display_name_tells_it_beside_the_id(
+    world: ScriptedReceivers, database: Database
+) -> None:
+    async with database.transaction() as session:
+        for plant_id, name in (("p", "苏州一厂"), ("q", "")):
+            session.add(PlantRow(plant_id=plant_id, tenant_id=DEFAULT_TENANT, registered_ms=0, display_name=name))
+    outbox = outbox_in(world, database)
+    world.answers["all.example"] = fine
+    await outbox.make(Draft("all", "json", "https://all.example/", events=EVENTS))
+    for number, plant_id in enumerate(("p", "q", "unknown"), 1):
+        await outbox.alarm(number, plant_id=plant_id)
+    await outbox.alarm(4)
+    await outbox.send_all()
+    data = [body["data"] for body in world.bodies("all.example")]
+    assert {each["number"]: each.get("plant_name") for each in data} == {1: "苏州一厂", 2: None, 3: None, 4: None}
+    assert {each.get("plant_id") for each in data} == {"p", "q", "unknown", None}
 
 
 async def test_a_call_that_ends_while_the_sender_looks_is_not_made_again(

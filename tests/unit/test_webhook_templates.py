@@ -74,6 +74,22 @@ def test_json_is_type_time_and_data_signed_by_both_secrets() -> None:
         assert signature == "v1," + base64.b64encode(hmac.new(raw, signed, hashlib.sha256).digest()).decode()
 
 
+@pytest.mark.parametrize("template", [name for name in RENDERED if name not in ("json", "cloudevents", "pagerduty")])
+def test_people_read_the_plant_s_name_and_programs_its_id(template: str) -> None:
+    named = message(plant_name="苏州一厂")
+    text = json.dumps(body(template, named, context(SECRETS[0])), ensure_ascii=False)
+    assert "苏州一厂 / IMM-02" in text
+    assert "suzhou" not in text
+    assert "苏州一厂 / IMM-02" in title_of(named, TEXTS["zh-CN"])
+    assert dict(lines_of(named, TEXTS["en"], UTC))["Place"] == "苏州一厂 / IMM-02"
+    event = body("cloudevents", named, context(SECRETS[0]))
+    assert (event["source"], event["data"]["plant_id"], event["data"]["plant_name"]) == (
+        "/zhisan/suzhou/IMM-02",
+        "suzhou",
+        "苏州一厂",
+    )
+
+
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_receiver_with_either_secret_accepts_a_call_in_the_time_of_grace(
     secret: str, monkeypatch: pytest.MonkeyPatch
