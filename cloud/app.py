@@ -94,6 +94,7 @@ from cloud.web import refusals
 from cloud.web.account_pages import include as include_account_pages
 from cloud.web.audit_page import include as include_audit_page
 from cloud.web.claim_page import include as include_claim_page
+from cloud.web.customers_page import include as include_customers_page
 from cloud.web.entitlements_page import include as include_entitlements_page
 from cloud.web.facts import PageFacts
 from cloud.web.gaps_page import include as include_gaps_page
@@ -470,6 +471,7 @@ def create_app(
     tiering_pages = include_tiering_page(app, app.state.pages.shell, cloud.tiering, cloud.success)
     include_success_page(app, tiering_pages, cloud.success)
     include_tasks_page(app, tiering_pages, cloud.playbooks)
+    include_customers_page(app, tiering_pages, cloud.tiering)
     include_report_pages(app, app.state.pages.shell, cloud.reports)
     include_serving_pages(app, app.state.pages.shell, cloud.serving)
     include_webhooks_page(app, app.state.pages.shell, cloud.webhooks)

@@ -1,5 +1,6 @@
 """The pages of tiering: portfolio, files, one customer, what-if, economics, in both languages."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -44,6 +45,27 @@ async def test_every_page_speaks_both_languages_and_shows_what_was_scored(desk: 
     assert tried.text.count("→") > 5
 
 
+async def test_any_customer_is_found_by_name_code_and_tier_a_page_at_a_time(desk: Desk) -> None:
+    async def listed(**query: str) -> list[str]:
+        page = await desk.client.get("/tiering/customers", params={"lang": "en", **query})
+        assert page.status_code == 200
+        return re.findall(r'<a href="/tiering/customers/[^"]+">([^<]+)</a>', page.text)
+
+    first, second, third = [await listed(page=page) for page in "123"]
+    assert (len(first), len(second), len(third)) == (50, 50, 20)
+    assert len({*first, *second, *third}) == 120, "those that left come last, and are there"
+    assert await listed(search="customer-00007") == ["Customer 7"]
+    assert "Customer 70" in await listed(search="CUSTOMER 7")
+    assert await listed(search="%") == []
+    strategic = await listed(tier="strategic")
+    assert 0 < len(strategic) < 10
+    assert set(strategic) <= set(first)
+    for order in ("churn", "revenue", "margin", "name"):
+        assert {*await listed(order=order)} != set(first)
+    assert "No customer matches" in (await desk.client.get("/tiering/customers?search=nobody&lang=en")).text
+    assert (await desk.client.get("/tiering/customers?order=wish")).status_code == 422
+
+
 async def test_a_customer_s_page_opens_its_score_and_takes_a_tier_by_hand(desk: Desk) -> None:
     portfolio = (await desk.client.get("/tiering?lang=en")).text
     path = "/tiering/customers/" + portfolio.partition('<a href="/tiering/customers/')[2].partition('"')[0]
@@ -82,5 +104,5 @@ async def test_weights_that_are_none_are_said_to_be_so(desk: Desk) -> None:
 
 async def test_somebody_of_a_customer_finds_no_such_page(desk: Desk) -> None:
     stranger = await session_headers(desk.cloud, "stranger", Role.PLATFORM_ADMIN, tenant_id="elsewhere")
-    for path in ("/tiering", "/tiering/what-if", "/tiering/economics"):
+    for path in ("/tiering", "/tiering/customers", "/tiering/what-if", "/tiering/economics"):
         assert (await desk.client.get(path, headers=stranger)).status_code == 404
