@@ -74,8 +74,9 @@ from cloud.rollouts.repository import labelled_alarms
 from cloud.self_service import repository as self_service
 from cloud.self_service.billing import issue_due
 from cloud.self_service.desk import SelfServiceDesk
+from cloud.serving import accounts_api, report_api
 from cloud.serving import api as serving_api
-from cloud.serving import report_api
+from cloud.serving.facts import platform_facts
 from cloud.serving.parts import ServingParts
 from cloud.serving.report_reading import ReportDesk
 from cloud.settings import DATABASE_FILE, TELEMETRY_FILE, CloudSettings
@@ -92,6 +93,7 @@ from cloud.tiering.tasks import PlaybookDesk
 from cloud.tracing import Traces, otlp
 from cloud.web import refusals
 from cloud.web.account_pages import include as include_account_pages
+from cloud.web.accounts_pages import include as include_accounts_pages
 from cloud.web.audit_page import include as include_audit_page
 from cloud.web.claim_page import include as include_claim_page
 from cloud.web.customers_page import include as include_customers_page
@@ -248,7 +250,7 @@ class Cloud:
             relay=settings.webhooks.mail.relay(environ),
             can_claim=self.gateways.identities.is_open,
         )
-        self.tiering_job = TieringJob(self.database, log_of_events, clock, self.store)
+        self.tiering_job = TieringJob(self.database, log_of_events, clock, self.store, platform_facts)
         self.tiering = TieringDesk(self.database, log_of_events, clock, self.tiering_job)
         self.success = SuccessDesk(self.database, log_of_events, clock)
         self.playbooks = PlaybookDesk(self.database, log_of_events, clock)
@@ -473,6 +475,7 @@ def create_app(
     include_tasks_page(app, tiering_pages, cloud.playbooks)
     include_customers_page(app, tiering_pages, cloud.tiering)
     include_report_pages(app, app.state.pages.shell, cloud.reports)
+    include_accounts_pages(app, app.state.pages.shell, cloud.serving.accounts)
     include_serving_pages(app, app.state.pages.shell, cloud.serving)
     include_webhooks_page(app, app.state.pages.shell, cloud.webhooks)
     return app
@@ -537,6 +540,7 @@ def _api(cloud: Cloud) -> APIRouter:
     api.include_router(playbook_api.router(cloud.playbooks))
     api.include_router(manager_api.router(cloud.managers))
     api.include_router(serving_api.router(cloud.serving.catalogue, cloud.serving.sales))
+    api.include_router(accounts_api.router(cloud.serving.accounts))
     api.include_router(report_api.router(cloud.reports))
     api.include_router(labels_api.router(cloud.rollouts, cloud.store))
     api.include_router(history_api.router(cloud.rollouts, cloud.store))

@@ -15,9 +15,12 @@ from cloud.self_service.tables import (
     PaymentRow,
     SignupRow,
     SubscriptionRow,
+    SupportMessageRow,
     SupportRow,
 )
 
+MESSAGES_MAX = 100
+"""Of one request for help; who has more to say asks anew."""
 DUE_MAX = 200
 """Invoices that are issued, or reminded of, at a time."""
 LINES_MAX = 200
@@ -110,6 +113,63 @@ async def support_requests(session: AsyncSession, tenant_id: TenantId, *, limit:
     """A tenant's requests for help, the newest first."""
     statement = select(SupportRow).where(SupportRow.tenant_id == tenant_id)
     return (await session.scalars(statement.order_by(SupportRow.request_id.desc()).limit(limit))).all()
+
+
+async def support_request(session: AsyncSession, request_id: UUID) -> SupportRow | None:
+    """One request, whosever it is."""
+    return await session.get(SupportRow, request_id)
+
+
+async def messages(session: AsyncSession, request_ids: Sequence[UUID]) -> dict[UUID, list[SupportMessageRow]]:
+    """What was said in these requests, in order."""
+    found: dict[UUID, list[SupportMessageRow]] = {each: [] for each in request_ids}
+    row = SupportMessageRow
+    statement = select(row).where(row.request_id.in_(request_ids)).order_by(row.message_id)
+    for each in await session.scalars(statement.limit(MESSAGES_MAX * max(1, len(found)))):
+        found[each.request_id].append(each)
+    return found
+
+
+async def messages_count(session: AsyncSession, request_id: UUID) -> int:
+    """How much was said in a request."""
+    statement = select(func.count()).where(SupportMessageRow.request_id == request_id)
+    return await session.scalar(statement) or 0
+
+
+async def queue(session: AsyncSession, state: str | None, *, limit: int) -> Sequence[SupportRow]:
+    """Requests of all companies in a state, or all that are not closed: what is due first, first."""
+    row = SupportRow
+    wanted = row.state == state if state is not None else row.state != "closed"
+    order = (row.state != "open", row.due_ms.is_(None), row.due_ms, row.request_id)
+    return (await session.scalars(select(row).where(wanted).order_by(*order).limit(limit))).all()
+
+
+async def answers_since(session: AsyncSession, since_ms: int, *, limit: int) -> Sequence[SupportMessageRow]:
+    """Answers of support to what waited, of all companies, the newest first."""
+    row = SupportMessageRow
+    statement = select(row).where(row.is_staff.is_(True), row.waited_since_ms.is_not(None), row.made_ms >= since_ms)
+    return (await session.scalars(statement.order_by(row.message_id.desc()).limit(limit))).all()
+
+
+async def all_invoices(
+    session: AsyncSession, *, is_owed: bool | None, before: UUID | None, limit: int
+) -> Sequence[InvoiceRow]:
+    """Invoices and credit notes of all companies, the newest first; those that are owed alone, the oldest due first."""
+    row, statement = InvoiceRow, select(InvoiceRow)
+    if is_owed:
+        statement = statement.where(row.paid_ms.is_(None)).order_by(row.due_ms, row.invoice_id)
+    else:
+        statement = statement.order_by(row.invoice_id.desc())
+    if before is not None:
+        statement = statement.where(row.invoice_id < before)
+    return (await session.scalars(statement.limit(limit))).all()
+
+
+async def owed_since(session: AsyncSession) -> dict[str, int]:
+    """When the oldest invoice was issued that a company has not paid whole."""
+    row = InvoiceRow
+    statement = select(row.tenant_id, func.min(row.issued_ms)).where(row.paid_ms.is_(None)).group_by(row.tenant_id)
+    return {str(tenant): int(since_ms) for tenant, since_ms in await session.execute(statement)}
 
 
 async def touches(session: AsyncSession, tenant_id: TenantId, *, from_ms: int, until_ms: int) -> int:

@@ -1,4 +1,4 @@
-"""Sign-ups, acceptances, packs and requests for help, each in the caller's transaction; nothing here commits."""
+"""Sign-ups, acceptances and packs, each in the caller's transaction; nothing here commits."""
 
 import secrets
 from collections.abc import Callable
@@ -8,32 +8,27 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core import audit, events
-from cloud.core.access import Principal
 from cloud.core.audit import Actor
-from cloud.core.problems import InvalidFieldError
 from cloud.core.tables import NAME_CHARACTERS_MAX as STORED_CHARACTERS_MAX
 from cloud.core.tenants import TenantId
-from cloud.entitlements.service import assign_tier, in_force
+from cloud.entitlements.service import assign_tier
 from cloud.identity import repository as identities
 from cloud.identity import tokens
 from cloud.identity.service import IdentityService
 from cloud.self_service import billing, repository
 from cloud.self_service.domain import (
-    HOUR_MS,
     NO_TAX,
     SIGNUP_MS,
-    SUPPORT_CHARACTERS_MAX,
     Pack,
     SignupError,
     Tax,
     Wish,
     tenant_id_of,
 )
-from cloud.self_service.tables import AcceptanceRow, SignupRow, SubscriptionRow, SupportRow
+from cloud.self_service.tables import AcceptanceRow, SignupRow, SubscriptionRow
 from kit.ids import uuid7
 
 COMPANY_JOINED: Final = "self_service.company_joined"
-TOUCHED: Final = "self_service.human_asked"
 SIGNUPS_MAX: Final = 10_000
 """Sign-ups under way; beyond it none is taken until some have ended."""
 CHANCE_BYTES: Final = 4
@@ -133,39 +128,6 @@ async def finish(
     events.write(session, tenant_id, COMPANY_JOINED, told, now_ms)
     await session.delete(row)
     return session_token
-
-
-async def ask_for_help(
-    session: AsyncSession, principal: Principal, text: str, *, diagnosis: str, actor: Actor, now_ms: int
-) -> SupportRow:
-    """Ask a human: counted as a touch, answered within what the plan promises.
-
-    Raises:
-        InvalidFieldError: there is no text, or too much.
-    """
-    if not text.strip():
-        raise InvalidFieldError("text", "is missing: say what you tried and what happened")
-    if len(text) > SUPPORT_CHARACTERS_MAX:
-        raise InvalidFieldError("text", f"has at most {SUPPORT_CHARACTERS_MAX} characters")
-    tenant_id = TenantId(principal.tenant_id)
-    hours = (await in_force(session, tenant_id, now_ms)).entitlements.support_response_h
-    row = SupportRow(
-        request_id=uuid7(now_ms),
-        tenant_id=tenant_id,
-        login=principal.name[:STORED_CHARACTERS_MAX],
-        text=text.strip(),
-        diagnosis=diagnosis[:STORED_CHARACTERS_MAX],
-        asked_ms=now_ms,
-        due_ms=now_ms + hours * HOUR_MS if hours is not None else None,
-        answer="",
-        answered_by="",
-        answered_ms=None,
-    )
-    session.add(row)
-    told = {"request_id": str(row.request_id), "due_ms": row.due_ms, "diagnosis": row.diagnosis}
-    events.write(session, tenant_id, TOUCHED, told, now_ms)
-    audit.record(session, tenant_id, actor, "support_requested", f"support:{row.request_id}", now_ms=now_ms)
-    return row
 
 
 async def _accept(

@@ -135,7 +135,11 @@ class SupportRow(Base):
     """A request for help: each is a touch of a human, and the aim is none."""
 
     __tablename__ = "support_requests"
-    __table_args__ = (Index(None, "tenant_id", "request_id"), Index(None, "asked_ms"))
+    __table_args__ = (
+        Index(None, "tenant_id", "request_id"),
+        Index(None, "asked_ms"),
+        Index(None, "state", "due_ms"),
+    )
 
     request_id: Mapped[UUID] = mapped_column(Uuid(), primary_key=True)
     tenant_id: Mapped[str]
@@ -145,7 +149,34 @@ class SupportRow(Base):
     """What guided diagnosis had found by then, as words of its own; empty for nothing."""
     asked_ms: Mapped[int]
     due_ms: Mapped[int | None]
-    """By when the plan promises an answer."""
-    answer: Mapped[str] = mapped_column(Text)
+    """By when the plan promises an answer to what waits, or promised the last one."""
     answered_by: Mapped[str]
     answered_ms: Mapped[int | None]
+    """When, and by whom, it was first answered."""
+    state: Mapped[str]
+    waits_ms: Mapped[int]
+    """Since when it waits for us; where it does not, when it was last told something."""
+    closed_by: Mapped[str]
+    evidence_of: Mapped[UUID | None] = mapped_column(Uuid())
+
+
+class SupportMessageRow(Base):
+    """What was said after a request was asked: by the company, or by support with the minutes that it took.
+
+    An answer keeps since when it was waited for and by when it was promised.
+    """
+
+    __tablename__ = "support_messages"
+    __table_args__ = (Index(None, "request_id", "message_id"), Index(None, "tenant_id", "is_staff", "made_ms"))
+
+    message_id: Mapped[UUID] = mapped_column(Uuid(), primary_key=True)
+    request_id: Mapped[UUID] = mapped_column(Uuid())
+    tenant_id: Mapped[str]
+    is_staff: Mapped[bool]
+    login: Mapped[str]
+    text: Mapped[str] = mapped_column(Text)
+    made_ms: Mapped[int]
+    minutes: Mapped[int]
+    waited_since_ms: Mapped[int | None]
+    promised_ms: Mapped[int | None]
+    evidence_of: Mapped[UUID | None] = mapped_column(Uuid())

@@ -1,4 +1,4 @@
-"""Serving's own work: months of options charged, invoices as evidence and reminded of, margins watched."""
+"""Serving's own work: months of options charged, invoices reminded of, tenants' evidence, margins watched."""
 
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from cloud.core.events import EventLog
 from cloud.core.tenants import DEFAULT_TENANT, TenantId
 from cloud.entitlements.domain import DAY_MS
 from cloud.self_service import billing
-from cloud.serving import charging, invoice_evidence, repository
+from cloud.serving import charging, repository, tenant_evidence
 from cloud.serving.catalogue import rules_of
 from cloud.serving.margins import Margin, margins, turned
 from cloud.serving.rules import ServingRules
@@ -48,7 +48,7 @@ class ServingJob:
         async with self._database.transaction() as session:
             await charging.charge_due(session, now_ms)
             await billing.remind_due(session, now_ms)
-            await invoice_evidence.gather(session, DEFAULT_TENANT, now_ms)
+            await tenant_evidence.gather(session, DEFAULT_TENANT, now_ms)
         if now_ms // DAY_MS != self._watched_day:
             await self.watch_margins()
             self._watched_day = now_ms // DAY_MS

@@ -2,6 +2,7 @@
 
 from cloud.core.database import Database
 from cloud.core.events import EventLog
+from cloud.serving.accounts_desk import AccountsDesk
 from cloud.serving.catalogue import CatalogueDesk
 from cloud.serving.jobs import ServingJob
 from cloud.serving.sales_desk import SalesDesk
@@ -14,4 +15,5 @@ class ServingParts:
     def __init__(self, database: Database, events: EventLog, clock: Clock) -> None:
         self.catalogue = CatalogueDesk(database, events, clock)
         self.sales = SalesDesk(database, events, clock)
+        self.accounts = AccountsDesk(database, clock)
         self.job = ServingJob(database, events, clock)

@@ -1,6 +1,6 @@
 """Evaluates playbooks after a scoring run and once a day: facts of all customers, and the tasks that follow."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -32,6 +32,8 @@ TASKS_MAX: Final = 2_000
 FLUSHED_TASKS: Final = 200
 Scores = Sequence[Mapping[UUID, tuple[int, float]]]
 Facts = dict[UUID, dict[Trigger, float]]
+MoreFacts = Callable[[AsyncSession, TenantId, int], Awaitable[Facts]]
+"""Figures that modules above this one know, as of a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,9 @@ class Start:
 class Evaluator:
     """Looks at all customers when there is a new scoring run or a new day."""
 
-    def __init__(self, database: Database, events: EventLog, clock: Clock) -> None:
+    def __init__(self, database: Database, events: EventLog, clock: Clock, more: MoreFacts | None = None) -> None:
         self._database = database
+        self._more = more
         self._events = events
         self._clock = clock
 
@@ -75,7 +78,8 @@ class Evaluator:
             changes = await repository.tier_changes(session, tenant_id)
             scores = await playbook_repository.last_scores(session, tenant_id)
             begun = await self._begun(session, tenant_id, today)
-        starts = await to_thread.run_sync(_starts, customers, table, changes, scores, begun, today)
+            more = await self._more(session, tenant_id, now_ms) if self._more is not None else {}
+        starts = await to_thread.run_sync(_starts, customers, table, changes, scores, begun, more, today)
         rows = [row for start in starts for row in _tasks(tenant_id, start, now_ms)]
         async with self._database.transaction() as session:
             for at, row in enumerate(rows, 1):
@@ -111,10 +115,11 @@ def _starts(
     changes: Sequence[Sequence[Any]],
     scores: Scores,
     begun: Begun,
+    more: Facts,
     today: int,
 ) -> list[Start]:
     """The playbooks to start, the best ranked customers first, until their tasks are TASKS_MAX or more."""
-    facts = gather(customers, table, changes, scores, today)
+    facts = _joined(gather(customers, table, changes, scores, today), more)
     found: list[Start] = []
     tasks = 0
     for customer in _by_rank(customers, scores):
@@ -147,6 +152,7 @@ def gather(
         Trigger.UNPAID_INVOICE: signals.unpaid_days(table, today),
         Trigger.UNUSED_FEATURE: signals.unlabelled_days(table, today),
         Trigger.RENEWAL_NEAR: signals.renewal_days(table, today),
+        Trigger.MARGIN_LOW: signals.margin_percent(table, today),
     }
     moved, gone = _moved_days(changes, today), has_left(table, today)
     found: Facts = {}
@@ -161,6 +167,14 @@ def gather(
             figures[Trigger.HEALTH_DROP] = scores[1][each][1] - scores[0][each][1]
         found[each] = figures
     return found
+
+
+def _joined(facts: Facts, more: Facts) -> Facts:
+    """Both, the higher figure where both have one; of who is a customer no more nothing."""
+    for customer_id, figures in facts.items():
+        for trigger, figure in more.get(customer_id, {}).items():
+            figures[trigger] = max(figure, figures.get(trigger, figure))
+    return facts
 
 
 def _moved_days(changes: Sequence[Sequence[Any]], today: int) -> dict[UUID, int]:

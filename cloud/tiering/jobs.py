@@ -10,7 +10,7 @@ from cloud.core.events import EventLog
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.telemetry.store import TelemetryStore
 from cloud.tiering import book, repository, runs
-from cloud.tiering.evaluation import Evaluator
+from cloud.tiering.evaluation import Evaluator, MoreFacts
 from cloud.tiering.packs import Packer
 from cloud.tiering.runner import Runner
 from cloud.tiering.runs import DAY_MS
@@ -25,13 +25,20 @@ FAILED_AGAIN_MS: Final = DAY_MS
 class TieringJob:
     """Looks every POLL_S, and at once when woken."""
 
-    def __init__(self, database: Database, events: EventLog, clock: Clock, store: TelemetryStore) -> None:
+    def __init__(
+        self,
+        database: Database,
+        events: EventLog,
+        clock: Clock,
+        store: TelemetryStore,
+        more_facts: MoreFacts | None = None,
+    ) -> None:
         self._database = database
         self._events = events
         self._clock = clock
         self._packer = Packer(database)
         self._runner = Runner(database, events, clock, self._packer, store)
-        self._evaluator = Evaluator(database, events, clock)
+        self._evaluator = Evaluator(database, events, clock, more_facts)
         self._wake = anyio.Event()
 
     def wake(self) -> None:

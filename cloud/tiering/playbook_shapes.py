@@ -42,7 +42,7 @@ class PlaybookShape(_In):
         ge=0,
         le=10_000,
         description="health_drop: fall of the score between two runs; unpaid_invoice, unused_feature: days at least; "
-        "renewal_near: days left at most; tier_changed: days since at most.",
+        "renewal_near: days left at most; tier_changed: days since at most; margin_low: per cent of revenue at most.",
     )
     tiers: list[Tier] = Field(max_length=len(Tier))
     again_days: int = Field(ge=1, le=DAYS_MAX, description="For one customer not again within so many days.")

@@ -24,6 +24,7 @@ class Trigger(StrEnum):
     UNUSED_FEATURE = "unused_feature"
     RENEWAL_NEAR = "renewal_near"
     TIER_CHANGED = "tier_changed"
+    MARGIN_LOW = "margin_low"
 
 
 class OwnerRole(StrEnum):
@@ -35,7 +36,7 @@ class OwnerRole(StrEnum):
     FINANCE = "finance"
 
 
-UNTIL: Final = frozenset({Trigger.RENEWAL_NEAR, Trigger.TIER_CHANGED})
+UNTIL: Final = frozenset({Trigger.RENEWAL_NEAR, Trigger.TIER_CHANGED, Trigger.MARGIN_LOW})
 """These start at their threshold or below it, the others at it or above."""
 
 
@@ -153,7 +154,8 @@ STANDARD: Final = Shelf(
             60,
             (Step("ask_for_payment", OwnerRole.FINANCE, 14),),
         ),
-        Playbook("labels", Trigger.UNUSED_FEATURE, 60, _NAMED, 120, (Step("show_labels", OwnerRole.SUPPORT, 14),)),
+        Playbook("unused", Trigger.UNUSED_FEATURE, 60, _NAMED, 120, (Step("show_unused", OwnerRole.SUPPORT, 14),)),
+        Playbook("margin", Trigger.MARGIN_LOW, 30, (Tier.VALUE,), 180, (Step("find_cost", OwnerRole.SUCCESS, 14),)),
         Playbook("tier", Trigger.TIER_CHANGED, 30, _NAMED, 180, (Step("explain_tier", OwnerRole.SUCCESS, 14),)),
     ),
 )

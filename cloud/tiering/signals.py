@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from cloud.tiering.dimensions import MONTH_DAYS
+from cloud.tiering.dimensions import MONTH_DAYS, margin_of, revenue_of
 from cloud.tiering.evidence import EvidenceTable, Floats, Indices, Ints, Kind
 from cloud.tiering.sums import NEVER, Window, newest_day, total
 
@@ -51,6 +51,13 @@ def unpaid_days(table: EvidenceTable, today: int) -> Floats:
     oldest = np.full(len(table.ids), today + 1, np.int64)
     np.minimum.at(oldest, customer[open_rows], day[open_rows])
     return np.where(oldest > today, np.nan, (today - oldest).astype(np.float64))
+
+
+def margin_percent(table: EvidenceTable, today: int) -> Floats:
+    """The margin of a year in per cent of its revenue, not below 0; NaN where there was no revenue."""
+    revenue, margin = revenue_of(table, today), margin_of(table, today)
+    share = np.divide(100.0 * margin, revenue, out=np.full(len(revenue), np.nan), where=revenue > 0)
+    return np.asarray(np.maximum(share, 0.0), np.float64)
 
 
 def _running(customer: Indices, amount: Floats) -> Floats:

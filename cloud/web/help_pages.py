@@ -12,10 +12,12 @@ from cloud.core.audit import actor_of
 from cloud.core.problems import InvalidFieldError, NotFoundError
 from cloud.core.tenants import TenantId
 from cloud.entitlements.plans import plan_of
-from cloud.self_service import repository, service, writings
+from cloud.self_service import repository, support, writings
+from cloud.self_service.billing import state_of
 from cloud.self_service.desk import SelfServiceDesk
 from cloud.self_service.diagnosis import Answer, diagnose, first_wrong
-from cloud.self_service.domain import SUPPORT_CHARACTERS_MAX
+from cloud.self_service.domain import SUPPORT_CHARACTERS_MAX, InvoiceState
+from cloud.self_service.tables import InvoiceRow
 from cloud.self_service.writings import Writing
 from cloud.web.shell import Shell
 
@@ -35,6 +37,8 @@ def include(app: FastAPI, shell: Shell, desk: SelfServiceDesk) -> None:
     routes.add_api_route(DIAGNOSIS, pages.diagnosis, methods=["GET"])
     routes.add_api_route(SUPPORT, pages.support, methods=["GET"])
     routes.add_api_route(SUPPORT, pages.ask, methods=["POST"])
+    routes.add_api_route(f"{SUPPORT}/{{request_id}}/reply", pages.reply, methods=["POST"])
+    routes.add_api_route(f"{SUPPORT}/{{request_id}}/close", pages.close, methods=["POST"])
     routes.add_api_route(INVOICES, pages.invoices, methods=["GET"])
     routes.add_api_route(f"{INVOICES}/{{invoice_id}}", pages.invoice, methods=["GET"])
     routes.add_api_route(TERMS, pages.terms, methods=["GET"])
@@ -89,7 +93,7 @@ class HelpPages:
         first = first_wrong(await self._answers(request, asker))
         try:
             async with self._desk.database.transaction() as session:
-                await service.ask_for_help(
+                await support.ask_for_help(
                     session,
                     asker,
                     str(form.get("text", "")),
@@ -99,6 +103,31 @@ class HelpPages:
                 )
         except InvalidFieldError:
             return await self._support(request, asker, fault="text")
+        return RedirectResponse(SUPPORT, status_code=303)
+
+    async def reply(self, request: Request, asker: Asker, request_id: UUID) -> Response:
+        """More in a request of one's own company; it waits for an answer again."""
+        form, tenant_id = await request.form(max_files=0, max_fields=3), TenantId(asker.tenant_id)
+        try:
+            async with self._desk.database.transaction() as session:
+                await support.ask_on(
+                    session,
+                    tenant_id,
+                    request_id,
+                    str(form.get("text", "")),
+                    actor=actor_of(request),
+                    now_ms=self._desk.clock.utc_ms(),
+                )
+        except InvalidFieldError:
+            return await self._support(request, asker, fault="text")
+        return RedirectResponse(SUPPORT, status_code=303)
+
+    async def close(self, request: Request, asker: Asker, request_id: UUID) -> Response:
+        """Nothing more is to be said; a request that is closed already stays so."""
+        async with self._desk.database.transaction() as session:
+            row = await support.of_tenant(session, TenantId(asker.tenant_id), request_id)
+            if row.state != "closed":
+                await support.close(session, row, actor=actor_of(request), now_ms=self._desk.clock.utc_ms())
         return RedirectResponse(SUPPORT, status_code=303)
 
     async def invoices(self, request: Request, payer: Payer) -> Response:
@@ -112,6 +141,7 @@ class HelpPages:
             "invoices.html",
             page_name="plan",
             invoices=found,
+            state_of=self._state_of,
             subscription=subscription,
             pack=self._pack_name(request, subscription.pack_id) if subscription else "",
         )
@@ -124,7 +154,9 @@ class HelpPages:
         if found is None:
             raise NotFoundError("invoice", str(invoice_id))
         pack = self._pack_name(request, found.pack_id)
-        return self._shell.page(request, "invoice.html", page_name="plan", invoice=found, lines=lines, pack=pack)
+        return self._shell.page(
+            request, "invoice.html", page_name="plan", invoice=found, lines=lines, pack=pack, state_of=self._state_of
+        )
 
     async def terms(self, request: Request, reader: Reader) -> Response:
         """The terms in force, and which of them the company has accepted."""
@@ -143,6 +175,7 @@ class HelpPages:
     async def _support(self, request: Request, reader: Principal, *, fault: str = "") -> Response:
         async with self._desk.database.reading() as session:
             found = await repository.support_requests(session, TenantId(reader.tenant_id), limit=SHOWN_MAX)
+            said = await repository.messages(session, [row.request_id for row in found])
         plan = plan_of(request)
         return self._shell.page(
             request,
@@ -150,6 +183,7 @@ class HelpPages:
             status=422 if fault else 200,
             page_name="help",
             requests=found,
+            said=said,
             fault=fault,
             may_ask=Right.ACKNOWLEDGE in reader.rights,
             hours=plan.effective.entitlements.support_response_h if plan else None,
@@ -161,6 +195,9 @@ class HelpPages:
         plan = plan_of(request)
         facts = await self._desk.facts(TenantId(reader.tenant_id), plan.locked if plan else frozenset())
         return diagnose(facts)
+
+    def _state_of(self, row: InvoiceRow) -> InvoiceState:
+        return state_of(row, self._desk.clock.utc_ms())
 
     def _article(self, name: str, language: str) -> Writing | None:
         return self._desk.articles.get((name, language))

@@ -12,8 +12,9 @@ from cloud.core.audit import actor_of
 from cloud.core.problems import InvalidFieldError
 from cloud.core.tenants import TenantId
 from cloud.entitlements.domain import NAMES, Tier
-from cloud.serving import options, repository, rules, views
+from cloud.serving import ledger, options, repository, rules, views
 from cloud.serving.catalogue import options_of, rules_of
+from cloud.serving.facts import unused_features
 from cloud.serving.options import BUYERS, Billing
 from cloud.serving.parts import ServingParts
 from cloud.serving.sales import NEEDS_NOTE, OPEN, WORKED_ON, State, Step, is_over, steps_of
@@ -27,7 +28,7 @@ from cloud.web.tiering_page import PAGE, day_text, form_token
 
 OPTIONS, SOLD, MARGINS = f"{PAGE}/options", f"{PAGE}/sold", f"{PAGE}/margins"
 OF_CUSTOMER: Final = f"{PAGE}/customers/{{customer_id}}/options"
-SOLD_SHOWN, MARGINS_SHOWN = 100, 200
+SOLD_SHOWN, MARGINS_SHOWN, THREADS_SHOWN = 100, 200, 20
 FIELDS_MAX: Final = 30
 EMPTY: Final[dict[str, object]] = dict.fromkeys(
     (
@@ -240,6 +241,10 @@ class ServingPages:
     async def _shop(self, request: Request, tenant: TenantId, customer_id: UUID, fault: str = "") -> Response:
         now_ms = self._shell.clock.utc_ms()
         found = await views.shop(self._database, tenant, customer_id, now_ms)
+        async with self._database.reading() as session:
+            unused = await unused_features(session, tenant, now_ms, customer_id=customer_id)
+        theirs = ledger.tenant_of(found.customer)
+        asked = await self._parts.accounts.threads_of(theirs, limit=THREADS_SHOWN) if theirs is not None else []
         return self._shell.page(
             request,
             "serving_shop.html",
@@ -249,6 +254,8 @@ class ServingPages:
             customer=found.customer,
             choices=found.choices,
             margin=found.margin,
+            unused=unused.get(customer_id, {}),
+            asked=asked,
             currency=found.currency,
             fault=fault,
             **self._sold(request, found.board, found.board.rows),

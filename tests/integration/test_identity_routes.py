@@ -44,7 +44,7 @@ from deploy.local.processes import free_port
 from kit.clock import ManualClock
 from tests.access import key_headers, session_headers
 from tests.integration.test_cloud_api import scored, settings
-from tests.integration.tiered_company import GOAL, OPTION, OVERRIDE, RULES, tiered
+from tests.integration.tiered_company import GOAL, OVERRIDE, SERVING_BODIES, request_for_help, tiered
 
 pytestmark = pytest.mark.anyio
 PAGE = {"Accept": "text/html"}
@@ -135,11 +135,7 @@ BODIES: dict[str, dict[str, object]] = {
     },
     "PUT /api/v1/tiering/playbooks": {"open_tasks_max": 1, "playbooks": [], "version": 0},
     "POST /api/v1/tiering/tasks/{task_id}/close": {"state": "dismissed", "reason": "theft"},
-    "PUT /api/v1/serving/options/{option_code}": OPTION,
-    "PUT /api/v1/serving/rules": RULES,
-    "POST /api/v1/serving/customers/{customer_id}/options": {"code": "option-of-hall-7"},
-    "POST /api/v1/serving/sold/{sold_id}/steps": {"step": "decline", "note": "theft"},
-    "POST /api/v1/serving/sold/{sold_id}/hours": {"hours": 1, "day": 20_500},
+    **SERVING_BODIES,
     "POST /api/v1/tiering/what-if": {"hand": [1, 1, 1, 1, 1]},
     "POST /api/v1/endpoints": {"name": "other", "template": "json", "url": "https://receiver.invalid/"},
 }
@@ -194,7 +190,7 @@ class Walk:
             if route.methods is None:
                 continue
             declared = route.path + QUERIES.get(route.path, "")
-            filled = declared.replace("{name}", "access")
+            filled = declared.replace("{name}", "access").replace("{deed}", "close")
             for name, value in self.ids.items():
                 filled = filled.replace(f"{{{name}}}", value)
             assert "{" not in filled, f"{route.path}: which id is this?"
@@ -310,6 +306,7 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
         **await tiered(client, admin, now_ms),
         "tenant_id": DEFAULT_TENANT,
         "invoice_id": await invoice(cloud, now_ms),
+        "request_id": await request_for_help(cloud, now_ms),
         "override_id": agreed.json()["override_id"],
         "endpoint_id": hook,
         "delivery_id": deliveries[0]["delivery_id"],

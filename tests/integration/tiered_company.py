@@ -5,6 +5,12 @@ from datetime import UTC, datetime
 import anyio
 import httpx
 
+from cloud.app import Cloud
+from cloud.core.access import Principal
+from cloud.core.audit import SYSTEM
+from cloud.core.tenants import DEFAULT_TENANT
+from cloud.self_service.support import ask_for_help
+
 GOAL = {"title": "theft", "measure": "theft", "target": 1, "due_day": 20_500}
 OPTION: dict[str, object] = {
     "names": {"zh-CN": "theft", "en": "theft"},
@@ -17,6 +23,16 @@ OPTION: dict[str, object] = {
     "version": 0,
 }
 RULES = {"hour_cost_minor": 1, "open_options_max": 1, "margin_floor": 0, "margin_back": 0, "watched": [], "version": 0}
+SERVING_BODIES: dict[str, dict[str, object]] = {
+    "PUT /api/v1/serving/options/{option_code}": OPTION,
+    "POST /api/v1/serving/invoices/{invoice_id}/payments": {"day": 20_500, "amount_minor": 1, "reference": "theft"},
+    "POST /api/v1/serving/invoices/{invoice_id}/cancel": {"reason": "theft"},
+    "POST /api/v1/serving/support/{request_id}/answers": {"text": "theft", "minutes": 1},
+    "PUT /api/v1/serving/rules": RULES,
+    "POST /api/v1/serving/customers/{customer_id}/options": {"code": "option-of-hall-7"},
+    "POST /api/v1/serving/sold/{sold_id}/steps": {"step": "decline", "note": "theft"},
+    "POST /api/v1/serving/sold/{sold_id}/hours": {"hours": 1, "day": 20_500},
+}
 OVERRIDE = {"tier": "strategic", "reason": "theft", "owner": "x", "expires_ms": 1_793_145_600_000}
 
 
@@ -64,3 +80,11 @@ async def tiered(client: httpx.AsyncClient, admin: dict[str, str], now_ms: int) 
         "goal_id": aimed.json()["goals"][0]["goal_id"],
         "number": "1",
     }
+
+
+async def request_for_help(cloud: Cloud, now_ms: int) -> str:
+    """Somebody of the first company has asked for help."""
+    asks = Principal("user", "x", "person-of-hall-7", DEFAULT_TENANT, frozenset())
+    async with cloud.database.transaction() as session:
+        row = await ask_for_help(session, asks, "reason-of-hall-7", diagnosis="", actor=SYSTEM, now_ms=now_ms)
+    return str(row.request_id)

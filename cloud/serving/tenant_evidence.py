@@ -1,4 +1,4 @@
-"""Evidence of what the platform invoices itself: invoices and payments of customers that have a tenant here.
+"""Evidence of customers that have a tenant here: invoices and payments, requests for help and what answers cost.
 
 Each once, for the customer that has the tenant when it is looked for; what came before the customer got its tenant too.
 """
@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core.tenants import TenantId
 from cloud.entitlements.domain import DAY_MS
-from cloud.self_service.tables import InvoiceRow, PaymentRow
+from cloud.self_service.tables import InvoiceRow, PaymentRow, SupportMessageRow, SupportRow
 from cloud.serving import ledger
+from cloud.serving.catalogue import rules_of
 from cloud.serving.options import OptionError
 from cloud.tiering.evidence import Kind
 from cloud.tiering.policy import Policy
@@ -45,15 +46,38 @@ async def gather(session: AsyncSession, tenant_id: TenantId, now_ms: int) -> int
         what = f"payment.{payment.payment_id}"
         written += _write(session, customer, policy, told, what=what, day=payment.day, now_ms=now_ms)
         payment.evidence_of = customer.customer_id
+    return written + await _gather_support(session, tenant_id, policy, now_ms)
+
+
+async def _gather_support(session: AsyncSession, tenant_id: TenantId, policy: Policy, now_ms: int) -> int:
+    """Each request is a ticket; the minutes of each answer are hours of our people, and so a touch."""
+    _, rules = await rules_of(session, tenant_id)
+    written = 0
+    for customer, request in await _new(session, tenant_id, SupportRow):
+        day = request.asked_ms // DAY_MS
+        what = f"support.{request.request_id}"
+        ledger.write(
+            session, customer, Kind.SUPPORT_TICKETS, day=day, amount=None, quantity=1.0, what=what, now_ms=now_ms
+        )
+        request.evidence_of, written = customer.customer_id, written + 1
+    for customer, said in await _new(session, tenant_id, SupportMessageRow):
+        said.evidence_of = customer.customer_id
+        if not said.is_staff:
+            continue
+        cost = round(said.minutes * rules.hour_cost_minor / 60)
+        told = (Kind.COST_HOURS, cost, policy.currency, said.minutes / 60)
+        what = f"answer.{said.message_id}"
+        written += _write(session, customer, policy, told, what=what, day=said.made_ms // DAY_MS, now_ms=now_ms)
     return written
 
 
 async def void(session: AsyncSession, invoice: InvoiceRow) -> None:
     """An invoice that was taken back counts nothing any more; its evidence stays, with nothing."""
     source = ledger.source_of(invoice_source(invoice))
-    is_it = (EvidenceRow.kind == Kind.INVOICE, EvidenceRow.source == source)
-    rows = (await session.execute(select(EvidenceRow.tenant_id, EvidenceRow.evidence_id).where(*is_it))).all()
-    await session.execute(update(EvidenceRow).where(*is_it).values(amount_minor=0, told_minor=0))
+    row = EvidenceRow
+    is_it = (row.customer_id == invoice.evidence_of, row.kind == Kind.INVOICE, row.source == source)
+    rows = (await session.execute(select(row.tenant_id, row.evidence_id).where(*is_it))).all()
+    await session.execute(update(row).where(*is_it).values(amount_minor=0, told_minor=0))
     for told_to, evidence_id in rows:
         await forget_packs(session, TenantId(told_to), evidence_id)
 
