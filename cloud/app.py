@@ -97,6 +97,7 @@ from cloud.web.accounts_pages import include as include_accounts_pages
 from cloud.web.audit_page import include as include_audit_page
 from cloud.web.claim_page import include as include_claim_page
 from cloud.web.customers_page import include as include_customers_page
+from cloud.web.duplicates_page import include as include_duplicates_page
 from cloud.web.entitlements_page import include as include_entitlements_page
 from cloud.web.facts import PageFacts
 from cloud.web.gaps_page import include as include_gaps_page
@@ -104,10 +105,12 @@ from cloud.web.gateways_page import include as include_gateways_page
 from cloud.web.help_pages import include as include_help_pages
 from cloud.web.looks import KeepLanguage
 from cloud.web.maintenance_page import include as include_maintenance_page
+from cloud.web.managers_page import include as include_managers_page
 from cloud.web.models_page import include as include_models_page
 from cloud.web.oidc_pages import include as include_oidc_pages
 from cloud.web.people_pages import include as include_people_pages
 from cloud.web.plan_page import include as include_plan_page
+from cloud.web.policy_page import include as include_policy_page
 from cloud.web.production_page import include as include_production_page
 from cloud.web.report_page import include as include_report_pages
 from cloud.web.routes import Pages
@@ -474,6 +477,9 @@ def create_app(
     include_success_page(app, tiering_pages, cloud.success)
     include_tasks_page(app, tiering_pages, cloud.playbooks)
     include_customers_page(app, tiering_pages, cloud.tiering)
+    include_managers_page(app, tiering_pages, cloud.managers)
+    include_policy_page(app, tiering_pages, cloud.tiering)
+    include_duplicates_page(app, tiering_pages, cloud.tiering)
     include_report_pages(app, app.state.pages.shell, cloud.reports)
     include_accounts_pages(app, app.state.pages.shell, cloud.serving.accounts)
     include_serving_pages(app, app.state.pages.shell, cloud.serving)

@@ -25,7 +25,11 @@ TEXT_CHARACTERS_MAX: Final = 500
 
 
 class MergeStateError(ZhisanError):
-    """A merge cannot be made, or taken back, as things are."""
+    """A merge cannot be made, or taken back, as things are; `reason` names why."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 async def customer(session: AsyncSession, tenant_id: TenantId, customer_id: UUID) -> CustomerRow:
@@ -105,13 +109,13 @@ async def merge(
     """
     kept, gone = await customer(session, tenant_id, kept_id), await customer(session, tenant_id, gone_id)
     if kept_id == gone_id:
-        raise MergeStateError("A customer cannot be merged with itself.")
+        raise MergeStateError("itself", "A customer cannot be merged with itself.")
     if kept.merged_into is not None or gone.merged_into is not None:
-        raise MergeStateError("One of the two is merged into another customer: take that back first.")
+        raise MergeStateError("merged", "One of the two is merged into another customer: take that back first.")
     if kept.linked_tenant_id and gone.linked_tenant_id and kept.linked_tenant_id != gone.linked_tenant_id:
-        raise MergeStateError("The two have different tenants on the platform: they are two customers.")
+        raise MergeStateError("tenants", "The two have different tenants on the platform: they are two customers.")
     if await repository.merges_into(session, tenant_id, gone_id):
-        raise MergeStateError("Others are merged into the one that would go: take that back first.")
+        raise MergeStateError("others", "Others are merged into the one that would go: take that back first.")
     row = MergeRow(
         merge_id=uuid7(now_ms),
         tenant_id=tenant_id,
@@ -144,7 +148,7 @@ async def undo_merge(
     if row is None:
         raise NotFoundError("merge", str(merge_id))
     if row.undone_ms is not None:
-        raise MergeStateError("This merge was taken back already.")
+        raise MergeStateError("undone", "This merge was taken back already.")
     gone = await customer(session, tenant_id, row.gone_id)
     returned = await repository.give_evidence_back(session, tenant_id, row.gone_id, merge_id)
     gone.merged_into, row.undone_ms, row.undone_by = None, now_ms, _name(actor)

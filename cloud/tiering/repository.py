@@ -268,10 +268,32 @@ async def merges_into(session: AsyncSession, tenant_id: TenantId, kept_id: UUID)
     return (await session.scalars(statement.order_by(row.merge_id.desc()).limit(IDS_PER_QUERY_MAX))).all()
 
 
+async def merges(session: AsyncSession, tenant_id: TenantId, *, limit: int) -> Sequence[MergeRow]:
+    """Merges, undone ones too, the newest first."""
+    statement = select(MergeRow).where(MergeRow.tenant_id == tenant_id)
+    return (await session.scalars(statement.order_by(MergeRow.merge_id.desc()).limit(limit))).all()
+
+
+async def labels(session: AsyncSession, tenant_id: TenantId) -> list[Sequence[Any]]:
+    """Id, code, name and tenant of all customers that are not merged, by code."""
+    row, found = CustomerRow, list[Sequence[Any]]()
+    statement = select(row.customer_id, row.code, row.name, row.linked_tenant_id)
+    statement = statement.where(row.tenant_id == tenant_id, row.merged_into.is_(None)).limit(CUSTOMERS_MAX)
+    async for rows in in_parts(session, statement.order_by(row.code)):
+        found += rows
+    return found
+
+
 async def newest_policy(session: AsyncSession, tenant_id: TenantId) -> PolicyRow | None:
     """The policy that holds; None while there is only the standard one."""
     statement = select(PolicyRow).where(PolicyRow.tenant_id == tenant_id)
     return (await session.scalars(statement.order_by(PolicyRow.version.desc()).limit(1))).first()
+
+
+async def policies(session: AsyncSession, tenant_id: TenantId, *, limit: int) -> Sequence[PolicyRow]:
+    """Versions of the policy, the newest first."""
+    statement = select(PolicyRow).where(PolicyRow.tenant_id == tenant_id)
+    return (await session.scalars(statement.order_by(PolicyRow.version.desc()).limit(limit))).all()
 
 
 async def run(session: AsyncSession, tenant_id: TenantId, run_id: UUID) -> RunRow | None:

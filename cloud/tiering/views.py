@@ -1,6 +1,6 @@
 """What pages and API show over all customers: economics by tier, and what other weights would change."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -10,14 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cloud.core.database import Database
 from cloud.core.tenants import TenantId
 from cloud.entitlements.domain import Tier
-from cloud.tiering import packs, playbook_repository, repository, runs
+from cloud.tiering import bands, packs, playbook_repository, repository, runs
 from cloud.tiering.bands import Rules
 from cloud.tiering.dimensions import DIMENSIONS
 from cloud.tiering.economics import YEAR_MONTHS, TierMonth, economics, month_starts, tiers_by_month
 from cloud.tiering.evidence import EvidenceTable, Floats, day_number
+from cloud.tiering.policy import Policy
+from cloud.tiering.policy_preview import Preview, preview
 from cloud.tiering.runs import DAY_MS
 from cloud.tiering.scoring import Method
 from cloud.tiering.tables import RunRow, ScoreRow
+from cloud.tiering.tiers import BANDS
 from cloud.tiering.what_if import WhatIf, what_if
 
 SERVED = (Tier.STRATEGIC, Tier.VALUE, Tier.LONG_TAIL, Tier.PROVISIONAL)
@@ -78,6 +81,32 @@ async def try_weights(
         _, policy = await runs.policy_of(session, tenant_id)
     ranked = range(1, len(ids) + 1)
     return await to_thread.run_sync(what_if, ids, scaled, ranked, policy.rules, weights, quotas or policy.rules, method)
+
+
+async def preview_policy(database: Database, tenant_id: TenantId, policy: Policy, today: int) -> Preview:
+    """What the next review would do by another policy, from the last run's values."""
+    async with database.reading() as session:
+        run = await repository.newest_run(session, tenant_id, "done")
+        ids, scaled = await all_scaled(session, run)
+        _, held = await runs.policy_of(session, tenant_id)
+        states: dict[str, tuple[int, int, int]] = {}
+        async for rows in repository.customer_states(session, tenant_id):
+            states |= {str(each): (BANDS[tier], since, noticed) for each, tier, since, noticed, *_ in rows}
+    return await to_thread.run_sync(_preview, ids, scaled, states, held, policy, today)
+
+
+def _preview(
+    ids: Sequence[str],
+    scaled: Floats,
+    states: Mapping[str, tuple[int, int, int]],
+    held: Policy,
+    policy: Policy,
+    today: int,
+) -> Preview:
+    kept = [at for at, each in enumerate(ids) if each in states and states[each][0] != bands.PROVISIONAL]
+    columns = np.array([states[ids[at]] for at in kept], np.int64).reshape(len(kept), 3)
+    state = bands.State(columns[:, 0], columns[:, 1], columns[:, 2])
+    return preview([ids[at] for at in kept], scaled[kept], state, held, policy, today)
 
 
 def _today(now_ms: int) -> date:

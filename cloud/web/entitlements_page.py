@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
+from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -15,7 +16,7 @@ from cloud.core.tenants import TenantId
 from cloud.entitlements import repository, service
 from cloud.entitlements.api import Keeper, Watcher
 from cloud.entitlements.domain import DEPTHS, KINDS, NAMES, Tier
-from cloud.entitlements.service import CatalogueConflictError
+from cloud.entitlements.service import AlreadyEndedError, CatalogueConflictError
 from cloud.identity import repository as identities
 from cloud.plan_api import usage
 from cloud.web.plan_page import plan_lines
@@ -37,6 +38,7 @@ def include(app: FastAPI, shell: Shell, database: Database, clock: Clock) -> Non
     routes.add_api_route(f"{PAGE}/{{tenant_id}}", page.tenant, methods=["GET"])
     routes.add_api_route(f"{PAGE}/{{tenant_id}}/tier", page.assign, methods=["POST"])
     routes.add_api_route(f"{PAGE}/{{tenant_id}}/overrides", page.override, methods=["POST"])
+    routes.add_api_route(f"{PAGE}/{{tenant_id}}/overrides/{{override_id}}/end", page.end_override, methods=["POST"])
     app.include_router(routes)
 
 
@@ -124,6 +126,16 @@ class EntitlementPages:
                 )
         except InvalidFieldError as error:
             return await self._tenant(request, keeper, tenant_id, fault=str(error))
+        return RedirectResponse(f"{PAGE}/{tenant_id}", status_code=303)
+
+    async def end_override(self, request: Request, keeper: Keeper, tenant_id: str, override_id: UUID) -> Response:
+        """End one before its time; what the tier has is there again at once."""
+        try:
+            async with self._database.transaction() as session:
+                by, now_ms = actor_of(request), self._clock.utc_ms()
+                await service.end_override(session, TenantId(tenant_id), override_id, by=by, now_ms=now_ms)
+        except AlreadyEndedError:
+            return await self._tenant(request, keeper, tenant_id, fault=self._shell.catalogue(request)("entitle.ended"))
         return RedirectResponse(f"{PAGE}/{tenant_id}", status_code=303)
 
     async def _overview(self, request: Request, watcher: Principal, *, after: str = "", fault: str = "") -> Response:

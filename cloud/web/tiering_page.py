@@ -1,7 +1,8 @@
 """The pages of tiering: portfolio, one customer, what-if, economics; for the platform's own people."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, Literal, cast
 from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, Query, Request
@@ -21,7 +22,9 @@ from cloud.tiering.evidence import EPOCH
 from cloud.tiering.plans import GoalState
 from cloud.tiering.runs import DAY_MS
 from cloud.tiering.success import SuccessDesk
-from cloud.tiering.weights import WeightsError, by_hand
+from cloud.tiering.weights import WeightsError, by_hand, from_pairwise
+from cloud.web.forms import uuid_of
+from cloud.web.pairwise_form import SCALE, matrix_of, pairs
 from cloud.web.shell import Shell
 from cloud.web.tiering_view import HEIGHT, POINTS_MAX, WIDTH, parts, points, sums
 
@@ -45,6 +48,7 @@ def include(app: FastAPI, shell: Shell, desk: TieringDesk, success: SuccessDesk)
     routes.add_api_route(f"{PAGE}/economics", page.economics, methods=["GET"])
     routes.add_api_route(f"{PAGE}/customers/{{customer_id}}", page.customer, methods=["GET"])
     routes.add_api_route(f"{PAGE}/customers/{{customer_id}}/override", page.override, methods=["POST"])
+    routes.add_api_route(f"{PAGE}/customers/{{customer_id}}/override/end", page.end_override, methods=["POST"])
     app.include_router(routes)
     return page
 
@@ -93,23 +97,33 @@ class TieringPages:
         potential: Weight | None = None,
         strategic: Annotated[float, Query(ge=1, le=50)] = 5,
         value: Annotated[float, Query(ge=2, le=90)] = 30,
+        by: Literal["hand", "ahp"] = "hand",
     ) -> Response:
-        """Other weights and quotas, tried on the last run."""
+        """Other weights, by hand or from a pairwise matrix, and other quotas, tried on the last run."""
         tenant_id = TenantId(principal.tenant_id)
         async with self._desk.database.reading() as session:
             run = await repository.newest_run(session, tenant_id, "done")
+            _, policy = await runs.policy_of(session, tenant_id)
         held = run.figures.get("weights", {}) if run is not None else {}
         asked = dict(zip(DIMENSIONS, (revenue, data, demonstration, stability, potential), strict=True))
         told = {each: round(100 * held.get(each, 0.2)) if asked[each] is None else asked[each] for each in DIMENSIONS}
-        fault, found, names = "", None, {}
+        fault, found, names, ratio = "", None, {}, None
+        matrix: Sequence[Sequence[float]] = policy.pairwise
         try:
-            weights = by_hand([float(told[each] or 0) for each in DIMENSIONS], len(DIMENSIONS))
+            if by == "ahp":
+                matrix = matrix_of(request.query_params)
+                weights, ratio = from_pairwise(matrix)
+            else:
+                weights = by_hand([float(told[each] or 0) for each in DIMENSIONS], len(DIMENSIONS))
             rules = tried_rules(strategic / 100, value / 100)
             found = await views.try_weights(self._desk.database, tenant_id, weights, "weighted", rules)
             async with self._desk.database.reading() as session:
                 names = await repository.names(session, [UUID(each.customer_id) for each in found.movers])
-        except (WeightsError, RulesError):
-            fault = self.shell.catalogue(request)("tiering.fault_weights")
+        except (WeightsError, RulesError, InvalidFieldError) as error:
+            t = self.shell.catalogue(request)
+            ratio = error.ratio if isinstance(error, WeightsError) else None
+            told_ratio = None if ratio is None else t("tiering.ratio_high", ratio=f"{ratio:.3f}")
+            fault = told_ratio or t("tiering.fault_pairwise" if by == "ahp" else "tiering.fault_weights")
         return self.shell.page(
             request,
             "tiering_what_if.html",
@@ -117,6 +131,11 @@ class TieringPages:
             page_name="tiering",
             tab="what_if",
             told=told,
+            by=by,
+            pairs=pairs(matrix),
+            scale=tuple(SCALE),
+            ratio=ratio,
+            weights=dict(zip(DIMENSIONS, weights.tolist(), strict=True)) if ratio is not None and found else None,
             strategic=strategic,
             value=value,
             found=found,
@@ -162,6 +181,15 @@ class TieringPages:
             )
         except InvalidFieldError as error:
             return await self.refuse(request, tenant_id, customer_id, error)
+        return RedirectResponse(f"{PAGE}/customers/{customer_id}", status_code=303)
+
+    async def end_override(self, request: Request, principal: Staff, customer_id: UUID) -> Response:
+        """Serve it by its own tier again."""
+        tenant_id, form = TenantId(principal.tenant_id), await request.form(max_files=0, max_fields=3)
+        override_id = uuid_of(form, "override_id")
+        if override_id is None:
+            raise InvalidFieldError("body.override_id", "is missing")
+        await self._desk.end_override(tenant_id, override_id, actor_of(request))
         return RedirectResponse(f"{PAGE}/customers/{customer_id}", status_code=303)
 
     async def refuse(
