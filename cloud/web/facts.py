@@ -134,6 +134,7 @@ class PageFacts:
             press=_press_facts(press, newest, alarm_lines(alarms.items)),
             changed_ms=press.state_since_ms,
             rows=rows,
+            changes=await self.history.changes(tenant, key),
             table_rows=table_rows,
             alarms=sorted(alarms.items, key=lambda alarm: not alarm.is_active),
             threshold=self.threshold,

@@ -18,7 +18,7 @@ from cloud.entitlements.plans import Plans
 from cloud.entitlements.sight import ALL_TIME, Sight
 from cloud.fleet import reading
 from cloud.rollouts import repository as rollouts
-from cloud.telemetry.store import PAGE_ROWS_MAX, PressKey, StoredShot, TelemetryStore
+from cloud.telemetry.store import PAGE_ROWS_MAX, PressKey, StoredChange, StoredShot, TelemetryStore
 from cloud.web.happenings import Happening, happenings_of
 from cloud.web.press_query import HOUR_MS, PressQuery
 from cloud.web.reference import REFERENCE_SHOTS, Envelope, envelope_of, healthy_of
@@ -34,6 +34,9 @@ KEPT_S: Final = 60.0
 REFERENCES_MAX: Final = 32
 """A run of 300 shots with their features is some 3 MB."""
 MARKS_MAX: Final = 50
+CHANGES_MAX: Final = 50
+PRESSES_OF_CHANGES_MAX: Final = 256
+"""Changes of a press with their datasets are some 50 kB."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,6 +71,7 @@ class PressHistory:
         self._threads = threads
         self._threshold = threshold
         self._plans = plans
+        self._changes: OrderedDict[tuple[TenantId, PressKey], tuple[float, list[StoredChange]]] = OrderedDict()
         self._references: OrderedDict[tuple[TenantId, PressKey, str], Reference] = OrderedDict()
 
     async def in_span(self, tenant: TenantId, press: PressKey, query: PressQuery) -> list[StoredShot]:
@@ -131,6 +135,21 @@ class PressHistory:
         async with self._database.reading() as session:
             found += await _alarm_marks(session, tenant, press, from_ms, until_ms)
         return sorted(found, key=lambda mark: (mark.at_ms, mark.kind, mark.what))[-MARKS_MAX:]
+
+    async def changes(self, tenant: TenantId, press: PressKey) -> Sequence[StoredChange]:
+        """The newest CHANGES_MAX changes of a press, as they were at most KEPT_S ago."""
+        kept, now_s = self._changes.get((tenant, press)), self._clock.monotonic_s()
+        if kept is not None and now_s - kept[0] < KEPT_S:
+            return kept[1]
+        plants = await self.plants(tenant)
+        found = await self._blocking(
+            self._store.changes, plants, press, from_ms=0, until_ms=ROW_ID_END, limit=CHANGES_MAX
+        )
+        self._changes[tenant, press] = now_s, found
+        self._changes.move_to_end((tenant, press))
+        while len(self._changes) > PRESSES_OF_CHANGES_MAX:
+            self._changes.popitem(last=False)
+        return found
 
     async def changes_and_repairs(
         self, tenant: TenantId, press: PressKey, from_ms: int, until_ms: int, *, limit: int

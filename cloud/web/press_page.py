@@ -8,7 +8,7 @@ from uuid import UUID
 from markupsafe import Markup
 
 from cloud.alarms.domain import Alarm
-from cloud.telemetry.store import StoredShot
+from cloud.telemetry.store import StoredChange, StoredShot
 from cloud.web.drift_view import press_drift
 from cloud.web.fleet_view import PressFacts, failure_gauge, tile_of
 from cloud.web.happenings import happening_text
@@ -41,6 +41,8 @@ class PressPageFacts:
     threshold: float
     verdicts: Mapping[UUID, str] = field(default_factory=dict)
     """What engineers have said of these alarms."""
+    changes: Sequence[StoredChange] = ()
+    """What changed of what the press is set up for, the newest first."""
     before: int | None = None
     pinned_id: int | None = None
     report: PressReport | None = None
@@ -123,7 +125,7 @@ def values_html(shell: Shell, t: Catalogue, row: StoredShot | None) -> Markup:
 
 
 def _production_html(shell: Shell, t: Catalogue, facts: PressPageFacts) -> str:
-    production = production_of(facts.rows)
+    production = production_of(facts.rows, facts.changes)
     changes = production.changes if production is not None else ()
     return shell.fragment(
         "press_production.html",

@@ -1,13 +1,13 @@
 """What a press is producing, by its own words: job, mould, material, set points, cycle and energy. Pure."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise, takewhile
+from itertools import groupby, islice, pairwise, takewhile
 from statistics import median
 from typing import Final
 
-from cloud.telemetry.store import CYCLE_TIME, StoredShot, change_between
+from cloud.telemetry.store import CYCLE_TIME, StoredChange, StoredShot, change_between
 from cloud.web.happenings import Happening, happenings_of
 from contract.shot import Shot
 from contract.vocabulary import SET_POINTS
@@ -26,6 +26,13 @@ TOLD: Final[dict[str, Callable[[Shot], str]]] = {
     "cavities": lambda shot: "" if shot.cavities is None else str(shot.cavities),
 }
 """What is shown of a shot's production dataset, in this order."""
+TURNS: Final[dict[str, Callable[[StoredChange], tuple[str, str]]]] = {
+    "dataset": lambda change: (change.dataset_before.name, change.dataset.name),
+    "job": lambda change: (change.job_before, change.job_name),
+    "mould": lambda change: (change.mould_before, change.mould_id),
+    "material": lambda change: (change.material_before, change.material),
+}
+"""What a change says of them: before, and now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +84,11 @@ class ProductionSet:
     usual_part_energy_kwh: float | None
 
 
-def production_of(rows: Sequence[StoredShot]) -> ProductionSet | None:
-    """Of the newest of `rows`, in any order; None without shots."""
+def production_of(rows: Sequence[StoredShot], changes: Sequence[StoredChange] = ()) -> ProductionSet | None:
+    """Of the newest of `rows`, in any order; None without shots.
+
+    `changes` of the press, newest first, say what came before these rows; newer ones are seen in the rows themselves.
+    """
     ordered = sorted(rows, key=lambda row: (row.scored.shot.ended_ms, row.row_id), reverse=True)
     if not ordered:
         return None
@@ -86,11 +96,13 @@ def production_of(rows: Sequence[StoredShot]) -> ProductionSet | None:
     own = list(takewhile(lambda row: _job(row) == _job(ordered[0]), ordered))
     energies = _known(own, ENERGY)
     cycles = _known(own, CYCLE_TIME)
+    earlier = [change for change in changes if change.ended_ms <= ordered[-1].scored.shot.ended_ms]
+    shots = [row.scored.shot for row in ordered]
     parts = [energy for row in own if (energy := _part_energy_kwh(row.scored.shot)) is not None]
     return ProductionSet(
-        _dataset([row.scored.shot for row in ordered]),
-        _set_points([row.scored.shot for row in ordered]),
-        tuple(_changes(ordered))[:CHANGES_SHOWN],
+        _dataset(shots, earlier),
+        _set_points(shots, earlier),
+        tuple(islice(_changes(ordered, earlier), CHANGES_SHOWN)),
         shot.cycle_counter,
         len(own),
         own[-1].scored.shot.ended_ms,
@@ -103,18 +115,37 @@ def production_of(rows: Sequence[StoredShot]) -> ProductionSet | None:
     )
 
 
-def _dataset(shots: Sequence[Shot]) -> tuple[Told, ...]:
-    """Of the first of `shots`, which stand newest first."""
-    lines = (Told(name, text_of(shots[0]), _since_ms(shots, text_of)) for name, text_of in TOLD.items())
+def _dataset(shots: Sequence[Shot], earlier: Sequence[StoredChange]) -> tuple[Told, ...]:
+    """Of the first of `shots`, which stand newest first as what came before them does."""
+    lines = []
+    for name, text_of in TOLD.items():
+        text, turn_of = text_of(shots[0]), TURNS.get(name)
+        is_as_ever = all(text_of(shot) == text for shot in shots)
+        if is_as_ever and turn_of is not None:
+            since_ms = _turned_ms(((change.ended_ms, *turn_of(change)) for change in earlier), text)
+        else:
+            since_ms = _since_ms(shots, text_of)
+        lines.append(Told(name, text, since_ms))
     return tuple(line for line in lines if line.text or line.name in ("job", "mould"))
 
 
-def _set_points(shots: Sequence[Shot]) -> tuple[SetPoint, ...]:
+def _turned_ms(turns: Iterable[tuple[int, str, str]], text: str) -> int | None:
+    """When the newest of `turns` from something that was told led to `text`."""
+    for ended_ms, before, now in turns:
+        if before != now:
+            return ended_ms if before and now == text else None
+    return None
+
+
+def _set_points(shots: Sequence[Shot], earlier: Sequence[StoredChange]) -> tuple[SetPoint, ...]:
     """Of the first of `shots`, which stand newest first; in the vocabulary's order."""
-    runs: list[tuple[dict[str, float], int]] = []
+    runs: list[tuple[dict[str, float], int | None]] = []
     for dataset, run in groupby(shots, key=lambda shot: shot.dataset):
         *_, first = run
         runs.append((dict(dataset.set_points), first.ended_ms))
+    for change in earlier:
+        if change.dataset_before.set_points != change.dataset.set_points:
+            runs += [(dict(change.dataset.set_points), change.ended_ms), (dict(change.dataset_before.set_points), None)]
     told = runs[0][0]
     return tuple(
         SetPoint(name, told[name], _reading(shots[0], name), _set_since_ms(runs, name))
@@ -123,8 +154,11 @@ def _set_points(shots: Sequence[Shot]) -> tuple[SetPoint, ...]:
     )
 
 
-def _set_since_ms(runs: Sequence[tuple[dict[str, float], int]], name: str) -> int | None:
-    """When a set point got the value of the first of `runs`, the newest first; None where that was not seen."""
+def _set_since_ms(runs: Sequence[tuple[dict[str, float], int | None]], name: str) -> int | None:
+    """When a set point got the value of the first of `runs`, the newest first; None where that was not seen.
+
+    A run says what was set, and when its first shot ended, where that is known.
+    """
     value = runs[0][0][name]
     for (_, first_ms), (before, _) in pairwise(runs):
         if before.get(name) != value:
@@ -132,9 +166,11 @@ def _set_since_ms(runs: Sequence[tuple[dict[str, float], int]], name: str) -> in
     return None
 
 
-def _changes(rows: Sequence[StoredShot]) -> Iterator[Happening]:
+def _changes(rows: Sequence[StoredShot], earlier: Sequence[StoredChange]) -> Iterator[Happening]:
     for now, before in pairwise(rows):
         yield from happenings_of(change_between(before, now))
+    for change in earlier:
+        yield from happenings_of(change)
 
 
 def _reading(shot: Shot, name: str) -> float | None:

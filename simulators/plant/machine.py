@@ -9,7 +9,14 @@ from contract.vocabulary import SIGNALS
 from simulators.plant.companion import OWN, Companion, Member
 from simulators.plant.instances import Content, instantiate
 from simulators.plant.nodes import NodeWriter
-from simulators.plant.set_points import EXPECTED_CYCLE, MOULD_ZONE, UNIT_ZONES, nominal_temperatures, write_set_points
+from simulators.plant.set_points import (
+    EXPECTED_CYCLE,
+    MOULD_ZONE,
+    UNIT_ZONES,
+    expected_cycle_ms,
+    nominal_temperatures,
+    write_set_points,
+)
 from simulators.plant.types import DEVICE_SET
 from simulators.plant.units import eu_information
 from simulators.press.press import Press
@@ -48,7 +55,7 @@ async def write_machine(server: Server, companion: Companion, writer: NodeWriter
     root_name = f"IMM_{MANUFACTURER}_{press.press_id}"
     member = Member(root_name, OWN, "O", "M", type_definition="imm:IMM_MES_InterfaceType")
     device_set = writer.node_id("di", DEVICE_SET)
-    content = _content(press.press_id, press.process, press.cycle_time_s)
+    content = _content(press.press_id, press.process)
     root = instantiate(companion, writer, member, device_set, path="Machine", content=content)
     machine = Machine(root, root_name, root.NamespaceIndex)
     _curves(writer, machine)
@@ -58,7 +65,7 @@ async def write_machine(server: Server, companion: Companion, writer: NodeWriter
     return machine
 
 
-def _content(press_id: str, process: Process, cycle_time_s: float) -> Content:
+def _content(press_id: str, process: Process) -> Content:
     mould, screw_mm = process.mould, process.machine.screw_diameter_mm
     values: dict[str, Any] = {
         "MachineInformation/DeviceClass": DEVICE_CLASS,
@@ -87,7 +94,7 @@ def _content(press_id: str, process: Process, cycle_time_s: float) -> Content:
         "Jobs/ActiveJob/ProductionDatasetName": process.name,
         "Jobs/ActiveJob/ProductionDatasetDescription": f"{process.material.name}, screw {screw_mm:g} mm",
         "Jobs/ActiveJob/ContinueAtJobEnd": True,
-        EXPECTED_CYCLE: cycle_time_s * 1000,
+        EXPECTED_CYCLE: expected_cycle_ms(process),
         f"{JOB_VALUES}/JobStatus": JOB_IN_PRODUCTION,
         f"{JOB_VALUES}/CurrentLotName": "LOT-1",
         f"{JOB_VALUES}/AverageCycleTime": 0.0,

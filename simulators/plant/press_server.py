@@ -67,7 +67,7 @@ class PressServer:
         process = self._operator.process(clock.monotonic_s())
         if process != self._press.process:
             self._press.change(process=process)
-            await self._reporter.show_set_points(process, self._press.cycle_time_s)
+            await self._reporter.show_set_points(process)
 
 
 async def build_press_server(

@@ -101,9 +101,9 @@ class Reporter:
         self._fill(shot, counter)
         await self._generator.trigger(time_attr=datetime.fromtimestamp(shot.ended_ms / 1000, UTC))
 
-    async def show_set_points(self, process: Process, cycle_time_s: float) -> None:
+    async def show_set_points(self, process: Process) -> None:
         """Make visible what an operator has set."""
-        for path, value in set_values(process, cycle_time_s).items():
+        for path, value in set_values(process).items():
             await self._write(path, _double(value))
 
     def _moving(self, shot: Shot, counter: int) -> dict[str, ua.Variant]:

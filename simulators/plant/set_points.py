@@ -8,6 +8,7 @@ from contract.vocabulary import PARAMETERS
 from simulators.plant.companion import OWN, Companion, own_member
 from simulators.plant.instances import Content, instantiate
 from simulators.plant.nodes import NodeWriter
+from simulators.press.cycle import duty_of
 from simulators.press.process import Process
 
 SET_POINTS: Final = "SetPoints"
@@ -37,11 +38,16 @@ def own_set_points(process: Process) -> dict[str, float]:
     }
 
 
-def set_values(process: Process, cycle_time_s: float) -> dict[str, float]:
+def expected_cycle_ms(process: Process) -> float:
+    """What the job's planner reckons with, to a tenth of a second: of a press as designed, not of its last cycle."""
+    return round(duty_of(process).cycle_s, 1) * 1000
+
+
+def set_values(process: Process) -> dict[str, float]:
     """All that an operator sets, by the paths of its nodes, in their units."""
     own = {f"{SET_POINTS}/{name}": value * _per_unit(name) for name, value in own_set_points(process).items()}
     zones = {f"{path}/NominalTemperature": degc for path, degc in nominal_temperatures(process).items()}
-    return own | zones | {EXPECTED_CYCLE: cycle_time_s * 1000}
+    return own | zones | {EXPECTED_CYCLE: expected_cycle_ms(process)}
 
 
 def write_set_points(companion: Companion, writer: NodeWriter, root: ua.NodeId, process: Process) -> None:

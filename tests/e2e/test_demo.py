@@ -77,6 +77,8 @@ def test_shots_of_six_presses_are_live_within_a_minute(demo: tuple[Child, str, P
     [shot, *_] = items(f"{url}/api/v1/plants/demo/presses/press-01/shots", home)
     assert shot["parameters"]["CycleTime"] > 10  # type: ignore[index]
     assert "FailureProbability/check_ring_wear" in shot["scores"]["values"]  # type: ignore[index]
+    assert shot["dataset"]["name"] == "PP_cap_4cav"  # type: ignore[index]
+    assert shot["dataset"]["set_points"]["HoldSpecificPressureAverage"] == 380.0  # type: ignore[index]
 
 
 def test_nobody_gets_in_before_the_printed_link_has_made_the_first_account(demo: tuple[Child, str, Path]) -> None:

@@ -1,7 +1,8 @@
 """What an operator of the simulated plant sets: one set point at a time, by its step, the same for the same seed."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,8 +38,13 @@ def test_before_the_first_wait_is_over_nothing_is_moved_and_later_something_is()
 
 
 def test_a_warmer_melt_is_a_warmer_zone_each_and_a_longer_cooling_a_longer_time() -> None:
-    own = set_values(PP_CAP_4CAV, 18.0)
+    own = set_values(PP_CAP_4CAV)
     assert own["SetPoints/CoolingTime"] == 8_000.0, "milliseconds"
-    assert own["Jobs/ActiveJob/ExpectedCycleTime"] == 18_000.0
+    expected_ms = own["Jobs/ActiveJob/ExpectedCycleTime"]
+    assert 17_000 < expected_ms < 19_000
+    longer = set_values(replace(PP_CAP_4CAV, cool_s=9.5))
+    assert longer["SetPoints/CoolingTime"] == 9_500.0
+    assert longer["Jobs/ActiveJob/ExpectedCycleTime"] == pytest.approx(expected_ms + 1_500, abs=100)
+    assert set_values(replace(PP_CAP_4CAV, name="another")) == own
     zones = {path: value for path, value in own.items() if path.startswith("InjectionUnits")}
     assert sorted(zones.values()) == [195.0, 210.0, 222.0, 230.0, 230.0]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
-from cloud.telemetry.store import Moved, PressKey, StoredShot
+from cloud.telemetry.store import Moved, PressKey, StoredChange, StoredShot
 from cloud.web.curve_charts import CURVE_POINTS, curves_chart
 from cloud.web.feature_charts import features_chart, features_of, shown_features, value_of
 from cloud.web.happenings import Happening
@@ -322,6 +322,36 @@ def test_set_points_stand_beside_the_last_shot_with_since_when_and_what_was_move
     untold = production_of([stored(1)])
     assert untold is not None
     assert (untold.set_points, untold.changes) == ((), ())
+
+
+def test_what_changed_before_the_shots_that_are_looked_at_is_told_from_the_store():
+    def told(hold_s: float, cool_s: float, name: str = "cap") -> ProductionDataset:
+        return ProductionDataset(name, set_points=(("CoolingTime", cool_s), ("HoldTime", hold_s)))
+
+    rows = [stored(at, dataset=told(4.5, 9.0), job_name="new", material="PP") for at in (8, 9)]
+    changes = [
+        StoredChange(9, NOW_MS + 9, "new", "M-1", "newer than the rows", "M-1"),
+        StoredChange(7, NOW_MS + 7, "new", "M-1", "new", "M-1", "PP", "PP", told(4.5, 9.0), told(4.5, 8.0)),
+        StoredChange(5, NOW_MS + 5, "new", "M-1", "old", "M-1", "PP", "PP", told(4.5, 8.0), told(4.0, 8.0, "lid")),
+        StoredChange(3, NOW_MS + 3, "old", "M-1", "old", "M-0", "PP", "", told(4.0, 8.0, "lid"), NOT_TOLD),
+    ]
+    production = production_of(rows, changes)
+    assert production is not None
+    assert [(each.name, each.since_ms) for each in production.set_points] == [
+        ("HoldTime", NOW_MS + 5),
+        ("CoolingTime", NOW_MS + 7),
+    ]
+    since = {line.name: line.since_ms for line in production.dataset}
+    assert since == {"dataset": NOW_MS + 5, "job": NOW_MS + 5, "mould": NOW_MS + 3, "material": None}
+    assert [(each.at_ms - NOW_MS, each.kind) for each in production.changes] == [
+        (7, "set_point"),
+        (5, "job"),
+        (5, "dataset"),
+        (3, "mould"),
+    ]
+    later = production_of([*rows, stored(10, dataset=told(5.0, 9.0), job_name="new", material="PP")], changes)
+    assert later is not None
+    assert [each.since_ms for each in later.set_points] == [NOW_MS + 10, NOW_MS + 7]
 
 
 @pytest.mark.parametrize(
