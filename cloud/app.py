@@ -108,6 +108,7 @@ from cloud.web.maintenance_page import include as include_maintenance_page
 from cloud.web.managers_page import include as include_managers_page
 from cloud.web.models_page import include as include_models_page
 from cloud.web.oidc_pages import include as include_oidc_pages
+from cloud.web.packs_page import include as include_packs_page
 from cloud.web.people_pages import include as include_people_pages
 from cloud.web.plan_page import include as include_plan_page
 from cloud.web.policy_page import include as include_policy_page
@@ -380,7 +381,8 @@ class Cloud:
                 await self.webhooks.service.prune(session)
                 await identities.prune(session, self.clock.utc_ms())
                 await self_service.prune(session, self.clock.utc_ms())
-                await issue_due(session, self.clock.utc_ms(), tax=self.settings.signup.tax.tax())
+                offer, now_ms = self.self_service, self.clock.utc_ms()
+                await issue_due(session, now_ms, tax=offer.signup.tax, packs=offer.packs)
             forgotten = await self.alarm_retention.prune()
             if forgotten:
                 log.info("alarms_forgotten", alarms=forgotten)
@@ -461,6 +463,7 @@ def create_app(
     include_rules_page(app, app.state.pages.shell, cloud.rules)
     include_gaps_page(app, app.state.pages.shell, cloud.gap_ledger)
     include_help_pages(app, app.state.pages.shell, cloud.self_service)
+    include_packs_page(app, app.state.pages.shell, cloud.self_service)
     include_entitlements_page(app, app.state.pages.shell, cloud.database, cloud.clock)
     include_plan_page(app, app.state.pages.shell, cloud.database, cloud.clock)
     include_models_page(app, app.state.pages.shell, cloud.rollouts, cloud.store)

@@ -16,12 +16,13 @@ from cloud.core.problems import InvalidFieldError, NotFoundError
 from cloud.core.tables import NAME_CHARACTERS_MAX
 from cloud.core.tenants import TenantId
 from cloud.identity import repository as identities
-from cloud.self_service import repository
+from cloud.self_service import packing, repository
 from cloud.self_service.domain import (
     HOUR_MS,
     NO_TAX,
     PAY_WITHIN_MS,
     InvoiceState,
+    Pack,
     Tax,
     a_month_later,
     day_of,
@@ -29,7 +30,7 @@ from cloud.self_service.domain import (
     reminders_due,
     year_of,
 )
-from cloud.self_service.tables import ChargeRow, InvoiceRow, PaymentRow, SubscriptionRow
+from cloud.self_service.tables import InvoiceRow, PaymentRow, SubscriptionRow
 from kit.errors import ZhisanError
 from kit.ids import uuid7
 
@@ -72,38 +73,16 @@ def state_of(row: InvoiceRow, now_ms: int) -> InvoiceState:
     )
 
 
-def add_charge(
-    session: AsyncSession,
-    tenant_id: TenantId,
-    *,
-    names: Mapping[str, str],
-    amount_minor: int,
-    currency: str,
-    from_ms: int,
-    until_ms: int | None,
-    reference: str,
-    now_ms: int,
-) -> None:
-    """Put a line on the company's next invoice; the same reference twice is refused by the database."""
-    row = ChargeRow(
-        charge_id=uuid7(now_ms),
-        tenant_id=tenant_id,
-        names=dict(names),
-        amount_minor=amount_minor,
-        currency=currency,
-        from_ms=from_ms,
-        until_ms=until_ms,
-        reference=reference,
-        made_ms=now_ms,
-        invoice_id=None,
-    )
-    session.add(row)
+async def issue_due(
+    session: AsyncSession, now_ms: int, *, tax: Tax = NO_TAX, packs: Mapping[str, Pack] | None = None
+) -> int:
+    """Issue what is due of all companies, at most `repository.DUE_MAX` invoices; how many.
 
-
-async def issue_due(session: AsyncSession, now_ms: int, *, tax: Tax = NO_TAX) -> int:
-    """Issue what is due of all companies, at most `repository.DUE_MAX` invoices; how many."""
+    A pack that was chosen for the month that begins takes its place first.
+    """
     due = await repository.subscriptions_due(session, now_ms)
     for row in due:
+        await packing.begin_chosen(session, row, packs or {}, now_ms)
         tenant = await identities.tenant(session, TenantId(row.tenant_id))
         await issue(session, row, tenant.name if tenant is not None else row.tenant_id, now_ms, tax=tax)
     return len(due)

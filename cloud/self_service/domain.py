@@ -23,6 +23,7 @@ NAME_CHARACTERS_MAX: Final = 100
 SUPPORT_CHARACTERS_MAX: Final = 4_000
 EMAIL: Final = re.compile(r"[^\s@<>,;:\"\\()\[\]]{1,64}@[A-Za-z0-9.-]{1,190}")
 SLUG_CHARACTERS_MAX: Final = 24
+RANKS: Final[Mapping[Tier, int]] = {Tier.PROVISIONAL: 0, Tier.LONG_TAIL: 1, Tier.VALUE: 2, Tier.STRATEGIC: 3}
 Currency = Literal["CNY", "EUR", "USD", "JPY"]
 CURRENCIES: Final[tuple[Currency, ...]] = get_args(Currency)
 
@@ -130,6 +131,32 @@ def a_month_later(utc_ms: int, *, anchor_day: int) -> int:
     year, month = (at.year + 1, 1) if at.month == 12 else (at.year, at.month + 1)
     day = min(anchor_day, calendar.monthrange(year, month)[1])
     return round(at.replace(year=year, month=month, day=day).timestamp() * 1000)
+
+
+def a_month_earlier(utc_ms: int, *, anchor_day: int) -> int:
+    """The same time in the month before, on `anchor_day` or the month's last day where it is shorter."""
+    at = datetime.fromtimestamp(utc_ms / 1000, UTC)
+    year, month = (at.year - 1, 12) if at.month == 1 else (at.year, at.month - 1)
+    day = min(anchor_day, calendar.monthrange(year, month)[1])
+    return round(at.replace(year=year, month=month, day=day).timestamp() * 1000)
+
+
+def is_up(pack: Pack, *, price_minor: int, currency: str, tier: Tier | None) -> bool:
+    """Whether a pack is more than what a company has: dearer, or as dear with a higher tier.
+
+    One in another currency is never up: it begins with a month of its own.
+    """
+    if pack.currency != currency:
+        return False
+    if pack.price_minor != price_minor:
+        return pack.price_minor > price_minor
+    return tier is not None and RANKS[pack.tier] > RANKS[tier]
+
+
+def difference(pack_minor: int, price_minor: int, *, from_ms: int, now_ms: int, until_ms: int) -> int:
+    """What a dearer pack costs more for the rest of a month that is paid already, rounded down."""
+    left_ms, whole_ms = max(0, min(until_ms - now_ms, until_ms - from_ms)), until_ms - from_ms
+    return max(0, pack_minor - price_minor) * left_ms // whole_ms
 
 
 def day_of(utc_ms: int) -> int:

@@ -159,6 +159,7 @@ async def _subscribe(
         currency=pack.currency,
         began_ms=now_ms,
         next_invoice_ms=now_ms,
+        next_pack_id="",
     )
     session.add(row)
     await session.flush()

@@ -45,7 +45,7 @@ class AcceptanceRow(Base):
 
 
 class SubscriptionRow(Base):
-    """The pack of a company that signed up by itself, at the price of then."""
+    """The pack of a company that signed up by itself, at the price of when it was chosen."""
 
     __tablename__ = "subscriptions"
     __table_args__ = (Index(None, "next_invoice_ms"),)
@@ -56,6 +56,8 @@ class SubscriptionRow(Base):
     currency: Mapped[str]
     began_ms: Mapped[int]
     next_invoice_ms: Mapped[int]
+    next_pack_id: Mapped[str]
+    """The pack from the next month on; empty: the same."""
 
 
 class InvoiceRow(Base):

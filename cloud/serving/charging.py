@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core.tenants import TenantId
 from cloud.entitlements.domain import DAY_MS
-from cloud.self_service import billing
+from cloud.self_service import charges
 from cloud.self_service import repository as self_service
 from cloud.self_service.domain import a_month_later, day_of
 from cloud.serving import ledger, repository
@@ -65,7 +65,7 @@ async def charge(session: AsyncSession, customer: CustomerRow, row: SoldRow, *, 
     if tenant is not None and await self_service.subscription(session, tenant) is not None:
         stored = await repository.option(session, TenantId(row.tenant_id), row.code, row.version)
         assert stored is not None, "versions are never deleted"
-        billing.add_charge(
+        charges.add_charge(
             session,
             tenant,
             names=option_of(stored).names,

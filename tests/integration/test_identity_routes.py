@@ -371,6 +371,7 @@ async def invoice(cloud: Cloud, now_ms: int) -> str:
         currency="EUR",
         began_ms=now_ms,
         next_invoice_ms=now_ms,
+        next_pack_id="",
     )
     async with cloud.database.transaction() as session:
         session.add(row)

@@ -12,8 +12,11 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from sqlalchemy import select
 
 from cloud.app import Cloud, create_app
+from cloud.core.audit import SYSTEM
 from cloud.core.tables import EventRow
 from cloud.core.tenants import TenantId
+from cloud.entitlements.domain import Tier
+from cloud.entitlements.service import assign_tier
 from cloud.identity.passwords import Passwords
 from cloud.identity.tables import TenantRow
 from cloud.self_service import billing, repository
@@ -236,3 +239,47 @@ async def test_articles_are_there_in_both_languages_and_found_by_their_words(hou
     assert "Claim a gateway" in (await browser.get("/help?q=token+claim&lang=en")).text
     assert "认领网关" in (await browser.get("/help?q=令牌&lang=zh-CN")).text
     assert (await browser.get("/help?article=nothing")).status_code == 404
+
+
+async def back(house: World) -> tuple[httpx.AsyncClient, dict[str, str]]:
+    """The administrator signs in again: sessions do not last for weeks."""
+    browser = house.browser()
+    form = {"login": "anna@plant.example", "password": PASSWORD}
+    assert (await browser.post("/login", data=form)).status_code == 303
+    return browser, {**HERE, **await csrf(browser)}
+
+
+async def test_a_company_changes_its_pack_itself_up_at_once_and_down_when_its_month_ends(tmp_path: Path) -> None:
+    gold = {"name": "gold", "label_zh": "金", "label_en": "Gold", "price_minor": 223_456, "currency": "EUR"}
+    offer = {"enabled": True, "confirm": "link", "packs": [*PACKS, gold | {"tier": "value"}]}
+    async with world(tmp_path, signup=offer) as house:
+        await signed_up(house)
+        tenant_id = await tenant_of(house)
+        house.clock.advance(15.5 * DAY_S)
+        browser, headers = await back(house)
+        shown = (await browser.get("/plan/packs?pack=gold&lang=en")).text
+        assert "It begins at once." in shown
+        assert "€500.00" in shown, "half of the month's difference"
+        assert (await browser.post("/plan/packs", data={"pack": "none"}, headers=headers)).status_code == 422
+        assert (await browser.post("/plan/packs", data={"pack": "gold"}, headers=headers)).status_code == 303
+        assert (await browser.get("/api/v1/plan")).json()["tier"] == "value"
+        lower = (await browser.get("/plan/packs?pack=paid&lang=en")).text
+        assert "when the month ends" in lower
+        assert (await browser.post("/plan/packs", data={"pack": "paid"}, headers=headers)).status_code == 303
+        assert "Paid was chosen" in (await browser.get("/plan/packs?lang=en")).text
+        assert (await browser.get("/api/v1/plan")).json()["tier"] == "value", "not before"
+        house.clock.advance(15.5 * DAY_S)
+        packs = house.cloud.self_service.packs
+        async with house.cloud.database.transaction() as session:
+            assert await billing.issue_due(session, house.clock.utc_ms(), packs=packs) == 1
+            newest, first = await repository.invoices(session, tenant_id, limit=9)
+        assert (first.net_minor, newest.net_minor) == (123_456, 123_456 + 50_000), "the lower price and the difference"
+        browser, headers = await back(house)
+        plan = (await browser.get("/api/v1/plan")).json()
+        assert (plan["tier"], plan["entitlements"]["presses_max"]) == ("long_tail", 200), "with its time of grace"
+        async with house.cloud.database.transaction() as session:
+            by, now_ms = SYSTEM, house.clock.utc_ms()
+            await assign_tier(session, tenant_id, Tier.STRATEGIC, reason="agreed", by=by, now_ms=now_ms)
+        refused = await browser.post("/plan/packs?lang=en", data={"pack": "free"}, headers=headers)
+        assert refused.status_code == 409
+        assert "ask them for another pack" in refused.text

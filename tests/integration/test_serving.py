@@ -160,6 +160,7 @@ async def test_who_is_invoiced_here_pays_by_invoice_lines_and_nothing_counts_twi
                 currency="CNY",
                 began_ms=start_ms,
                 next_invoice_ms=start_ms,
+                next_pack_id="",
             )
         )
         await session.flush()

@@ -46,7 +46,13 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
                 session.add(TenantRow(tenant_id=name, name=name.title(), created_ms=0))
                 await session.flush()
                 await assign_tier(session, TenantId(name), tier, reason="a try", by=SYSTEM, now_ms=now(made))
-                terms = {"price_minor": 10_000, "currency": "CNY", "began_ms": now(made), "next_invoice_ms": now(made)}
+                terms = {
+                    "price_minor": 10_000,
+                    "currency": "CNY",
+                    "began_ms": now(made),
+                    "next_invoice_ms": now(made),
+                    "next_pack_id": "",
+                }
                 session.add(SubscriptionRow(tenant_id=name, pack_id="starter", **terms))
             await session.flush()
             await billing.issue_due(session, now(made), tax=VAT)
