@@ -54,6 +54,11 @@ class EventLog:
     def __init__(self, live: Live) -> None:
         self._live = live
 
+    @property
+    def live(self) -> Live:
+        """The topics of the program that writes here."""
+        return self._live
+
     def record(
         self, session: AsyncSession, tenant_id: TenantId, kind: str, payload: Mapping[str, Any], now_ms: int
     ) -> None:

@@ -11,7 +11,7 @@ from cloud.alarms import reading as alarms
 from cloud.alarms.rules.repository import forget_learnt, restore_learnt
 from cloud.core import audit
 from cloud.core.audit import Actor
-from cloud.core.database import Database
+from cloud.core.database import Database, announce
 from cloud.core.events import EventLog
 from cloud.core.problems import InvalidFieldError
 from cloud.core.tables import NAME_CHARACTERS_MAX
@@ -85,6 +85,7 @@ async def put_label(
     )
     payload = {"alarm_id": str(alarm_id), "mode": alarm.mode, "by": row.labelled_by, **after}
     events.record(session, tenant_id, ALARM_LABELLED, payload, now_ms)
+    announce(session, events.live.alarms)
     return row
 
 
@@ -115,6 +116,7 @@ async def take_back(
     audit.record(session, tenant_id, actor, "alarm_label_taken_back", target, now_ms=now_ms, before=before, after=after)
     payload = {"alarm_id": str(alarm_id), "mode": row.mode, "by": actor.name, "verdict": verdict, "comment": comment}
     events.record(session, tenant_id, ALARM_LABELLED, payload, now_ms)
+    announce(session, events.live.alarms)
 
 
 async def add_repair(session: AsyncSession, tenant_id: TenantId, plant_id: str, press_id: str, *, now_ms: int) -> UUID:

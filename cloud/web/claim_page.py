@@ -31,11 +31,12 @@ ID_CHARACTERS_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class ClaimKey:
-    """Which claim a reader watches."""
+    """Which claim a reader watches, and whether it is one who may take it back."""
 
     tenant: TenantId
     language: str
     claim_id: UUID
+    may_manage: bool
 
 
 def include(
@@ -122,7 +123,7 @@ class ClaimPage:
 
     async def live(self, request: Request, principal: Reader, claim_id: UUID) -> Response:
         """The stream of a claim's steps."""
-        key = ClaimKey(TenantId(principal.tenant_id), self._shell.catalogue(request).language, claim_id)
+        key = self._key(request, principal, claim_id)
         try:
             await self._progress(key.tenant, claim_id)
         except NotFoundError:
@@ -139,18 +140,18 @@ class ClaimPage:
         fault: str = "",
         status: int = 200,
     ) -> Response:
-        t, tenant_id = self._shell.catalogue(request), TenantId(principal.tenant_id)
-        progress = await self._progress(tenant_id, claim_id)
-        snapshot = await self._snapshot(ClaimKey(tenant_id, t.language, claim_id))
+        key = self._key(request, principal, claim_id)
+        progress = await self._progress(key.tenant, claim_id)
+        snapshot = await self._snapshot(key)
         return self._shell.page(
             request,
             "claim.html",
             status=status,
             page_name="gateways",
             progress=progress,
-            steps_html=Markup(snapshot.pieces["claim-steps"]),  # noqa: S704 - our own template's output
-            live_url=f"/live{CLAIMS}/{claim_id}?lang={t.language}&have={digest_of(snapshot)}",
-            may_manage=Right.MANAGE_GATEWAYS in principal.rights,
+            pieces={name: Markup(html) for name, html in snapshot.pieces.items()},  # noqa: S704 - our own templates'
+            live_url=f"/live{CLAIMS}/{claim_id}?lang={key.language}&have={digest_of(snapshot)}",
+            may_manage=key.may_manage,
             csrf_token=principal.form_token(),
             made=made,
             command=_command(request, made) if made is not None else "",
@@ -162,8 +163,14 @@ class ClaimPage:
         try:
             progress = await self._progress(key.tenant, key.claim_id)
         except NotFoundError:  # forgotten while somebody looked on
-            return Snapshot({"claim-steps": ""})
-        return Snapshot({"claim-steps": self._shell.fragment("claim_steps.html", t, progress=progress, stages=STAGES)})
+            return Snapshot(dict.fromkeys(("claim-steps", "claim-ways"), ""))
+        steps = self._shell.fragment("claim_steps.html", t, progress=progress, stages=STAGES)
+        ways = self._shell.fragment("claim_ways.html", t, progress=progress, may_manage=key.may_manage)
+        return Snapshot({"claim-steps": steps, "claim-ways": ways})
+
+    def _key(self, request: Request, principal: Manager | Reader, claim_id: UUID) -> ClaimKey:
+        language, may_manage = self._shell.catalogue(request).language, Right.MANAGE_GATEWAYS in principal.rights
+        return ClaimKey(TenantId(principal.tenant_id), language, claim_id, may_manage)
 
     async def _progress(self, tenant_id: TenantId, claim_id: UUID) -> Progress:
         async with self._database.reading() as session:

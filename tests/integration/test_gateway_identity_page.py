@@ -3,13 +3,19 @@
 import html
 import re
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
+from uuid import UUID
 
+import anyio
 import pytest
 
 from cloud.core.access import Role
+from cloud.core.tenants import DEFAULT_TENANT
 from cloud.gateways.domain import GatewayRules
 from cloud.web import claim_page, gateways_page
+from cloud.web.claim_page import ClaimKey
+from cloud.web.live import Feeds
 from cloud.web.shell import Shell
 from tests.integration.gateway_identity_world import World, csr_of, new_key, principal, world
 
@@ -25,10 +31,10 @@ async def made(tmp_path: Path) -> AsyncIterator[World]:
         yield made
 
 
-def include(made: World) -> None:
+def include(made: World) -> Feeds[ClaimKey]:
     parts = (Shell(made.clock), made.database, made.parts.identities)
     page = gateways_page.include(made.app, *parts, made.clock)
-    claim_page.include(made.app, page, *parts, made.clock, made.live.pages)
+    return claim_page.include(made.app, page, *parts, made.clock, made.live.pages)
 
 
 async def test_the_token_is_shown_once_with_a_command_that_spends_it(made: World) -> None:
@@ -46,6 +52,21 @@ async def test_the_token_is_shown_once_with_a_command_that_spends_it(made: World
     assert token not in (await made.client.get("/gateways", headers=ENGLISH)).text
     spent = await made.client.post("/api/v1/gateways/claim", json={"token": token, "csr": csr_of(new_key())})
     assert spent.status_code == 200
+
+
+async def test_a_claim_cannot_be_taken_back_on_an_open_page_once_its_token_is_spent(made: World) -> None:
+    answer = await made.client.post("/gateways/claims", data={"plant": "north", "gateway": "gw-1", **CSRF})
+    token = re.findall(r'id="claim-token">([^<]+)<', answer.text)[0]
+    [path] = re.findall(r'formaction="(/gateways/claims/[0-9a-f-]+)/take-back"', answer.text)
+    key = ClaimKey(DEFAULT_TENANT, "en", UUID(path.rpartition("/")[2]), may_manage=True)
+    async with aclosing(include(made).open(key)) as events:
+        assert b"retry" in await anext(events)
+        assert b"/take-back" in await anext(events)
+        await made.client.post("/api/v1/gateways/claim", json={"token": token, "csr": csr_of(new_key())})
+        made.live.pages.publish()
+        with anyio.fail_after(5):
+            assert b'#claim-ways"></div>' in (await anext(events)).replace(b"\ndata: ", b"")
+    assert "/take-back" not in (await made.client.get(path, headers=ENGLISH)).text
 
 
 async def test_a_gateway_is_revoked_with_a_reason_that_the_page_then_shows(made: World) -> None:

@@ -1,13 +1,18 @@
 """The pages of bundles in both languages: what they show, what their forms do, and that no foreign form does it."""
 
 import re
+from contextlib import aclosing
 from typing import Any
 
+import anyio
 import pytest
 
 from cloud.core.access import Role
+from cloud.core.tenants import DEFAULT_TENANT
 from cloud.fleet.domain import SeenShot
 from cloud.telemetry.store import IncomingShot
+from cloud.web.alarms_page import AlarmsKey
+from cloud.web.alarms_view import wanted_of
 from contract.model_orders import Figures, PressReport, Report
 from contract.vocabulary import FAILURE_MODES
 from tests.access import session_headers
@@ -171,12 +176,31 @@ async def test_a_form_of_another_site_changes_nothing(world: World, form: dict[s
     assert (await world.get(f"/rollouts/{rollout_id}"))["stage"] == "shadow"
 
 
-async def test_an_alarm_is_judged_from_its_row(world: World) -> None:
+async def raised(world: World) -> None:
+    """An alarm of press m1."""
     now_ms = world.clock.utc_ms()
     world.cloud.store.write([IncomingShot(GATEWAY, "e", n, now_ms, False, scored(n, now_ms)) for n in range(1, 7)])
     async with world.cloud.database.transaction() as session:
         await world.cloud.fleet.shots_seen(session, [SeenShot("p", "g", "m1", now_ms, now_ms)])
     await world.cloud.alarm_consumer.consume_batch()
+
+
+async def test_a_verdict_is_seen_at_once_on_the_open_pages_of_others(world: World) -> None:
+    await raised(world)
+    headers, form = await engineer(world)
+    found = re.findall(r'formaction="(/alarms/[0-9a-f-]+/label\?verdict=false)"', await page(world, "/alarms", headers))
+    key = AlarmsKey(DEFAULT_TENANT, "en", wanted_of({}))
+    async with aclosing(world.app.state.pages.alarms.feeds.open(key)) as events:
+        assert b"retry" in await anext(events)
+        assert b"Judged:" not in await anext(events)
+        assert (await world.client.post(found[0], data=form, headers=headers)).status_code == 303
+        world.clock.advance(1)
+        with anyio.fail_after(5):
+            assert b"Judged: <b>false alarm" in await anext(events)
+
+
+async def test_an_alarm_is_judged_from_its_row(world: World) -> None:
+    await raised(world)
     headers, form = await engineer(world)
     found = re.findall(r'formaction="(/alarms/[0-9a-f-]+/label\?verdict=\w+)"', await page(world, "/alarms", headers))
     assert [path.partition("=")[2] for path in found] == ["true", "false", "maintenance_done"]
