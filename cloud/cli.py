@@ -14,7 +14,7 @@ from cloud.settings import ENVIRONMENT_PREFIX, CloudSettings
 from kit import logging
 from kit.settings import SettingsError, load
 
-GC_THRESHOLDS = (10_000, 20, 50)
+GC_THRESHOLDS = (10_000, 5, 200)
 """With 10,000 presses a full collection stops the program for 0.2 s; it is put off where Python would not."""
 SIGNS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
 

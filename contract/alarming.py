@@ -122,6 +122,8 @@ def risks(scores: Scores) -> dict[str, Risk]:
 
 
 def _hours(horizon: str) -> float:
+    if not horizon:
+        return 0.0
     try:
         return float(horizon.removesuffix("h"))
     except ValueError:

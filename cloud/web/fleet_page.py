@@ -1,8 +1,9 @@
 """The fleet overview as HTML: the moving parts as a snapshot, rendering again only the tiles that changed."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlencode
 
 from markupsafe import Markup
@@ -13,6 +14,7 @@ from cloud.web.fleet_view import (
     FleetFacts,
     FleetFilter,
     GatewayLine,
+    Gauge,
     OeeLine,
     PressFacts,
     Tile,
@@ -31,8 +33,12 @@ WALL_SIZES = (8, 12, 60, 120)
 """Up to so many presses a wall screen shows in its largest, second largest, ... size."""
 RENDERED_MAX = 3_000
 """Rendered tiles that are kept for a language, of all filters that are looked at."""
+IDS_MAX = 4_096
+"""Element ids that are kept, each some 100 bytes."""
 OEE_SLOT = Markup("<!--oee-->")
 """Where a tile's OEE stands: a new report changes that of all tiles at once, and nothing else of them."""
+TILE_END = Markup("<!--tile-->")
+"""Behind each tile: many are rendered in one go, since a template's start costs as much as a third of a tile."""
 Known = dict[PressFacts, Tile]
 Parts = tuple[str, str, str]
 """A rendered tile up to its OEE slot, the slot, and what follows; empty where the tile has none."""
@@ -48,7 +54,9 @@ class FleetPage:
         self._shell = shell
         self._known: dict[str, Known] = {}
         self._rendered: dict[tuple[str, str], dict[Tile, Parts]] = {}
-        self._oee: dict[tuple[str, OeeLine], str] = {}
+        self._pieces: dict[tuple[str, str, Gauge | OeeLine], Markup] = {}
+        self._lines_of: Report | None = None
+        self._lines: dict[tuple[str, str], OeeLine | None] = {}
 
     def snapshot(self, t: Catalogue, facts: FleetFacts, wanted: FleetFilter, reader: str) -> Snapshot:
         """The moving parts for one language and filter; `reader` keeps apart who must not share (a tenant's id)."""
@@ -88,36 +96,61 @@ class FleetPage:
 
     def _tiles(self, reader: str, facts: FleetFacts) -> list[Tile]:
         """The tile of each press, the known one where nothing that it shows has changed."""
-        before, threshold = self._known.get(reader, {}), facts.threshold
-        known = {press: before.get(press) or tile_of(press, threshold=threshold) for press in facts.presses}
-        self._known[reader] = known
-        return list(known.values())
+        tiles = list(map(self._known.get(reader, {}).get, facts.presses))
+        found = [
+            tile_of(press, threshold=facts.threshold) if tile is None else tile
+            for press, tile in zip(facts.presses, tiles, strict=True)
+        ]
+        self._known[reader] = dict(zip(facts.presses, found, strict=True))
+        return found
 
     def _insides(self, t: Catalogue, board: Board, report: Report | None, reader: str) -> dict[str, str]:
         """The inside of each shown tile by its id."""
         rendered = self._rendered.setdefault((reader, t.language), {})
-        presses = report.presses if report else {}
+        if report is not self._lines_of:
+            self._lines_of, self._lines = report, {}
         shown = [tile for _, tiles in board.plants for tile in tiles]
-        found = {tile: rendered.get(tile) or self._parts(t, tile) for tile in shown}
-        rendered.update(found)
+        rendered.update(self._parts(t, [tile for tile in shown if tile not in rendered]))
+        found = {tile: rendered[tile] for tile in shown}
         if len(rendered) > RENDERED_MAX:
             self._rendered[reader, t.language] = dict(found)
         insides: dict[str, str] = {}
         for tile, (before, slot, after) in found.items():
-            line = oee_line(presses.get((tile.plant_id, tile.press_id))) if slot else None
-            insides[tile_id(tile)] = before + (self._oee_html(t, line) if line else "") + after
+            oee = self._piece(t, "tile_oee.html", self._line(report, tile)) if slot else ""
+            insides[tile_id(tile)] = f"{before}{oee}{after}"
         return insides
 
-    def _parts(self, t: Catalogue, tile: Tile) -> Parts:
-        html = self._shell.fragment("tile.html", t, tile=tile, id=tile_id(tile), oee_slot=OEE_SLOT)
-        return html.partition(OEE_SLOT)
+    def _line(self, report: Report | None, tile: Tile) -> OeeLine | None:
+        """A press's OEE in this report, worked out once."""
+        press = tile.plant_id, tile.press_id
+        if press not in self._lines:
+            self._lines[press] = oee_line(report.presses.get(press) if report else None)
+        return self._lines[press]
 
-    def _oee_html(self, t: Catalogue, line: OeeLine) -> str:
-        """In whole percent many presses share a line."""
-        if len(self._oee) > RENDERED_MAX:
-            self._oee.clear()
-        if (html := self._oee.get((t.language, line))) is None:
-            html = self._oee[t.language, line] = self._shell.fragment("tile_oee.html", t, oee=line)
+    def _parts(self, t: Catalogue, tiles: Sequence[Tile]) -> dict[Tile, Parts]:
+        if not tiles:
+            return {}
+        told = [
+            (
+                tile_id(tile),
+                tile,
+                self._piece(t, "tile_failure.html", tile.failure),
+                self._piece(t, "tile_novelty.html", tile.novelty),
+            )
+            for tile in tiles
+        ]
+        html = self._shell.fragment("tiles.html", t, tiles=told, oee_slot=OEE_SLOT, end=TILE_END)
+        return {tile: each.partition(OEE_SLOT) for tile, each in zip(tiles, html.split(TILE_END), strict=False)}
+
+    def _piece(self, t: Catalogue, template: str, shown: Gauge | OeeLine | None) -> Markup:
+        """In whole percent many presses share a gauge, and a line of OEE."""
+        if shown is None:
+            return Markup()
+        if len(self._pieces) > RENDERED_MAX:
+            self._pieces.clear()
+        key = t.language, template, shown
+        if (html := self._pieces.get(key)) is None:
+            html = self._pieces[key] = Markup(self._shell.fragment(template, t, shown=shown).strip())  # noqa: S704
         return html
 
     def _plant_figures(self, t: Catalogue, report: Report | None, plant: str) -> str:
@@ -132,8 +165,7 @@ class FleetPage:
 
 def tile_id(tile: Tile) -> str:
     """An element id for a press, safe in a selector whatever the press is called."""
-    name = f"{tile.plant_id}/{tile.press_id}".encode()
-    return f"t{hashlib.blake2b(name, digest_size=8).hexdigest()}"
+    return _element_id("t", f"{tile.plant_id}/{tile.press_id}")
 
 
 def link_to(path: str, wanted: FleetFilter) -> Callable[..., str]:
@@ -148,7 +180,12 @@ def link_to(path: str, wanted: FleetFilter) -> Callable[..., str]:
 
 def plant_key(plant_id: str) -> str:
     """An element id for a plant's figures."""
-    return f"o{hashlib.blake2b(plant_id.encode(), digest_size=8).hexdigest()}"
+    return _element_id("o", plant_id)
+
+
+@lru_cache(IDS_MAX)
+def _element_id(kind: str, name: str) -> str:
+    return f"{kind}{hashlib.blake2b(name.encode(), digest_size=8).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,12 +274,15 @@ def failure_gauge(scores: Scores, *, threshold: float) -> Gauge | None:
 
     None when no head spoke.
     """
-    found = {mode: risk for mode, risk in risks(scores).items() if math.isfinite(risk.probability)}
-    if not found:
+    nearest: tuple[float, str, float, float] | None = None
+    for mode, risk in risks(scores).items():
+        limit = risk.limit(threshold)
+        here = risk.probability / max(limit, 1e-9), mode, risk.probability, limit
+        if math.isfinite(risk.probability) and (nearest is None or here > nearest):
+            nearest = here
+    if nearest is None:
         return None
-    limits = {mode: risk.limit(threshold) for mode, risk in found.items()}
-    mode = max(found, key=lambda name: (found[name].probability / max(limits[name], 1e-9), name))
-    value, threshold = found[mode].probability, limits[mode]
+    _, mode, value, threshold = nearest
     level: Level = "alarm" if value >= threshold else "watch" if value >= threshold * WATCH_SHARE else "normal"
     # Whole percent: a tile is sent again only for a change that the eye can see.
     shown = round(value, 2) if 0.01 <= value <= 0.99 else round(value, 4)
@@ -288,23 +291,19 @@ def failure_gauge(scores: Scores, *, threshold: float) -> Gauge | None:
 
 def novelty_gauge(scores: Scores) -> Gauge | None:
     """The larger of T² and SPE as a multiple of its limit; None when the novelty head did not speak."""
-    multiples = _under(scores, NOVELTY_PREFIX)
-    if not multiples:
+    value, name = -math.inf, ""
+    for key, multiple in scores.values.items():
+        if key.startswith(NOVELTY_PREFIX) and math.isfinite(multiple) and (multiple, key) > (value, name):
+            value, name = multiple, key
+    if not name:
         return None
-    name, value = max(multiples, key=lambda pair: (pair[1], pair[0]))
     return Gauge(
-        name,
+        name.removeprefix(NOVELTY_PREFIX),
         round(value, 1),
         share=_clip(round(value / NOVELTY_SHOWN_MAX, 2)),
         limit_share=1 / NOVELTY_SHOWN_MAX,
         level="watch" if value > 1 else "normal",
     )
-
-
-def _under(scores: Scores, prefix: str) -> Sequence[tuple[str, float]]:
-    """The scores whose key begins with `prefix`; a reading that is no number never counts."""
-    pairs = ((key.removeprefix(prefix), value) for key, value in scores.values.items() if key.startswith(prefix))
-    return [(name, value) for name, value in pairs if math.isfinite(value)]
 
 
 def _condition(facts: PressFacts, gauges: Iterable[Gauge | None]) -> Condition:
