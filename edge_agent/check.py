@@ -134,7 +134,8 @@ async def _press(source: OpcUaSource) -> Finding:
         return Finding("error", subject, str(error))
     except (OSError, ua.UaError) as error:
         return Finding("error", subject, f"{source.url} cannot be reached: {error or type(error).__name__}")
-    text = f"{source.url} offers {len(nodes.converters)} parameters and {'curves' if nodes.curves else 'no curves'}"
+    parts = f"{len(nodes.converters)} parameters, {len(nodes.dataset.converters)} set points"
+    text = f"{source.url} offers {parts} and {'curves' if nodes.curves else 'no curves'}"
     if nodes.notes:
         return Finding("warning", subject, f"{text}; {'; '.join(nodes.notes)}")
     return Finding("ok", subject, text)

@@ -218,7 +218,7 @@ async def test_check_says_what_is_wrong(tmp_path: Path) -> None:
         found = {f.subject: f for f in [finding async for finding in check.findings(settings, SystemClock())]}
     assert found["gateway.state_dir"].level == "ok"
     assert found["sources.opcua good"].level == "ok"
-    assert f"{len(PARAMETERS)} parameters and curves" in found["sources.opcua good"].text
+    assert f"{len(PARAMETERS)} parameters, {len(SET_POINTS)} set points and curves" in found["sources.opcua good"].text
     for subject, words in (
         ("models.bundle", "nowhere.zip"),
         ("broker", "127.0.0.1"),

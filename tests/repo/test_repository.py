@@ -70,6 +70,17 @@ def test_every_python_file_says_which_question_it_answers(tracked: list[Path]) -
     assert not silent
 
 
+def test_migrations_are_one_chain_in_the_order_of_their_files(root: Path) -> None:
+    """Two written side by side may both be `0007` after the same one: then no database can be brought up to date."""
+    found = []
+    for file in sorted((root / "cloud" / "migrations" / "versions").glob("[0-9]*.py")):
+        text = file.read_text(encoding="utf-8")
+        words = {name: re.search(rf'^{name} = "?(\w+)"?', text, re.MULTILINE) for name in ("revision", "down_revision")}
+        found.append((file.name[:4], *(word and word.group(1) for word in words.values())))
+    numbers = [number for number, _, _ in found]
+    assert found == list(zip(numbers, numbers, ["None", *numbers], strict=False))
+
+
 def test_nothing_is_loaded_from_another_server(tracked: list[Path]) -> None:
     """Pages take scripts, styles and fonts from this program alone."""
     outside = re.compile(r"""(?:src|href)\s*=\s*["'](?:https?:)?//""")
