@@ -9,13 +9,13 @@ from fastapi.responses import RedirectResponse, Response
 from cloud.core.access import Principal, Right, requires
 from cloud.core.audit import actor_of
 from cloud.core.problems import NotFoundError
-from cloud.core.tenants import TenantId
+from cloud.core.tenants import DEFAULT_TENANT, TenantId
 from cloud.web.facts import LIST_ROWS, uuid_of
 from cloud.web.lists import link_to
 from cloud.web.shell import Shell
 from cloud.webhooks import service
 from cloud.webhooks.domain import STATES, EndpointError
-from cloud.webhooks.filters import KNOWN_KINDS
+from cloud.webhooks.filters import KNOWN_KINDS, PLATFORM_KINDS
 from cloud.webhooks.parts import WebhookParts
 
 PAGE = "/deliveries"
@@ -71,7 +71,7 @@ class DeliveriesPage:
             page_name="webhooks",
             deliveries=found.items,
             endpoints=endpoints.items,
-            kinds=KNOWN_KINDS,
+            kinds=(*KNOWN_KINDS, *(PLATFORM_KINDS if principal.tenant_id == DEFAULT_TENANT else ())),
             states=["", *STATES],
             state=known or "",
             endpoint=endpoint,

@@ -14,13 +14,13 @@ from starlette.datastructures import FormData
 from cloud.core.access import Principal, Right, requires
 from cloud.core.audit import Actor, actor_of
 from cloud.core.problems import InvalidFieldError, NotFoundError
-from cloud.core.tenants import TenantId
+from cloud.core.tenants import DEFAULT_TENANT, TenantId
 from cloud.web.deliveries_page import include as include_deliveries
 from cloud.web.shell import HEADERS, Shell
 from cloud.webhooks import endpoints, service
 from cloud.webhooks.domain import LANGUAGES, TEMPLATES, EndpointError, Language, Template
 from cloud.webhooks.endpoints import draft_of
-from cloud.webhooks.filters import ALL_ALARMS, DEFAULT_KINDS, KNOWN_KINDS, PRIORITIES
+from cloud.webhooks.filters import ALL_ALARMS, DEFAULT_KINDS, KNOWN_KINDS, PLATFORM_KINDS, PRIORITIES
 from cloud.webhooks.parts import WebhookParts
 from cloud.webhooks.samples import sample_body
 from cloud.webhooks.sealing import Private
@@ -249,7 +249,7 @@ class WebhooksPage:
             "chosen": template,
             "service": SERVICES[template],
             "values": shown,
-            "kinds": (ALL_ALARMS, *KNOWN_KINDS),
+            "kinds": (ALL_ALARMS, *KNOWN_KINDS, *(PLATFORM_KINDS if principal.tenant_id == DEFAULT_TENANT else ())),
             "priorities": PRIORITIES,
             "languages": LANGUAGES,
             "csrf_token": principal.form_token(),

@@ -31,6 +31,13 @@ KNOWN_KINDS: Final = (
     *(f"maintenance.{name}" for name in ("planned", "changed", "done", "reopened", "cancelled")),
 )
 """What a form offers; `alarm.*` and `maintenance.*` take also those that are not known here."""
+ALL_SERVING: Final = "serving.*"
+ALL_TIERING: Final = "tiering.*"
+PLATFORM_KINDS: Final = (
+    *(f"serving.{name}" for name in ("margin_low", "margin_recovered", "hours_over", "option_changed")),
+    *(f"tiering.{name}" for name in ("task_opened", "task_closed", "tier_changed", "plan_changed", "run_done")),
+)
+"""What a form offers beside them to the company that runs the platform: events of its customers, which no other has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,13 @@ _EFFECTS: Final[Mapping[str, Effect]] = {
     "maintenance.reopened": "trigger",
     "maintenance.done": "resolve",
     "maintenance.cancelled": "resolve",
+    "serving.margin_low": "trigger",
+    "serving.margin_recovered": "resolve",
+    "serving.hours_over": "trigger",
+    "tiering.task_opened": "trigger",
+    "tiering.task_closed": "resolve",
 }
+_SHARED: Final = (("tiering.task_", "task_id", "task"), ("serving.margin_", "customer_id", "margin"))
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
@@ -90,12 +96,16 @@ class Message:
 
 
 def incident_of(kind: str, data: Mapping[str, Any]) -> str:
-    """The alarm's id, or what the events of a flood or of a maintenance job share; else empty."""
+    """The alarm's id, or what the events of a flood, a maintenance job, a task or a margin share; else empty."""
     alarm_id, began_ms, job_id = data.get("alarm_id"), data.get("began_ms"), data.get("job_id")
     if isinstance(alarm_id, str) and alarm_id:
         return _CONTROL.sub(" ", alarm_id)[:INCIDENT_CHARACTERS_MAX]
     if kind.startswith("maintenance.") and isinstance(job_id, str) and job_id:
         return f"maintenance-{_CONTROL.sub(' ', job_id)}"[:INCIDENT_CHARACTERS_MAX]
+    for prefix, name, word in _SHARED:
+        shared = data.get(name)
+        if kind.startswith(prefix) and isinstance(shared, str) and shared:
+            return f"{word}-{_CONTROL.sub(' ', shared)}"[:INCIDENT_CHARACTERS_MAX]
     is_flood = kind.startswith("alarm.flood") and isinstance(began_ms, int)
     return f"flood-{began_ms}" if is_flood else ""
 
@@ -132,7 +142,7 @@ def title_of(message: Message, t: Texts) -> str:
     parts = {
         "priority": t.find(f"message.priority.{priority}") or priority or t("message.priority.none"),
         "what": mode_of(message, t),
-        "where": message.place_for_people or t("message.nowhere"),
+        "where": message.place_for_people or message.word("code") or t("message.nowhere"),
         "event": kind_of(message.kind, t),
     }
     return t("message.title", **parts)
@@ -147,6 +157,7 @@ def lines_of(message: Message, t: Texts, zone: tzinfo) -> list[tuple[str, str]]:
     found = [
         (t("message.place"), message.place_for_people),
         (t("message.what"), mode_of(message, t)),
+        (t("message.customer"), message.word("code") if message.kind.startswith("serving.") else ""),
         (t("message.event"), kind_of(message.kind, t)),
         (t("message.probability"), _share(probability, threshold, t)),
         (t("message.value"), _measured(message, probability, t)),
@@ -170,6 +181,8 @@ def mode_of(message: Message, t: Texts) -> str:
     """The failure mode or trouble by its name, or what a rule found of a feature, score or press."""
     mode = _own_mode(message)
     if not mode:
+        if message.kind.startswith(("serving.", "tiering.")):
+            return t("message.some_customer")
         return t("message.some_job" if message.kind.startswith("maintenance.") else "message.some_alarm")
     return alarm_name(t, message.word("kind"), mode)
 

@@ -33,7 +33,7 @@ from cloud.webhooks.domain import (
     body_of,
     next_attempt_ms,
 )
-from cloud.webhooks.filters import ALL_ALARMS, ALL_MAINTENANCE
+from cloud.webhooks.filters import ALL_ALARMS, ALL_MAINTENANCE, ALL_SERVING, ALL_TIERING
 from cloud.webhooks.message import incident_of, plant_of
 from cloud.webhooks.tables import AttemptRow, DeliveryRow, EndpointRow
 from cloud.webhooks.views import circuit_of, filter_of, template_of
@@ -63,8 +63,8 @@ class WebhookService:
         self._first_retry_s = first_retry_s
 
     def subscriber(self) -> Subscriber:
-        """What the dispatcher brings the events of alarms to, also of kinds that came after this was written."""
-        return Subscriber(SUBSCRIBER, frozenset({ALL_ALARMS, ALL_MAINTENANCE}), self.owe)
+        """What the dispatcher brings events to, also of kinds that came after this was written."""
+        return Subscriber(SUBSCRIBER, frozenset({ALL_ALARMS, ALL_MAINTENANCE, ALL_SERVING, ALL_TIERING}), self.owe)
 
     async def owe(self, session: AsyncSession, events: Sequence[Event]) -> None:
         """Put a delivery into the outbox for each event and each endpoint that wants it and was there by then."""

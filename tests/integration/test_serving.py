@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from cloud.core import events
 from cloud.core.access import Role
 from cloud.core.tables import EventRow
 from cloud.core.tenants import TenantId
@@ -202,6 +203,9 @@ async def test_a_margin_that_falls_is_told_once_and_stands_on_top_of_the_list(de
     await desk.cloud.serving.job.work()
     assert await told(desk, "serving.margin_low") == []
     await ask(desk, "PUT", "/options/board", 200, **OPTION | {"price_minor": 0}, version=0)
+    endpoint = {"name": "crm", "template": "json", "url": "https://receiver.invalid/", "kinds": ["serving.margin_low"]}
+    made = await desk.client.post("/api/v1/endpoints", json=endpoint)
+    assert made.status_code == 201, made.text
     sold = await sell(desk, "C1", "board", "accept", "begin")
     for hours in (3, 0.1):
         await ask(desk, "POST", f"/sold/{sold['sold_id']}/hours", 201, hours=hours, day=now(desk) // DAY_MS)
@@ -209,6 +213,10 @@ async def test_a_margin_that_falls_is_told_once_and_stands_on_top_of_the_list(de
         await desk.cloud.serving.job.work()
     [low] = await told(desk, "serving.margin_low")
     assert (low["code"], low["tier"], low["share"]) == ("C1", Tier.VALUE, 0.1)
+    dispatcher = events.Dispatcher(desk.cloud.database, desk.cloud.live, desk.cloud.webhooks.service.subscriber())
+    await dispatcher.deliver_batch()
+    owed = (await desk.client.get("/api/v1/deliveries")).json()["items"]
+    assert [each["kind"] for each in owed] == ["serving.margin_low"], "the endpoint asked for nothing else"
     found = await ask(desk, "GET", "/margins", 200)
     assert [(each["code"], each["is_low"]) for each in found["items"]] == [("C1", True), ("C2", False)]
     assert found["items"][0]["low_since_ms"] is not None

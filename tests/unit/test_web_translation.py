@@ -26,7 +26,7 @@ from cloud.web.translation import (
 from cloud.web.wording import mode_advice, quantity_name
 from cloud.webhooks.domain import STATES as DELIVERY_STATES
 from cloud.webhooks.domain import TEMPLATES, Health
-from cloud.webhooks.filters import KNOWN_KINDS, PRIORITIES
+from cloud.webhooks.filters import KNOWN_KINDS, PLATFORM_KINDS, PRIORITIES
 from cloud.webhooks.shapes import EndpointIn
 from contract.vocabulary import FAILURE_MODES, PARAMETERS, SIGNALS
 from models.features.schema import VALUES
@@ -101,7 +101,7 @@ def test_texts_whose_key_is_made_from_data_exist(language):
         *(f"webhooks.templates_help.{name}" for name in TEMPLATES),
         *(f"webhooks.health.{name}" for name in get_args(Health)),
         *(f"webhooks.fault.{name}" for name in EndpointIn.model_fields if name != "is_enabled"),
-        *(f"message.kinds.{kind.partition('.')[2]}" for kind in KNOWN_KINDS),
+        *(f"message.kinds.{kind.partition('.')[2]}" for kind in (*KNOWN_KINDS, *PLATFORM_KINDS)),
         *(f"message.priority.{priority}" for priority in PRIORITIES),
         *(f"chart.panel.{panel}" for panel in ("pressure", "screw", "heat", "other", "failure", "novelty")),
         *(f"nav.{page}" for page in ("fleet", "alarms", "webhooks")),

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,8 +17,9 @@ from standardwebhooks.webhooks import Webhook
 from cloud.alarms.service import ALARM_EVENTS
 from cloud.web.translation import load_catalogues
 from cloud.webhooks.domain import LANGUAGES, TEMPLATES
-from cloud.webhooks.filters import KNOWN_KINDS
+from cloud.webhooks.filters import KNOWN_KINDS, PLATFORM_KINDS
 from cloud.webhooks.message import Message, effect_of, lines_of, title_of
+from cloud.webhooks.rules import KIND_PATTERN
 from cloud.webhooks.templates.rendering import Context, Rendering, cut_bytes
 from cloud.webhooks.templates.services import SERVICES
 
@@ -254,8 +256,18 @@ def test_both_events_of_a_flood_go_by_one_name() -> None:
     assert began["payload"]["custom_details"]["Count"] == "40"
 
 
+def test_a_margin_that_recovers_resolves_the_incident_of_its_fall() -> None:
+    told = {"customer_id": "c-1", "code": "C1", "share": 0.1}
+    low = body("pagerduty", Message("serving.margin_low", 1, NOW_MS, told), context("routing-key"))
+    back = body("pagerduty", Message("serving.margin_recovered", 2, NOW_MS, told), context("routing-key"))
+    assert (low["event_action"], back["event_action"]) == ("trigger", "resolve")
+    assert low["dedup_key"] == back["dedup_key"] == "margin-c-1"
+    assert "C1" in low["payload"]["summary"]
+
+
 def test_every_kind_that_alarms_tell_is_offered_in_words() -> None:
     assert set(KNOWN_KINDS) >= ALARM_EVENTS
+    assert all(re.fullmatch(KIND_PATTERN, kind) for kind in (*KNOWN_KINDS, *PLATFORM_KINDS)), "what is offered is taken"
 
 
 WORDS = st.text(max_size=2_000)
@@ -270,7 +282,7 @@ ANYTHING = st.recursive(
 @settings(max_examples=30)
 @given(
     data=st.dictionaries(st.sampled_from((*ALARM, "by", "why", "count")), ANYTHING),
-    kind=st.sampled_from((*KNOWN_KINDS, "alarm.of_the_future", "endpoint.test")),
+    kind=st.sampled_from((*KNOWN_KINDS, *PLATFORM_KINDS, "alarm.of_the_future", "endpoint.test")),
     language=st.sampled_from(LANGUAGES),
 )
 def test_any_event_can_be_told_within_the_service_s_bounds(
