@@ -17,7 +17,7 @@ from cloud.core.tables import NAME_CHARACTERS_MAX
 from cloud.core.tenants import TenantId
 from cloud.entitlements.api import of_the_platform
 from cloud.entitlements.domain import Tier
-from cloud.tiering import book, export, repository, runs, views
+from cloud.tiering import book, export, repository, runs, table_export, views
 from cloud.tiering.bands import Cut, Rules, RulesError
 from cloud.tiering.book import MergeStateError
 from cloud.tiering.desk import Looked, TieringDesk, What
@@ -365,6 +365,20 @@ def _exports(routes: APIRouter, desk: TieringDesk) -> None:
     async def tiers(principal: Staff, at_ms: AtMs = None) -> StreamingResponse:
         when = desk.clock.utc_ms() if at_ms is None else at_ms
         return _csv("tiers", export.tiers(desk.database, TenantId(principal.tenant_id), when))
+
+    @routes.get(
+        "/export/tables/{table}.{form}",
+        responses={200: {"content": {CSV: {}, "application/json": {}}}, **responses(422)},
+        response_class=Response,
+        summary="A table of tiering, every row as it is kept",
+    )
+    async def rows(principal: Staff, table: table_export.Name, form: table_export.Form) -> StreamingResponse:
+        tenant = TenantId(principal.tenant_id)
+        if form == "csv":
+            return _csv(table, table_export.as_csv(desk.database, tenant, table))
+        headers = {"Content-Disposition": f'attachment; filename="{table}.json"'}
+        lines = table_export.as_json(desk.database, tenant, table)
+        return StreamingResponse(lines, media_type="application/json", headers=headers)
 
 
 async def _currency(desk: TieringDesk, tenant: TenantId) -> str:

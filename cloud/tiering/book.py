@@ -13,7 +13,7 @@ from cloud.core.problems import InvalidFieldError, NotFoundError
 from cloud.core.tables import NAME_CHARACTERS_MAX
 from cloud.core.tenants import TenantId
 from cloud.entitlements.domain import Tier
-from cloud.tiering import bands, repository, tiers
+from cloud.tiering import bands, playbook_repository, repository, tiers
 from cloud.tiering.importing import NewCustomer, NewEvidence
 from cloud.tiering.tables import CustomerRow, EvidenceRow, ImportRow, MergeRow, TierOverrideRow
 from cloud.tiering.tiers import Change
@@ -128,9 +128,10 @@ async def merge(
         undone_by="",
     )
     row.moved = await repository.move_evidence(session, tenant_id, gone_id, kept_id, row.merge_id)
+    tasks = await playbook_repository.move_tasks(session, tenant_id, gone_id, kept_id, row.merge_id)
     gone.merged_into = kept_id
     session.add(row)
-    after = {"kept": str(kept_id), "gone": str(gone_id), "evidence": row.moved}
+    after = {"kept": str(kept_id), "gone": str(gone_id), "evidence": row.moved, "tasks": tasks}
     audit.record(session, tenant_id, actor, "customers_merged", f"merge:{row.merge_id}", now_ms=now_ms, after=after)
     return row
 
@@ -151,8 +152,9 @@ async def undo_merge(
         raise MergeStateError("undone", "This merge was taken back already.")
     gone = await customer(session, tenant_id, row.gone_id)
     returned = await repository.give_evidence_back(session, tenant_id, row.gone_id, merge_id)
+    tasks = await playbook_repository.give_tasks_back(session, tenant_id, row.gone_id, merge_id)
     gone.merged_into, row.undone_ms, row.undone_by = None, now_ms, _name(actor)
-    after = {"evidence": returned}
+    after = {"evidence": returned, "tasks": tasks}
     audit.record(session, tenant_id, actor, "customers_parted", f"merge:{merge_id}", now_ms=now_ms, after=after)
     return row
 

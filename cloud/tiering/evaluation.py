@@ -15,7 +15,7 @@ from cloud.core.database import Database
 from cloud.core.events import EventLog
 from cloud.core.tenants import DEFAULT_TENANT, TenantId
 from cloud.entitlements.domain import Tier
-from cloud.tiering import packs, playbook_repository, repository, signals
+from cloud.tiering import manager_repository, packs, playbook_repository, repository, signals
 from cloud.tiering.evidence import EvidenceTable
 from cloud.tiering.playbook_repository import Served
 from cloud.tiering.playbook_tables import EvaluationRow, TaskRow
@@ -38,11 +38,12 @@ MoreFacts = Callable[[AsyncSession, TenantId, int], Awaitable[Facts]]
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The playbooks that hold, open tasks by customer, and when each playbook was last started for it."""
+    """The playbooks that hold, open tasks and manager by customer, and when each playbook was last started for it."""
 
     shelf: Shelf
     open_tasks: Mapping[UUID, int]
     started: Mapping[UUID, Mapping[str, int]]
+    managers: Mapping[UUID, UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Start:
     customer_id: UUID
     playbook: Playbook
     figure: float
+    manager_id: UUID | None
 
 
 class Evaluator:
@@ -96,7 +98,8 @@ class Evaluator:
         found = await playbook_repository.started(session, tenant_id, today - DAYS_MAX)
         for (customer_id, code), day in found.items():
             started.setdefault(customer_id, {})[code] = day
-        return Begun(shelf, await playbook_repository.open_counts(session, tenant_id), started)
+        managers = await manager_repository.manager_by_customer(session, tenant_id)
+        return Begun(shelf, await playbook_repository.open_counts(session, tenant_id), started, managers)
 
     async def _keep(self, session: AsyncSession, tenant_id: TenantId, run_id: UUID, opened: int, now_ms: int) -> None:
         row = await playbook_repository.evaluation(session, tenant_id)
@@ -133,7 +136,7 @@ def _starts(
             started=begun.started.get(each, {}),
             today=today,
         )
-        found += [Start(each, playbook, told[playbook.trigger]) for playbook in playbooks]
+        found += [Start(each, playbook, told[playbook.trigger], begun.managers.get(each)) for playbook in playbooks]
         tasks += sum(len(playbook.steps) for playbook in playbooks)
         if tasks >= TASKS_MAX:
             break
@@ -212,4 +215,6 @@ def _tasks(tenant_id: TenantId, start: Start, now_ms: int) -> Iterator[TaskRow]:
             reason="",
             closed_ms=None,
             closed_by="",
+            manager_id=start.manager_id,
+            merge_id=None,
         )

@@ -35,3 +35,12 @@ async def all_care(session: AsyncSession, tenant_id: TenantId) -> dict[UUID, Car
     """Where customers are and who looks after them, by customer."""
     statement = select(CareRow).where(CareRow.tenant_id == tenant_id).limit(CUSTOMERS_MAX)
     return {row.customer_id: row for row in await session.scalars(statement)}
+
+
+async def manager_by_customer(session: AsyncSession, tenant_id: TenantId) -> dict[UUID, UUID]:
+    """Who looks after whom, of managers that are there."""
+    statement = select(CareRow.customer_id, CareRow.manager_id).join(
+        ManagerRow, ManagerRow.manager_id == CareRow.manager_id
+    )
+    found = await session.execute(statement.where(CareRow.tenant_id == tenant_id, ManagerRow.is_active))
+    return {customer_id: manager_id for customer_id, manager_id in found if manager_id is not None}

@@ -16,7 +16,7 @@ from cloud.core.problems import InvalidFieldError, NotFoundError
 from cloud.core.tables import NAME_CHARACTERS_MAX
 from cloud.core.tenants import TenantId
 from cloud.entitlements.domain import Tier
-from cloud.tiering import book, repository
+from cloud.tiering import book, playbook_repository, repository
 from cloud.tiering import manager_repository as stored
 from cloud.tiering.assignment import (
     ACCOUNTS_MAX,
@@ -154,6 +154,7 @@ class ManagerDesk:
                     continue
                 row.manager_id, row.from_ms, changed = each.manager_id, now_ms, changed + 1
                 row.changed_by = actor.name[:NAME_CHARACTERS_MAX]
+                await playbook_repository.give_open_tasks(session, tenant_id, each.customer_id, each.manager_id)
                 told = {"customer_id": str(each.customer_id), "manager_id": str(each.manager_id), "name": manager.name}
                 target, before = f"customer:{each.customer_id}", {"manager_id": str(each.before) if each.before else ""}
                 action = "manager_assigned"

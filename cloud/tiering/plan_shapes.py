@@ -24,7 +24,11 @@ class _Out(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class PlanIn(_In):
+class _PlanPart(_In):
+    version: int = Field(ge=0, description="Of the plan that was looked at; 0 begins one.")
+
+
+class PlanIn(_PlanPart):
     """A plan to begin or change."""
 
     summary: Text
@@ -32,7 +36,7 @@ class PlanIn(_In):
     start_day: Day
 
 
-class GoalIn(_In):
+class GoalIn(_PlanPart):
     """What a goal is to be."""
 
     title: Name
@@ -47,7 +51,7 @@ class GoalIn(_In):
         return Goal(self.title, self.measure, self.target, self.actual, self.due_day, self.state)
 
 
-class ReviewIn(_In):
+class ReviewIn(_PlanPart):
     """What came of a review."""
 
     note: Text
@@ -85,6 +89,7 @@ class PlanOut(BaseModel):
     start_day: int
     changed_ms: int
     changed_by: str
+    version: int = Field(description="Pass it back when saving the plan or anything of it.")
     goals: list[GoalOut] = Field(description="The first due first.")
     reviews: list[ReviewOut] = Field(description="All up to today, and the next four.")
 
@@ -99,6 +104,7 @@ def plan_out(opened: Opened) -> PlanOut:
         start_day=row.start_day,
         changed_ms=row.changed_ms,
         changed_by=row.changed_by,
+        version=row.version,
         goals=[GoalOut.model_validate(each) for each in opened.goals],
         reviews=[
             ReviewOut(

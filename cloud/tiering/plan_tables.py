@@ -9,7 +9,7 @@ from cloud.core.tables import Base
 
 
 class PlanRow(Base):
-    """A customer's success plan; its reviews follow from `start_day`."""
+    """A customer's success plan; its reviews follow from `start_day`, `version` rises with whatever is saved of it."""
 
     __tablename__ = "tiering_plans"
     __table_args__ = (Index(None, "tenant_id", "customer_id"),)
@@ -21,6 +21,7 @@ class PlanRow(Base):
     start_day: Mapped[int]
     changed_ms: Mapped[int]
     changed_by: Mapped[str]
+    version: Mapped[int]
 
 
 class GoalRow(Base):

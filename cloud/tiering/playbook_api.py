@@ -12,7 +12,7 @@ from cloud.core.problems import InvalidFieldError, responses
 from cloud.core.tenants import TenantId
 from cloud.tiering import book, playbook_repository
 from cloud.tiering.api import HISTORY_MAX, CustomerId, Staff
-from cloud.tiering.playbook_shapes import CloseIn, ShelfIn, ShelfOut, TaskOut
+from cloud.tiering.playbook_shapes import CloseIn, GiveIn, ShelfIn, ShelfOut, TaskOut
 from cloud.tiering.playbooks import OwnerRole, PlaybookError, to_json
 from cloud.tiering.tasks import PlaybookDesk, TaskStateError, shelf_of
 
@@ -45,7 +45,11 @@ def _playbooks(routes: APIRouter, desk: PlaybookDesk) -> None:
 def _tasks(routes: APIRouter, desk: PlaybookDesk) -> None:
     @routes.get("/tasks", responses=responses(422), summary="Open tasks, the first due first")
     async def tasks(
-        principal: Staff, owner_role: OwnerRole | None = None, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT
+        principal: Staff,
+        owner_role: OwnerRole | None = None,
+        manager_id: UUID | None = None,
+        cursor: Cursor = None,
+        limit: Limit = LIMIT_DEFAULT,
     ) -> Page[TaskOut]:
         at = decode_cursor(cursor, int, str)
         async with desk.database.reading() as session:
@@ -53,6 +57,7 @@ def _tasks(routes: APIRouter, desk: PlaybookDesk) -> None:
                 session,
                 TenantId(principal.tenant_id),
                 owner_role=owner_role,
+                manager_id=manager_id,
                 after=(int(at[0]), _uuid(str(at[1]))) if at else None,
                 limit=limit + 1,
             )
@@ -72,6 +77,16 @@ def _tasks(routes: APIRouter, desk: PlaybookDesk) -> None:
             row = await desk.close(
                 TenantId(principal.tenant_id), task_id, actor_of(request), state=body.state, reason=body.reason
             )
+        except TaskStateError as error:
+            raise HTTPException(409, str(error)) from error
+        return TaskOut.model_validate(row)
+
+    @routes.post(
+        "/tasks/{task_id}/give", responses=responses(404, 409, 422), summary="Give a task to a manager, or to the queue"
+    )
+    async def give(request: Request, principal: Staff, task_id: UUID, body: Annotated[GiveIn, Body()]) -> TaskOut:
+        try:
+            row = await desk.give(TenantId(principal.tenant_id), task_id, body.manager_id, actor_of(request))
         except TaskStateError as error:
             raise HTTPException(409, str(error)) from error
         return TaskOut.model_validate(row)

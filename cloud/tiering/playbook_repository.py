@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core.tenants import TenantId
@@ -76,17 +76,50 @@ async def tasks_of(session: AsyncSession, tenant_id: TenantId, customer_id: UUID
 
 
 async def open_tasks(
-    session: AsyncSession, tenant_id: TenantId, *, owner_role: str | None, after: tuple[int, UUID] | None, limit: int
+    session: AsyncSession,
+    tenant_id: TenantId,
+    *,
+    owner_role: str | None,
+    manager_id: UUID | None = None,
+    after: tuple[int, UUID] | None,
+    limit: int,
 ) -> Sequence[TaskRow]:
     """Open tasks, the first due first."""
     row = TaskRow
     statement = select(row).where(row.tenant_id == tenant_id, row.state == OPEN)
+    if manager_id is not None:
+        statement = statement.where(row.manager_id == manager_id)
     if owner_role is not None:
         statement = statement.where(row.owner_role == owner_role)
     if after is not None:
         day, task_id = after
         statement = statement.where((row.due_day > day) | ((row.due_day == day) & (row.task_id > task_id)))
     return (await session.scalars(statement.order_by(row.due_day, row.task_id).limit(limit))).all()
+
+
+async def give_open_tasks(
+    session: AsyncSession, tenant_id: TenantId, customer_id: UUID, manager_id: UUID | None
+) -> None:
+    """Give the open tasks of a customer to whoever looks after it now."""
+    row = TaskRow
+    statement = update(row).where(row.tenant_id == tenant_id, row.customer_id == customer_id, row.state == OPEN)
+    await session.execute(statement.values(manager_id=manager_id))
+
+
+async def move_tasks(session: AsyncSession, tenant_id: TenantId, from_id: UUID, to_id: UUID, merge_id: UUID) -> int:
+    """Give one customer's tasks to another; how many."""
+    row = TaskRow
+    statement = update(row).where(row.tenant_id == tenant_id, row.customer_id == from_id)
+    found: Any = await session.execute(statement.values(customer_id=to_id, merge_id=merge_id))
+    return int(found.rowcount)
+
+
+async def give_tasks_back(session: AsyncSession, tenant_id: TenantId, to_id: UUID, merge_id: UUID) -> int:
+    """Undo a move of tasks; how many."""
+    row = TaskRow
+    statement = update(row).where(row.tenant_id == tenant_id, row.merge_id == merge_id)
+    found: Any = await session.execute(statement.values(customer_id=to_id, merge_id=None))
+    return int(found.rowcount)
 
 
 async def last_scores(session: AsyncSession, tenant_id: TenantId) -> list[dict[UUID, tuple[int, float]]]:

@@ -79,6 +79,12 @@ class CloseIn(_In):
     reason: str = Field("", max_length=REASON_CHARACTERS_MAX, description="Needed when it is dismissed.")
 
 
+class GiveIn(_In):
+    """Whose a task is to be."""
+
+    manager_id: UUID | None = Field(description="null: back to the queue of its role.")
+
+
 class TaskOut(BaseModel):
     """A task for a customer."""
 
@@ -94,6 +100,7 @@ class TaskOut(BaseModel):
     opened_day: int
     due_day: int
     state: Literal["open", "done", "dismissed"]
+    manager_id: UUID | None = Field(description="Whose it is; null: anybody's of its role.")
     reason: str
     closed_ms: int | None
     closed_by: str

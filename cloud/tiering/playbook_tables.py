@@ -22,7 +22,10 @@ class PlaybooksRow(Base):
 
 
 class TaskRow(Base):
-    """A task of a playbook for a customer: open, done or dismissed; `figure` is what started it."""
+    """A task of a playbook for a customer: open, done or dismissed; `figure` is what started it.
+
+    `manager_id` is whose it is; without one it is in the queue of its role. `merge_id` is the merge that has moved it.
+    """
 
     __tablename__ = "tiering_tasks"
     __table_args__ = (
@@ -44,6 +47,8 @@ class TaskRow(Base):
     reason: Mapped[str] = mapped_column(Text)
     closed_ms: Mapped[int | None]
     closed_by: Mapped[str]
+    manager_id: Mapped[UUID | None] = mapped_column(Uuid())
+    merge_id: Mapped[UUID | None] = mapped_column(Uuid())
 
 
 class EvaluationRow(Base):

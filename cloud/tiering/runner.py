@@ -22,6 +22,7 @@ from cloud.tiering.weights import WeightsError
 from kit.clock import Clock
 
 log: Final = structlog.get_logger(__name__)
+RUN_FAILED: Final = "tiering.run_failed"
 RUNS_MAX: Final = 100
 INTERRUPTED: Final = "The program ended while it ran."
 Step = Literal["gathering", "packing", "reading", "computing", "writing"]
@@ -102,6 +103,7 @@ class Runner:
             await repository.drop_scores(session, tenant_id, run_id)
             now_ms = self._clock.utc_ms()
             await repository.update_run(session, run_id, state="failed", why=why, ended_ms=now_ms)
+            self._events.record(session, tenant_id, RUN_FAILED, {"run_id": str(run_id), "why": why}, now_ms)
 
 
 async def known_customers(session: AsyncSession, tenant_id: TenantId) -> Sequence[Known]:

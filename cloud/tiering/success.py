@@ -25,6 +25,7 @@ from cloud.tiering.plans import GOALS_MAX, GoalState, Review, ReviewState, revie
 from cloud.tiering.runs import DAY_MS
 from cloud.tiering.tables import CustomerRow
 from kit.clock import Clock
+from kit.errors import ZhisanError
 from kit.ids import uuid7
 
 PLAN_CHANGED: Final = "tiering.plan_changed"
@@ -32,6 +33,14 @@ TEXT_CHARACTERS_MAX: Final = 2_000
 DAYS_MAX: Final = 3_660
 """A day of a plan lies within ten years of today."""
 REVIEW_TITLE: Final = "Quarterly review {number}: {customer}"
+
+
+class PlanConflictError(ZhisanError):
+    """Somebody has saved the plan, or something of it, since it was looked at."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"Version {version} was saved meanwhile: look at it, then change again.")
+        self.version = version
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +96,24 @@ class SuccessDesk:
         return found
 
     async def save(
-        self, tenant_id: TenantId, customer_id: UUID, actor: Actor, *, summary: str, owner: str, start_day: int
+        self,
+        tenant_id: TenantId,
+        customer_id: UUID,
+        actor: Actor,
+        *,
+        summary: str,
+        owner: str,
+        start_day: int,
+        version: int,
     ) -> None:
-        """Begin a strategic customer's plan, or change one; a customer that has moved down keeps the plan it has.
+        """Begin a strategic customer's plan (version 0), or change the version that was looked at.
+
+        A customer that has moved down keeps the plan it has.
 
         Raises:
             NotFoundError: the company has no such customer.
             InvalidFieldError: the customer has no plan and is not strategic, or a text or day is out of bounds.
+            PlanConflictError: somebody has saved it meanwhile.
         """
         _text("summary", summary, TEXT_CHARACTERS_MAX)
         _text("owner", owner, NAME_CHARACTERS_MAX)
@@ -105,20 +125,22 @@ class SuccessDesk:
             if row is None:
                 if customer.served_as != Tier.STRATEGIC or customer.merged_into is not None:
                     raise InvalidFieldError("path.customer_id", "only a strategic customer begins a success plan")
-                row = PlanRow(customer_id=customer_id, tenant_id=tenant_id)
+                row = PlanRow(customer_id=customer_id, tenant_id=tenant_id, version=0)
                 session.add(row)
+            _check_version(row, version)
             row.summary, row.owner, row.start_day = summary.strip(), owner.strip(), start_day
             told = {"what": "plan", "owner": row.owner, "start_day": start_day}
             self._note(session, row, told, actor, now_ms)
 
     async def set_goal(
-        self, tenant_id: TenantId, customer_id: UUID, goal_id: UUID | None, goal: Goal, actor: Actor
+        self, tenant_id: TenantId, customer_id: UUID, goal_id: UUID | None, goal: Goal, actor: Actor, *, version: int
     ) -> UUID:
         """Add a goal, or change the one of this id; its id.
 
         Raises:
             NotFoundError: there is no such customer, plan or goal.
             InvalidFieldError: a text or day is out of bounds, or the plan has GOALS_MAX goals.
+            PlanConflictError: somebody has saved something of the plan meanwhile.
         """
         _text("title", goal.title, NAME_CHARACTERS_MAX)
         _text("measure", goal.measure, NAME_CHARACTERS_MAX)
@@ -126,6 +148,7 @@ class SuccessDesk:
         _day("due_day", goal.due_day, now_ms)
         async with self.database.transaction() as session:
             plan = await self._plan(session, tenant_id, customer_id)
+            _check_version(plan, version)
             if goal_id is None:
                 if len(await repository.goals(session, tenant_id, customer_id)) >= GOALS_MAX:
                     raise InvalidFieldError("body", f"{GOALS_MAX} goals are the most of a plan")
@@ -140,18 +163,20 @@ class SuccessDesk:
             return row.goal_id
 
     async def hold_review(
-        self, tenant_id: TenantId, customer_id: UUID, number: int, actor: Actor, *, note: str
+        self, tenant_id: TenantId, customer_id: UUID, number: int, actor: Actor, *, note: str, version: int
     ) -> None:
         """Keep what came of a review; once more changes its note.
 
         Raises:
             NotFoundError: there is no such customer or plan, or the plan shows no review of this number.
             InvalidFieldError: the note is empty or too long.
+            PlanConflictError: somebody has saved something of the plan meanwhile.
         """
         _text("note", note, TEXT_CHARACTERS_MAX)
         now_ms = self.clock.utc_ms()
         async with self.database.transaction() as session:
             plan = await self._plan(session, tenant_id, customer_id)
+            _check_version(plan, version)
             opened = await self._open(session, plan)
             if number not in {each.number for each in opened.reviews}:
                 raise NotFoundError("review", str(number))
@@ -202,6 +227,7 @@ class SuccessDesk:
         return Opened(row, list(await repository.goals(session, tenant_id, row.customer_id)), shown, held)
 
     def _note(self, session: AsyncSession, plan: PlanRow, told: dict[str, Any], actor: Actor, now_ms: int) -> None:
+        plan.version += 1
         plan.changed_ms, plan.changed_by = now_ms, actor.name[:NAME_CHARACTERS_MAX]
         tenant_id, target = TenantId(plan.tenant_id), f"customer:{plan.customer_id}"
         audit.record(session, tenant_id, actor, "success_plan_changed", target, now_ms=now_ms, after=told)
@@ -223,6 +249,11 @@ def _entries(customer: CustomerRow, opened: Opened, title: str) -> list[Entry]:
         )
         for review in opened.reviews
     ]
+
+
+def _check_version(plan: PlanRow, version: int) -> None:
+    if plan.version != version:
+        raise PlanConflictError(plan.version)
 
 
 def _text(name: str, text: str, most: int) -> None:

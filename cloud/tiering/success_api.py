@@ -1,10 +1,13 @@
 """Success plans as JSON, and their reviews as a calendar, for the platform's own people."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Request
 from fastapi.responses import Response
+from starlette.exceptions import HTTPException
 
 from cloud.core.audit import actor_of
 from cloud.core.problems import responses
@@ -12,7 +15,7 @@ from cloud.core.tenants import TenantId
 from cloud.tiering.api import CustomerId, Staff
 from cloud.tiering.plan_shapes import GoalIn, PlanIn, PlanOut, ReviewIn, plan_out
 from cloud.tiering.plans import REVIEWS_MAX
-from cloud.tiering.success import SuccessDesk
+from cloud.tiering.success import PlanConflictError, SuccessDesk
 
 CALENDAR: Final = "text/calendar"
 PLAN: Final = "/customers/{customer_id}/plan"
@@ -26,34 +29,50 @@ def router(desk: SuccessDesk) -> APIRouter:
     return routes
 
 
+@asynccontextmanager
+async def _conflicts() -> AsyncIterator[None]:
+    """What somebody else has saved first is a 409."""
+    try:
+        yield
+    except PlanConflictError as error:
+        raise HTTPException(409, str(error)) from error
+
+
 def _plan(routes: APIRouter, desk: SuccessDesk) -> None:
     @routes.get(PLAN, responses=responses(404, 422), summary="Its success plan: goals and quarterly reviews")
     async def plan(principal: Staff, customer_id: CustomerId) -> PlanOut:
         return plan_out(await desk.opened(TenantId(principal.tenant_id), customer_id))
 
-    @routes.put(PLAN, responses=responses(404, 422), summary="Begin a strategic customer's success plan, or change it")
+    @routes.put(
+        PLAN, responses=responses(404, 409, 422), summary="Begin a strategic customer's success plan, or change it"
+    )
     async def save(
         request: Request, principal: Staff, customer_id: CustomerId, body: Annotated[PlanIn, Body()]
     ) -> PlanOut:
         tenant = TenantId(principal.tenant_id)
-        await desk.save(tenant, customer_id, actor_of(request), **body.model_dump())
+        async with _conflicts():
+            await desk.save(tenant, customer_id, actor_of(request), **body.model_dump())
         return await plan(principal, customer_id)
 
-    @routes.post(f"{PLAN}/goals", responses=responses(404, 422), status_code=201, summary="Add a goal to its plan")
+    @routes.post(f"{PLAN}/goals", responses=responses(404, 409, 422), status_code=201, summary="Add a goal to its plan")
     async def add_goal(
         request: Request, principal: Staff, customer_id: CustomerId, body: Annotated[GoalIn, Body()]
     ) -> PlanOut:
-        await desk.set_goal(TenantId(principal.tenant_id), customer_id, None, body.goal(), actor_of(request))
+        tenant, actor = TenantId(principal.tenant_id), actor_of(request)
+        async with _conflicts():
+            await desk.set_goal(tenant, customer_id, None, body.goal(), actor, version=body.version)
         return await plan(principal, customer_id)
 
-    @routes.put(f"{PLAN}/goals/{{goal_id}}", responses=responses(404, 422), summary="Change a goal of its plan")
+    @routes.put(f"{PLAN}/goals/{{goal_id}}", responses=responses(404, 409, 422), summary="Change a goal of its plan")
     async def change_goal(
         request: Request, principal: Staff, customer_id: CustomerId, goal_id: UUID, body: Annotated[GoalIn, Body()]
     ) -> PlanOut:
-        await desk.set_goal(TenantId(principal.tenant_id), customer_id, goal_id, body.goal(), actor_of(request))
+        tenant, actor = TenantId(principal.tenant_id), actor_of(request)
+        async with _conflicts():
+            await desk.set_goal(tenant, customer_id, goal_id, body.goal(), actor, version=body.version)
         return await plan(principal, customer_id)
 
-    @routes.put(f"{PLAN}/reviews/{{number}}", responses=responses(404, 422), summary="Keep what came of a review")
+    @routes.put(f"{PLAN}/reviews/{{number}}", responses=responses(404, 409, 422), summary="Keep what came of a review")
     async def hold(
         request: Request,
         principal: Staff,
@@ -62,7 +81,9 @@ def _plan(routes: APIRouter, desk: SuccessDesk) -> None:
         body: Annotated[ReviewIn, Body()],
     ) -> PlanOut:
         tenant = TenantId(principal.tenant_id)
-        await desk.hold_review(tenant, customer_id, number, actor_of(request), note=body.note)
+        async with _conflicts():
+            actor = actor_of(request)
+            await desk.hold_review(tenant, customer_id, number, actor, note=body.note, version=body.version)
         return await plan(principal, customer_id)
 
 

@@ -13,7 +13,7 @@ from cloud.core.events import EventLog
 from cloud.core.problems import InvalidFieldError, NotFoundError
 from cloud.core.tables import NAME_CHARACTERS_MAX
 from cloud.core.tenants import TenantId
-from cloud.tiering import playbook_repository
+from cloud.tiering import manager_repository, playbook_repository
 from cloud.tiering.playbook_tables import PlaybooksRow, TaskRow
 from cloud.tiering.playbooks import STANDARD, PlaybookError, Shelf, from_json, to_json
 from kit.clock import Clock
@@ -92,6 +92,27 @@ class PlaybookDesk:
             self.events.record(session, tenant_id, TASK_CLOSED, told_of(row) | told, now_ms)
             return row
 
+    async def give(self, tenant_id: TenantId, task_id: UUID, manager_id: UUID | None, actor: Actor) -> TaskRow:
+        """Give an open task to somebody, or back to the queue of its role.
+
+        Raises:
+            NotFoundError: there is no such task or manager.
+            TaskStateError: it is closed already.
+        """
+        now_ms = self.clock.utc_ms()
+        async with self.database.transaction() as session:
+            row = await playbook_repository.task(session, tenant_id, task_id)
+            if row is None:
+                raise NotFoundError("task", str(task_id))
+            if row.state != playbook_repository.OPEN:
+                raise TaskStateError(f"This task is {row.state} already.")
+            if manager_id is not None and await manager_repository.manager(session, tenant_id, manager_id) is None:
+                raise NotFoundError("manager", str(manager_id))
+            before, row.manager_id = row.manager_id, manager_id
+            told = {"before": {"manager_id": _id(before)}, "after": {"manager_id": _id(manager_id)}}
+            audit.record(session, tenant_id, actor, "task_given", f"task:{task_id}", now_ms=now_ms, **told)
+            return row
+
 
 def told_of(row: TaskRow) -> dict[str, Any]:
     """A task as its events tell of it."""
@@ -103,4 +124,9 @@ def told_of(row: TaskRow) -> dict[str, Any]:
         "title": row.title,
         "owner_role": row.owner_role,
         "due_day": row.due_day,
+        "manager_id": _id(row.manager_id),
     }
+
+
+def _id(told: UUID | None) -> str | None:
+    return None if told is None else str(told)

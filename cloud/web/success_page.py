@@ -3,7 +3,7 @@
 import math
 from collections.abc import Awaitable, Callable
 from datetime import date
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, Request
@@ -16,7 +16,7 @@ from cloud.core.tenants import TenantId
 from cloud.tiering.api import Staff
 from cloud.tiering.evidence import day_number
 from cloud.tiering.plans import GoalState
-from cloud.tiering.success import Goal, SuccessDesk
+from cloud.tiering.success import Goal, PlanConflictError, SuccessDesk
 from cloud.tiering.success_api import calendar_file
 from cloud.web.tiering_page import PAGE, TieringPages
 
@@ -59,7 +59,8 @@ class SuccessPages:
 
         async def act(tenant_id: TenantId, form: FormData, actor: Actor) -> None:
             summary, owner, start_day = _text(form, "summary"), _text(form, "owner"), _day(form, "start_day")
-            await self._desk.save(tenant_id, customer_id, actor, summary=summary, owner=owner, start_day=start_day)
+            told: Any = {"summary": summary, "owner": owner, "start_day": start_day, "version": _version(form)}
+            await self._desk.save(tenant_id, customer_id, actor, **told)
 
         return await self._take(request, principal, customer_id, act)
 
@@ -67,7 +68,9 @@ class SuccessPages:
         """Add or change a goal."""
 
         async def act(tenant_id: TenantId, form: FormData, actor: Actor) -> None:
-            await self._desk.set_goal(tenant_id, customer_id, _goal_id(form), _goal(form), actor)
+            await self._desk.set_goal(
+                tenant_id, customer_id, _goal_id(form), _goal(form), actor, version=_version(form)
+            )
 
         return await self._take(request, principal, customer_id, act)
 
@@ -76,7 +79,8 @@ class SuccessPages:
 
         async def act(tenant_id: TenantId, form: FormData, actor: Actor) -> None:
             number, note = int(_figure(form, "number")), _text(form, "note")
-            await self._desk.hold_review(tenant_id, customer_id, number, actor, note=note)
+            version = _version(form)
+            await self._desk.hold_review(tenant_id, customer_id, number, actor, note=note, version=version)
 
         return await self._take(request, principal, customer_id, act)
 
@@ -92,6 +96,9 @@ class SuccessPages:
             await act(tenant_id, form, actor_of(request))
         except InvalidFieldError as error:
             return await self._pages.refuse(request, tenant_id, customer_id, error)
+        except PlanConflictError:
+            conflict = self._pages.shell.catalogue(request)("tiering.plan_conflict")
+            return await self._pages.refuse(request, tenant_id, customer_id, conflict)
         return RedirectResponse(f"{PAGE}/customers/{customer_id}#plan", status_code=303)
 
     def _title(self, request: Request) -> str:
@@ -110,6 +117,11 @@ def _goal(form: FormData) -> Goal:
         due_day=_day(form, "due_day"),
         state=GoalState(state),
     )
+
+
+def _version(form: FormData) -> int:
+    """Of the plan that the form was made from."""
+    return int(_figure(form, "version"))
 
 
 def _goal_id(form: FormData) -> UUID | None:

@@ -22,6 +22,7 @@ from cloud.tiering.evidence import EPOCH
 from cloud.tiering.plans import GoalState
 from cloud.tiering.runs import DAY_MS
 from cloud.tiering.success import SuccessDesk
+from cloud.tiering.table_export import TABLES
 from cloud.tiering.weights import WeightsError, by_hand, from_pairwise
 from cloud.web.forms import uuid_of
 from cloud.web.pairwise_form import SCALE, matrix_of, pairs
@@ -193,10 +194,12 @@ class TieringPages:
         return RedirectResponse(f"{PAGE}/customers/{customer_id}", status_code=303)
 
     async def refuse(
-        self, request: Request, tenant_id: TenantId, customer_id: UUID, error: InvalidFieldError
+        self, request: Request, tenant_id: TenantId, customer_id: UUID, error: InvalidFieldError | str
     ) -> Response:
-        """A customer's page with what was wrong with a form of it."""
+        """A customer's page with what was wrong with a form of it, or with the words for what stood against it."""
         t = self.shell.catalogue(request)
+        if isinstance(error, str):
+            return await self._customer(request, tenant_id, customer_id, fault=error, status=409)
         fault = t.find(f"tiering.fault_{error.field.rpartition('.')[2]}") or str(error)
         return await self._customer(request, tenant_id, customer_id, fault=fault, status=422)
 
@@ -220,6 +223,7 @@ class TieringPages:
             page_name="tiering",
             tab="portfolio",
             newest=newest[0] if newest else None,
+            tables=tuple(TABLES),
             run=run,
             points=points(scores, customers),
             width=WIDTH,
@@ -247,6 +251,7 @@ class TieringPages:
             care = await manager_repository.care(session, tenant_id, customer_id)
             cared_by = care.manager_id if care is not None else None
             manager = await manager_repository.manager(session, tenant_id, cared_by) if cared_by else None
+            managers = await manager_repository.managers(session, tenant_id)
             tasks = await playbook_repository.tasks_of(session, tenant_id, customer_id, limit=HISTORY_SHOWN)
             held = (await repository.overrides(session, tenant_id, limit=repository.CUSTOMERS_MAX)).get(customer_id)
             _, policy = await runs.policy_of(session, tenant_id)
@@ -271,6 +276,7 @@ class TieringPages:
             day_text=day_text,
             tasks=tasks,
             manager=manager,
+            managers=managers,
             currency=policy.currency,
             csrf_token=form_token(request),
         )

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from cloud.core.tenants import DEFAULT_TENANT, TenantId
+
 Priority = Literal["low", "medium", "high", "critical"]
 PRIORITIES: Final[tuple[Priority, ...]] = ("low", "medium", "high", "critical")
 DEFAULT_KINDS: Final = ("alarm.raised", "alarm.acknowledged", "alarm.cleared", "alarm.escalated")
 ALL_ALARMS: Final = "alarm.*"
 ALL_MAINTENANCE: Final = "maintenance.*"
+ALL_ENTITLEMENTS: Final = "entitlements.*"
 KNOWN_KINDS: Final = (
     *DEFAULT_KINDS,
     *(
@@ -29,15 +32,36 @@ KNOWN_KINDS: Final = (
         )
     ),
     *(f"maintenance.{name}" for name in ("planned", "changed", "done", "reopened", "cancelled")),
+    *(f"entitlements.{name}" for name in ("tier_changed", "override_set", "override_ended")),
 )
 """What a form offers; `alarm.*` and `maintenance.*` take also those that are not known here."""
 ALL_SERVING: Final = "serving.*"
 ALL_TIERING: Final = "tiering.*"
 PLATFORM_KINDS: Final = (
     *(f"serving.{name}" for name in ("margin_low", "margin_recovered", "hours_over", "option_changed")),
-    *(f"tiering.{name}" for name in ("task_opened", "task_closed", "tier_changed", "plan_changed", "run_done")),
+    *(
+        f"tiering.{name}"
+        for name in (
+            "task_opened",
+            "task_closed",
+            "tier_changed",
+            "plan_changed",
+            "manager_assigned",
+            "run_done",
+            "run_failed",
+        )
+    ),
 )
 """What a form offers beside them to the company that runs the platform: events of its customers, which no other has."""
+WITHHELD: Final = frozenset({"reason", "by", "owner", "note"})
+"""What a customer is not told of its entitlements: who of the platform's people has decided, and why."""
+
+
+def told_to(tenant_id: TenantId, kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an endpoint of this company is told of an event."""
+    if tenant_id == DEFAULT_TENANT or not kind.startswith("entitlements."):
+        return payload
+    return {name: value for name, value in payload.items() if name not in WITHHELD}
 
 
 @dataclass(frozen=True, slots=True)

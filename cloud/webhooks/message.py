@@ -71,10 +71,10 @@ class Message:
 
     @property
     def place(self) -> str:
-        """The press or gateway that it is about, with its plant."""
+        """The press or gateway that it is about, with its plant; the customer's code where it is about one."""
         return "/".join(
             part for part in (self.word("plant_id"), self.word("press_id") or self.word("gateway_id")) if part
-        )
+        ) or self.word("code")
 
     @property
     def place_for_people(self) -> str:
@@ -183,6 +183,8 @@ def mode_of(message: Message, t: Texts) -> str:
     if not mode:
         if message.kind.startswith(("serving.", "tiering.")):
             return t("message.some_customer")
+        if message.kind.startswith("entitlements."):
+            return t("message.some_plan")
         return t("message.some_job" if message.kind.startswith("maintenance.") else "message.some_alarm")
     return alarm_name(t, message.word("kind"), mode)
 
@@ -190,7 +192,7 @@ def mode_of(message: Message, t: Texts) -> str:
 def kind_of(kind: str, t: Texts) -> str:
     """What has happened, in words; a kind that the texts do not know is told by its own name."""
     own = kind.partition(".")[2]
-    return t.find(f"message.kinds.{own}") or _spaced(own or kind)
+    return t.find(f"message.kinds_of.{kind}") or t.find(f"message.kinds.{own}") or _spaced(own or kind)
 
 
 def moment_of(utc_ms: int, zone: tzinfo) -> str:

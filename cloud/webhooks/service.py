@@ -33,7 +33,7 @@ from cloud.webhooks.domain import (
     body_of,
     next_attempt_ms,
 )
-from cloud.webhooks.filters import ALL_ALARMS, ALL_MAINTENANCE, ALL_SERVING, ALL_TIERING
+from cloud.webhooks.filters import ALL_ALARMS, ALL_ENTITLEMENTS, ALL_MAINTENANCE, ALL_SERVING, ALL_TIERING, told_to
 from cloud.webhooks.message import incident_of, plant_of
 from cloud.webhooks.tables import AttemptRow, DeliveryRow, EndpointRow
 from cloud.webhooks.views import circuit_of, filter_of, template_of
@@ -43,6 +43,7 @@ from kit.ids import uuid7
 KEPT_MS = 30 * 24 * 3600 * 1000
 REPLAYED_AT_ONCE_MAX = 1_000
 SUBSCRIBER = "webhooks"
+KINDS = frozenset({ALL_ALARMS, ALL_MAINTENANCE, ALL_SERVING, ALL_TIERING, ALL_ENTITLEMENTS})
 EXPIRED = "not delivered within 24 h"
 GIVEN_UP: Mapping[DisabledReason, str] = {
     "gone": "the endpoint was disabled: it had answered 410 Gone",
@@ -64,7 +65,7 @@ class WebhookService:
 
     def subscriber(self) -> Subscriber:
         """What the dispatcher brings events to, also of kinds that came after this was written."""
-        return Subscriber(SUBSCRIBER, frozenset({ALL_ALARMS, ALL_MAINTENANCE, ALL_SERVING, ALL_TIERING}), self.owe)
+        return Subscriber(SUBSCRIBER, KINDS, self.owe)
 
     async def owe(self, session: AsyncSession, events: Sequence[Event]) -> None:
         """Put a delivery into the outbox for each event and each endpoint that wants it and was there by then."""
@@ -264,7 +265,8 @@ async def delivery_with_attempts(
 
 
 def _owed(event: Event, endpoint_id: UUID, now_ms: int, *, plant_name: str) -> DeliveryRow:
-    data = {**event.payload, "plant_name": plant_name} if plant_name else event.payload
+    told = told_to(event.tenant_id, event.kind, event.payload)
+    data = {**told, "plant_name": plant_name} if plant_name else told
     body = body_of(event.kind, event.created_ms, data)
     row = _row(event.tenant_id, endpoint_id, event.kind, body, now_ms)
     row.event_id = event.event_id

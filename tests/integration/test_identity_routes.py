@@ -123,10 +123,15 @@ BODIES: dict[str, dict[str, object]] = {
     "PUT /api/v1/tiering/policy": {**to_json(Policy()), "version": 0},
     "POST /api/v1/tiering/merges": {"kept_id": str(UUID(int=1)), "gone_id": str(UUID(int=2))},
     "POST /api/v1/tiering/customers/{customer_id}/override": OVERRIDE,
-    "PUT /api/v1/tiering/customers/{customer_id}/plan": {"summary": "theft", "owner": "x", "start_day": 20_500},
-    "POST /api/v1/tiering/customers/{customer_id}/plan/goals": GOAL,
-    "PUT /api/v1/tiering/customers/{customer_id}/plan/goals/{goal_id}": GOAL,
-    "PUT /api/v1/tiering/customers/{customer_id}/plan/reviews/{number}": {"note": "theft"},
+    "PUT /api/v1/tiering/customers/{customer_id}/plan": {
+        "summary": "theft",
+        "owner": "x",
+        "start_day": 20_500,
+        "version": 0,
+    },
+    "POST /api/v1/tiering/customers/{customer_id}/plan/goals": GOAL | {"version": 1},
+    "PUT /api/v1/tiering/customers/{customer_id}/plan/goals/{goal_id}": GOAL | {"version": 1},
+    "PUT /api/v1/tiering/customers/{customer_id}/plan/reviews/{number}": {"note": "theft", "version": 1},
     "POST /api/v1/tiering/managers": {"name": "theft", "capacity": 1},
     "PUT /api/v1/tiering/managers/{manager_id}": {"name": "theft", "capacity": 1},
     "PUT /api/v1/tiering/customers/{customer_id}/place": {"latitude": 1, "longitude": 1},
@@ -136,6 +141,7 @@ BODIES: dict[str, dict[str, object]] = {
     "PUT /api/v1/tiering/playbooks": {"open_tasks_max": 1, "playbooks": [], "version": 0},
     "POST /api/v1/tiering/tasks/{task_id}/close": {"state": "dismissed", "reason": "theft"},
     **SERVING_BODIES,
+    "POST /api/v1/tiering/tasks/{task_id}/give": {"manager_id": None},
     "POST /api/v1/tiering/what-if": {"hand": [1, 1, 1, 1, 1]},
     "POST /api/v1/endpoints": {"name": "other", "template": "json", "url": "https://receiver.invalid/"},
 }
@@ -190,7 +196,9 @@ class Walk:
             if route.methods is None:
                 continue
             declared = route.path + QUERIES.get(route.path, "")
-            filled = declared.replace("{name}", "access").replace("{deed}", "close")
+            filled = (
+                declared.replace("{name}", "access").replace("{deed}", "close").replace("{table}.{form}", "plans.json")
+            )
             for name, value in self.ids.items():
                 filled = filled.replace(f"{{{name}}}", value)
             assert "{" not in filled, f"{route.path}: which id is this?"

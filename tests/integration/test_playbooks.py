@@ -124,3 +124,25 @@ async def test_the_pages_show_tasks_in_both_languages_and_close_them(desk: Desk)
     assert (await desk.client.post(close, data={"state": "done"})).status_code == 409
     page = (await desk.client.get(f"/tiering/customers/{task['customer_id']}?lang=en")).text
     assert "rang them" in page
+
+
+async def test_a_task_is_its_customer_s_manager_s_and_follows_a_merge_and_its_undoing(desk: Desk) -> None:
+    one, three = await customer(desk, "C1"), await customer(desk, "C3")
+    manager = await desk.send("POST", "/managers", 201, name="Ada", capacity=5)
+    told = {"tier": "strategic", "reason": "a try", "owner": "Anna", "expires_ms": now(desk) + 300 * DAY_MS}
+    await desk.send("POST", f"/customers/{one}/override", 201, **told)
+    moves = [{"customer_id": one, "manager_id": manager["manager_id"]}]
+    await desk.send("POST", "/assignments/apply", 200, moves=moves)
+    await desk.score()
+    found = {each["playbook"]: each for each in await open_tasks(desk)}
+    assert (found["renewal"]["manager_id"], found["unpaid"]["manager_id"]) == (manager["manager_id"], None)
+    hers = {each["task_id"] for each in await open_tasks(desk, f"?manager_id={manager['manager_id']}")}
+    assert hers == {each["task_id"] for each in await desk.get(f"/customers/{one}/tasks")} > set()
+    merge = await desk.send("POST", "/merges", 201, kept_id=three, gone_id=one)
+    assert hers <= {each["task_id"] for each in await desk.get(f"/customers/{three}/tasks")}
+    assert await desk.get(f"/customers/{one}/tasks") == []
+    await desk.send("POST", f"/merges/{merge['merge_id']}/undo", 200)
+    assert hers == {each["task_id"] for each in await desk.get(f"/customers/{one}/tasks")}
+    given = await desk.send("POST", f"/tasks/{found['renewal']['task_id']}/give", 200, manager_id=None)
+    assert given["manager_id"] is None
+    await desk.send("POST", f"/tasks/{found['renewal']['task_id']}/give", 404, manager_id=one)

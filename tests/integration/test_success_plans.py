@@ -40,21 +40,24 @@ async def _customer(desk: Desk, code: str) -> str:
 async def test_a_plan_is_begun_for_a_strategic_customer_alone_and_has_goals_and_reviews(desk: Desk) -> None:
     one, two = await _customer(desk, "C1"), await _customer(desk, "C2")
     today = _now(desk) // 86_400_000
-    plan = {"summary": "Half the scrap", "owner": "Anna", "start_day": today - 100}
+    plan = {"summary": "Half the scrap", "owner": "Anna", "start_day": today - 100, "version": 0}
     refused = await desk.send("PUT", f"/customers/{two}/plan", 422, **plan)
     assert refused["errors"][0]["message"] == "only a strategic customer begins a success plan"
-    await desk.send("POST", f"/customers/{one}/plan/goals", 404, **GOAL)
+    await desk.send("POST", f"/customers/{one}/plan/goals", 404, **GOAL, version=0)
     refused = await desk.send("PUT", f"/customers/{one}/plan", 422, **plan | {"start_day": today - 5_000})
     assert refused["errors"][0]["field"] == "body.start_day"
     begun = await desk.send("PUT", f"/customers/{one}/plan", 200, **plan)
     assert [each["state"] for each in begun["reviews"]] == ["overdue", *["planned"] * 4]
-    added = await desk.send("POST", f"/customers/{one}/plan/goals", 201, **GOAL)
+    added = await desk.send("POST", f"/customers/{one}/plan/goals", 201, **GOAL, version=1)
     goal_id = added["goals"][0]["goal_id"]
-    reached = GOAL | {"actual": 210, "state": "reached"}
+    reached = GOAL | {"actual": 210, "state": "reached", "version": 2}
+    late = await desk.send("PUT", f"/customers/{one}/plan/goals/{goal_id}", 409, **reached | {"version": 1})
+    assert late["detail"] == "Version 2 was saved meanwhile: look at it, then change again."
+    await desk.send("PUT", f"/customers/{one}/plan", 409, **plan)
     changed = await desk.send("PUT", f"/customers/{one}/plan/goals/{goal_id}", 200, **reached)
     assert [(each["actual"], each["state"]) for each in changed["goals"]] == [(210, "reached")]
-    await desk.send("PUT", f"/customers/{one}/plan/reviews/9", 404, note="too early")
-    held = await desk.send("PUT", f"/customers/{one}/plan/reviews/1", 200, note="Scrap is down a third")
+    await desk.send("PUT", f"/customers/{one}/plan/reviews/9", 404, note="too early", version=3)
+    held = await desk.send("PUT", f"/customers/{one}/plan/reviews/1", 200, note="Scrap is down a third", version=3)
     assert (held["reviews"][0]["state"], held["reviews"][0]["note"]) == ("held", "Scrap is down a third")
     for path in (f"/customers/{one}/plan/reviews.ics", "/plans/reviews.ics"):
         answer = await desk.client.get(API + path)
@@ -71,11 +74,13 @@ async def test_a_plan_is_begun_and_kept_on_the_customer_s_page(desk: Desk) -> No
     key = desk.client.headers.pop("Authorization")
     desk.client.headers.update(headers)
     page = f"/tiering/customers/{one}"
-    form = {"summary": "Fewer stops", "owner": "Bert", "start_day": "2025-11-03"}
+    form = {"summary": "Fewer stops", "owner": "Bert", "start_day": "2025-11-03", "version": "4"}
     assert (await desk.client.post(f"{page}/plan", data=form)).status_code == 303
-    goal = {"title": "Stops", "measure": "stops a week", "target": "3", "due_day": "2026-05-01"}
+    goal = {"title": "Stops", "measure": "stops a week", "target": "3", "due_day": "2026-05-01", "version": "5"}
     assert (await desk.client.post(f"{page}/goals", data=goal)).status_code == 303
-    assert (await desk.client.post(f"{page}/reviews", data={"number": "1", "note": "Held early"})).status_code == 303
+    assert (
+        await desk.client.post(f"{page}/reviews", data={"number": "1", "note": "Held early", "version": "6"})
+    ).status_code == 303
     for language, words in (("en", ("Success plan", "due 2026-05-01")), ("zh-CN", ("成功计划", "2026-05-01 到期"))):
         shown = (await desk.client.get(f"{page}?lang={language}")).text
         assert all(word in shown for word in (*words, "Fewer stops", "stops a week", "Held early"))
@@ -83,6 +88,9 @@ async def test_a_plan_is_begun_and_kept_on_the_customer_s_page(desk: Desk) -> No
         assert (await desk.client.post(f"{page}/goals", data=goal | bad)).status_code == 422
     refused = await desk.client.post(f"{page}/goals?lang=zh-CN", data=goal | {"due_day": "soon"})
     assert "截止日期须在今天前后十年之内。" in refused.text
+    late = await desk.client.post(f"{page}/goals?lang=zh-CN", data=goal)
+    assert late.status_code == 409
+    assert "期间他人已保存该计划" in late.text
     calendar = await desk.client.get(f"{page}/reviews.ics?lang=zh-CN")
     assert "第 1 次季度回顾：One" in calendar.text.replace("\r\n ", "")
     desk.client.headers["Authorization"] = key

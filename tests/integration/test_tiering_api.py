@@ -9,12 +9,13 @@ import pytest
 from openpyxl import Workbook
 
 from cloud.core.access import Right
-from cloud.core.tables import EventRow
+from cloud.core.tables import Base, EventRow
 from cloud.entitlements import repository as entitlements
 from cloud.fleet.tables import PlantRow
 from cloud.identity.tables import TenantRow
 from cloud.production.tables import HourRow
 from cloud.telemetry.store import GatewayKey, IncomingGap
+from cloud.tiering.table_export import TABLES
 from tests.access import key_headers
 from tests.integration.tiering_world import API, BINARY, HEADER, Desk, take_business, tiering_desk
 
@@ -312,3 +313,21 @@ async def test_only_the_platform_s_own_people_with_the_right_come_in(scored: Des
         query = f"{API}/imports?what=customers&name=f&keep=true"
         refused = await scored.client.post(query, content=CUSTOMERS.encode(), headers=headers | BINARY)
         assert refused.status_code == status
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+async def test_every_table_can_be_taken_away_as_csv_and_json(scored: Desk, name: str) -> None:
+    lines = list(csv.reader(io.StringIO(await scored.get(f"/export/tables/{name}.csv"))))
+    told = await scored.get(f"/export/tables/{name}.json")
+    assert len(lines) == len(told) + 1
+    assert all(set(row) == set(lines[0]) for row in told)
+    assert "tenant_id" not in lines[0]
+    if name in ("customers", "evidence", "scores", "tiers", "runs", "imports"):
+        assert told
+
+
+def test_no_table_of_tiering_is_left_out_of_the_exports() -> None:
+    kept = {"tiering_packs", "tiering_evaluations"}
+    exported = {table.__tablename__ for table in TABLES.values()}
+    ours = {name for name in Base.metadata.tables if name.startswith("tiering_")}
+    assert ours - exported - kept == set()

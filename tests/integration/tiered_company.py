@@ -51,9 +51,12 @@ async def tiered(client: httpx.AsyncClient, admin: dict[str, str], now_ms: int) 
     body["expires_ms"] = now_ms + 300 * 86_400_000
     held = await client.post(f"{api}/customers/{one}/override", json=body, headers=admin)
     assert (merged.status_code, held.status_code) == (201, 201), (merged.text, held.text)
-    plan, bodies = f"{api}/customers/{one}/plan", {"summary": "plan-of-hall-7", "owner": "x", "start_day": 20_500}
+    plan, bodies = (
+        f"{api}/customers/{one}/plan",
+        {"summary": "plan-of-hall-7", "owner": "x", "start_day": 20_500, "version": 0},
+    )
     begun = await client.put(plan, json=bodies, headers=admin)
-    aimed = await client.post(f"{plan}/goals", json=GOAL | {"title": "goal-of-hall-7"}, headers=admin)
+    aimed = await client.post(f"{plan}/goals", json=GOAL | {"title": "goal-of-hall-7", "version": 1}, headers=admin)
     assert (begun.status_code, aimed.status_code) == (200, 201), (begun.text, aimed.text)
     manager = {"name": "manager-of-hall-7", "capacity": 1}
     hired = await client.post(f"{api}/managers", json=manager, headers=admin)

@@ -101,7 +101,12 @@ def test_texts_whose_key_is_made_from_data_exist(language):
         *(f"webhooks.templates_help.{name}" for name in TEMPLATES),
         *(f"webhooks.health.{name}" for name in get_args(Health)),
         *(f"webhooks.fault.{name}" for name in EndpointIn.model_fields if name != "is_enabled"),
-        *(f"message.kinds.{kind.partition('.')[2]}" for kind in (*KNOWN_KINDS, *PLATFORM_KINDS)),
+        *(
+            f"message.kinds.{kind.partition('.')[2]}"
+            for kind in (*KNOWN_KINDS, *PLATFORM_KINDS)
+            if not kind.startswith("entitlements.")
+        ),
+        *(f"message.kinds_of.{kind}" for kind in KNOWN_KINDS if kind.startswith("entitlements.")),
         *(f"message.priority.{priority}" for priority in PRIORITIES),
         *(f"chart.panel.{panel}" for panel in ("pressure", "screw", "heat", "other", "failure", "novelty")),
         *(f"nav.{page}" for page in ("fleet", "alarms", "webhooks")),

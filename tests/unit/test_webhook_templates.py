@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 
 from cloud.alarms.service import ALARM_EVENTS
+from cloud.core.tenants import DEFAULT_TENANT, TenantId
 from cloud.web.translation import load_catalogues
 from cloud.webhooks.domain import LANGUAGES, TEMPLATES
-from cloud.webhooks.filters import KNOWN_KINDS, PLATFORM_KINDS
+from cloud.webhooks.filters import KNOWN_KINDS, PLATFORM_KINDS, told_to
 from cloud.webhooks.message import Message, effect_of, lines_of, title_of
 from cloud.webhooks.rules import KIND_PATTERN
 from cloud.webhooks.templates.rendering import Context, Rendering, cut_bytes
@@ -268,6 +269,14 @@ def test_a_margin_that_recovers_resolves_the_incident_of_its_fall() -> None:
 def test_every_kind_that_alarms_tell_is_offered_in_words() -> None:
     assert set(KNOWN_KINDS) >= ALARM_EVENTS
     assert all(re.fullmatch(KIND_PATTERN, kind) for kind in (*KNOWN_KINDS, *PLATFORM_KINDS)), "what is offered is taken"
+
+
+def test_a_customer_is_not_told_who_has_decided_on_its_plan_and_why() -> None:
+    payload = {"tier": "value", "before": None, "reason": "ranks 31st", "by": "Anna", "owner": "Anna", "lowered": {}}
+    told = told_to(TenantId("hall-9"), "entitlements.tier_changed", payload)
+    assert told == {"tier": "value", "before": None, "lowered": {}}
+    assert told_to(DEFAULT_TENANT, "entitlements.tier_changed", payload) == payload
+    assert told_to(TenantId("hall-9"), "alarm.commented", {"by": "Bert"}) == {"by": "Bert"}
 
 
 WORDS = st.text(max_size=2_000)
