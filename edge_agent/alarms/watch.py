@@ -8,9 +8,7 @@ import structlog
 
 from contract.alarming import AlarmRules
 from contract.shot import ScoredShot
-from edge_agent.alarms import modbus, opcua
-from edge_agent.alarms.local import LocalAlarms
-from edge_agent.alarms.webhook import LocalWebhook
+from edge_agent.alarms.local import Announcement, LocalAlarms
 from edge_agent.settings import EdgeSettings
 from kit.clock import Clock
 
@@ -19,7 +17,10 @@ log = structlog.get_logger()
 
 
 class LocalAlarmWatch:
-    """Feeds the alarms and tells what is due; `outputs` are the tasks that others read from."""
+    """Feeds the alarms and tells what is due; `outputs` are the tasks that others read from.
+
+    An output's libraries are loaded where it is set: Modbus' alone are 10 MiB.
+    """
 
     def __init__(self, settings: EdgeSettings, clock: Clock) -> None:
         alarms = settings.alarms
@@ -28,9 +29,11 @@ class LocalAlarmWatch:
         self._presses = [source.press for source in settings.sources.opcua]
         self._was_cut_off = False
         self.outputs: dict[str, Callable[[], Awaitable[None]]] = {}
-        self._webhook: LocalWebhook | None = None
+        self._tell: Callable[[Announcement], None] | None = None
         if alarms.webhook.url:
-            self._webhook = LocalWebhook(
+            from edge_agent.alarms.webhook import LocalWebhook
+
+            webhook = LocalWebhook(
                 alarms.webhook.url,
                 alarms.webhook.secret.get_secret_value(),
                 clock,
@@ -38,11 +41,21 @@ class LocalAlarmWatch:
                 gateway_id=settings.gateway.id,
                 ca_file=str(alarms.webhook.ca_file or ""),
             )
-            self.outputs["local_webhook"] = self._webhook.run
+            self._tell, self.outputs["local_webhook"] = webhook.tell, webhook.run
         if alarms.modbus.port:
-            self.outputs["modbus"] = lambda: modbus.serve(alarms.modbus.host, alarms.modbus.port, self._registers)
+            from edge_agent.alarms import modbus
+
+            def registers() -> list[int]:
+                return modbus.image(self._alarms, self._presses, clock.monotonic_s())
+
+            self.outputs["modbus"] = lambda: modbus.serve(alarms.modbus.host, alarms.modbus.port, registers)
         if alarms.opcua.endpoint:
-            self.outputs["opcua_output"] = lambda: opcua.serve(alarms.opcua.endpoint, self._values, clock)
+            from edge_agent.alarms import opcua
+
+            def values() -> dict[str, opcua.Values]:
+                return opcua.values_of(self._alarms, self._presses, clock.monotonic_s())
+
+            self.outputs["opcua_output"] = lambda: opcua.serve(alarms.opcua.endpoint, values, clock)
 
     def scored(self, shots: Sequence[ScoredShot]) -> None:
         """Shots are durable here, and wait for the cloud."""
@@ -71,11 +84,5 @@ class LocalAlarmWatch:
         for announcement in self._alarms.due(now_s):
             alarm = announcement.alarm
             log.warning("local_alarm", kind=announcement.kind, press_id=alarm.press_id, mode=alarm.mode)
-            if self._webhook is not None:
-                self._webhook.tell(announcement)
-
-    def _registers(self) -> list[int]:
-        return modbus.image(self._alarms, self._presses, self._clock.monotonic_s())
-
-    def _values(self) -> dict[str, opcua.Values]:
-        return opcua.values_of(self._alarms, self._presses, self._clock.monotonic_s())
+            if self._tell is not None:
+                self._tell(announcement)
