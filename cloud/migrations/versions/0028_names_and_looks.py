@@ -13,16 +13,13 @@ ADDED = {"plants": ("display_name",), "users": ("language", "theme")}
 
 def upgrade() -> None:
     for table, columns in ADDED.items():
-        with op.batch_alter_table(table) as batch:
-            for column in columns:
-                batch.add_column(sa.Column(column, NAME, nullable=False, server_default=""))
-        with op.batch_alter_table(table) as batch:
-            for column in columns:
-                batch.alter_column(column, existing_type=NAME, existing_nullable=False, server_default=None)
+        for column in columns:
+            op.add_column(table, sa.Column(column, NAME, nullable=False, server_default=""))
+            if op.get_bind().dialect.name == "postgresql":  # SQLite would write `users` anew, to which others refer
+                op.alter_column(table, column, server_default=None)
 
 
 def downgrade() -> None:
     for table, columns in ADDED.items():
-        with op.batch_alter_table(table) as batch:
-            for column in columns:
-                batch.drop_column(column)
+        for column in columns:
+            op.drop_column(table, column)
