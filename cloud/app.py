@@ -111,6 +111,7 @@ from cloud.web.oidc_pages import include as include_oidc_pages
 from cloud.web.packs_page import include as include_packs_page
 from cloud.web.people_pages import include as include_people_pages
 from cloud.web.plan_page import include as include_plan_page
+from cloud.web.playbooks_page import include as include_playbooks_page
 from cloud.web.policy_page import include as include_policy_page
 from cloud.web.production_page import include as include_production_page
 from cloud.web.report_page import include as include_report_pages
@@ -480,6 +481,7 @@ def create_app(
     include_success_page(app, tiering_pages, cloud.success)
     include_tasks_page(app, tiering_pages, cloud.playbooks)
     include_customers_page(app, tiering_pages, cloud.tiering)
+    include_playbooks_page(app, tiering_pages, cloud.playbooks)
     include_managers_page(app, tiering_pages, cloud.managers)
     include_policy_page(app, tiering_pages, cloud.tiering)
     include_duplicates_page(app, tiering_pages, cloud.tiering)

@@ -97,6 +97,19 @@ async def open_tasks(
     return (await session.scalars(statement.order_by(row.due_day, row.task_id).limit(limit))).all()
 
 
+async def task_counts(session: AsyncSession, tenant_id: TenantId, since_day: int) -> dict[str, dict[str, int]]:
+    """Tasks opened since a day, by playbook and state."""
+    row, counts = TaskRow, dict[str, dict[str, int]]()
+    statement = select(row.playbook, row.state, func.count()).where(
+        row.tenant_id == tenant_id, row.opened_day >= since_day
+    )
+    for playbook, state, count in await session.execute(
+        statement.group_by(row.playbook, row.state).order_by(row.playbook)
+    ):
+        counts.setdefault(str(playbook), {})[str(state)] = int(count)
+    return counts
+
+
 async def give_open_tasks(
     session: AsyncSession, tenant_id: TenantId, customer_id: UUID, manager_id: UUID | None
 ) -> None:

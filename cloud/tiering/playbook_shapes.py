@@ -47,6 +47,7 @@ class PlaybookShape(_In):
     tiers: list[Tier] = Field(max_length=len(Tier))
     again_days: int = Field(ge=1, le=DAYS_MAX, description="For one customer not again within so many days.")
     steps: list[StepShape] = Field(min_length=1, max_length=STEPS_MAX)
+    is_on: bool = True
 
 
 class ShelfShape(_In):

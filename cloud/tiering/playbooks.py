@@ -68,11 +68,12 @@ class Playbook:
     tiers: tuple[Tier, ...]
     again_days: int
     steps: tuple[Step, ...]
+    is_on: bool = True
 
     def fires(self, tier: Tier, facts: Mapping[Trigger, float]) -> bool:
         """Whether the facts start it; a figure that is not known starts nothing."""
         figure = facts.get(self.trigger)
-        if figure is None or tier not in self.tiers:
+        if not self.is_on or figure is None or tier not in self.tiers:
             return False
         return figure <= self.threshold if self.trigger in UNTIL else figure >= self.threshold
 
@@ -173,6 +174,7 @@ def to_json(shelf: Shelf) -> dict[str, Any]:
                 "threshold": each.threshold,
                 "tiers": list(each.tiers),
                 "again_days": each.again_days,
+                "is_on": each.is_on,
                 "steps": [
                     {"title": step.title, "owner_role": step.owner_role, "due_days": step.due_days}
                     for step in each.steps
@@ -197,6 +199,7 @@ def _playbook(stored: Mapping[str, Any]) -> Playbook:
         tuple(Tier(each) for each in stored["tiers"]),
         stored["again_days"],
         tuple(Step(each["title"], OwnerRole(each["owner_role"]), each["due_days"]) for each in steps),
+        stored.get("is_on", True),
     )
 
 

@@ -146,3 +146,36 @@ async def test_a_task_is_its_customer_s_manager_s_and_follows_a_merge_and_its_un
     given = await desk.send("POST", f"/tasks/{found['renewal']['task_id']}/give", 200, manager_id=None)
     assert given["manager_id"] is None
     await desk.send("POST", f"/tasks/{found['renewal']['task_id']}/give", 404, manager_id=one)
+
+
+async def test_playbooks_are_changed_tried_and_turned_off_on_their_page(desk: Desk) -> None:
+    await desk.score()
+    desk.client.headers.pop("Authorization")
+    desk.client.headers["Accept-Language"] = "en"
+    desk.client.headers.update(await session_headers(desk.cloud, "lead", Role.CUSTOMER_SUCCESS))
+    page = (await desk.client.get("/tiering/playbooks?lang=zh-CN")).text
+    assert "用最近 30 天试算" in page
+    page = (await desk.client.get("/tiering/playbooks?lang=en")).text
+    assert "What they did in the last 90 days" in page
+    form: dict[str, Any] = {
+        "version": "0",
+        "open_tasks_max": "4",
+        "p0_code": "unpaid",
+        "p0_trigger": "unpaid_invoice",
+        "p0_threshold": "45",
+        "p0_tiers": ["value", "long_tail"],
+        "p0_again_days": "60",
+        "p0_is_on": "on",
+        "p0_s0_title": "ask_for_payment",
+        "p0_s0_role": "finance",
+        "p0_s0_due_days": "14",
+    }
+    tried = await desk.client.post("/tiering/playbooks", data=form | {"do": "look"})
+    assert tried.status_code == 200
+    assert "acted on 1 customers, with 1 tasks" in tried.text
+    assert (await desk.client.post("/tiering/playbooks", data=form | {"p0_s0_title": ""})).status_code == 422
+    off = {name: told for name, told in form.items() if name != "p0_is_on"}
+    assert "No playbook is on." in (await desk.client.post("/tiering/playbooks", data=off | {"do": "look"})).text
+    assert (await desk.client.post("/tiering/playbooks", data=off | {"do": "keep"})).status_code == 303
+    assert "<b>off</b>" in (await desk.client.get("/tiering/playbooks")).text
+    assert (await desk.client.post("/tiering/playbooks", data=off | {"do": "keep"})).status_code == 409
