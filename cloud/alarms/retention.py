@@ -1,15 +1,15 @@
-"""Forgets alarms whose life is over for long enough, each with its history, a part at a time."""
+"""Forgets alarms whose life is over for long enough, each with its history, and old words of points, in parts."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Select, delete, exists, select
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from cloud.alarms.life import LASTING_STATES
 from cloud.alarms.repository import first_id_of
-from cloud.alarms.tables import AlarmRow, FloodRow, HistoryRow
+from cloud.alarms.tables import AlarmRow, FloodRow, HistoryRow, PointRow
 from cloud.core.database import Database
 from kit.clock import Clock
 
@@ -40,7 +40,20 @@ class AlarmRetention:
             number += len(found)
             if len(found) < PART_ALARMS_MAX:
                 break
+        await self._prune_points(before_ms)
         return number
+
+    async def _prune_points(self, before_ms: int) -> None:
+        """What was said of points that never had an alarm, and are not withheld now."""
+        old = select(HistoryRow.entry_id).where(
+            HistoryRow.alarm_id.is_(None), HistoryRow.at_ms < before_ms, ~_is_withheld()
+        )
+        for _ in range(PARTS_MAX):
+            async with self._database.transaction() as session:
+                found = (await session.scalars(old.order_by(HistoryRow.entry_id).limit(PART_ALARMS_MAX))).all()
+                await session.execute(delete(HistoryRow).where(HistoryRow.entry_id.in_(found)))
+            if len(found) < PART_ALARMS_MAX:
+                return
 
     async def _part(self, session: AsyncSession, before_ms: int) -> Sequence[UUID]:
         follower = aliased(AlarmRow)
@@ -57,6 +70,19 @@ class AlarmRetention:
             ~leads,
         )
         return (await session.scalars(statement.order_by(AlarmRow.alarm_id).limit(PART_ALARMS_MAX))).all()
+
+
+def _is_withheld() -> ColumnElement[bool]:
+    """Whether the point of an entry is: the entry says since when, by whom and why."""
+    place = (
+        PointRow.plant_id == HistoryRow.plant_id,
+        PointRow.press_id == HistoryRow.press_id,
+        PointRow.gateway_id == HistoryRow.gateway_id,
+        PointRow.kind == HistoryRow.kind,
+        PointRow.mode == HistoryRow.mode,
+    )
+    reasons = (PointRow.shelved_ms, PointRow.suppressed_ms, PointRow.taken_out_ms)
+    return exists().where(and_(*place), or_(*(reason.is_not(None) for reason in reasons)))
 
 
 async def _forget(session: AsyncSession, alarm_ids: Sequence[UUID]) -> None:

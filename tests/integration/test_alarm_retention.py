@@ -85,6 +85,34 @@ async def test_what_is_over_is_forgotten_with_its_history_and_the_rest_stays(
     assert await prune(world) == 0
 
 
+async def said_of(world: World, press: str, *, is_on: bool) -> None:
+    """The plant's logic withholds the alarms of a press that never had one, or does so no longer."""
+    async with world.database.transaction() as session:
+        await world.withholder.suppress_point(
+            session, DEFAULT_TENANT, point(press), is_on=is_on, reason="heats up", now_ms=world.clock.utc_ms()
+        )
+
+
+async def test_old_words_of_points_without_an_alarm_are_forgotten_unless_they_tell_why_it_is_withheld(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "PART_ALARMS_MAX", 2)
+    for number in range(3):
+        await said_of(world, f"was-{number}", is_on=True)
+        await said_of(world, f"was-{number}", is_on=False)
+    await said_of(world, "is", is_on=True)
+    world.clock.advance(89 * DAY_S)
+    await prune(world)
+    assert len(await world.history()) == 7, "not yet"
+    world.clock.advance(2 * DAY_S)
+    await said_of(world, "new", is_on=True)
+    await prune(world)
+    assert [(entry.press_id, entry.alarm_id) for entry in await world.history()] == [("is", None), ("new", None)]
+    with pytest.raises(IntegrityError, match="only ever added to"):
+        async with world.database.transaction() as session:
+            await session.execute(text("DELETE FROM alarm_history"))
+
+
 async def test_the_history_of_an_alarm_that_is_there_cannot_be_shortened(world: World) -> None:
     alarm = await over(world, "press-1")
     with pytest.raises(IntegrityError, match="only ever added to"):
