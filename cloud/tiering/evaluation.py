@@ -210,7 +210,7 @@ def _tasks(tenant_id: TenantId, start: Start, now_ms: int) -> Iterator[TaskRow]:
             title=step.title,
             owner_role=step.owner_role,
             opened_day=today,
-            due_day=today + step.due_days,
+            due_day=start.playbook.due_day(step, start.figure, today),
             state=playbook_repository.OPEN,
             reason="",
             closed_ms=None,

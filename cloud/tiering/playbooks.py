@@ -77,6 +77,11 @@ class Playbook:
             return False
         return figure <= self.threshold if self.trigger in UNTIL else figure >= self.threshold
 
+    def due_day(self, step: Step, figure: float, today: int) -> int:
+        """By when a task started today is to be done: where the figure counts the days that are left, within them."""
+        days = min(step.due_days, max(0, int(figure))) if self.trigger in UNTIL else step.due_days
+        return today + days
+
 
 @dataclass(frozen=True, slots=True)
 class Shelf:

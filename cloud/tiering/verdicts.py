@@ -92,8 +92,10 @@ async def _move(session: AsyncSession, events: EventLog, run: Run, found: Review
         await session.flush()
     for merged in scores.keys() - moves.kept:
         await repository.drop_score(session, run.run_id, merged)
-    moved, count = len(moves.first) + len(moves.told), len(moves.kept)
-    told = {"run_id": str(run.run_id), "customers": count, "moved": moved, "left": found.left}
+    changes = [change for _, change in (*moves.first, *moves.told)]
+    first, count = sum(change.before == Tier.PROVISIONAL for change in changes), len(moves.kept)
+    moved = len(changes) - first
+    told = {"run_id": str(run.run_id), "customers": count, "first": first, "moved": moved, "left": found.left}
     await repository.update_run(
         session,
         run.run_id,
@@ -104,7 +106,7 @@ async def _move(session: AsyncSession, events: EventLog, run: Run, found: Review
         day=run.day,
         customers=count,
         ended_ms=now_ms,
-        figures=found.figures | {"moved": moved, "left": found.left, "noticed": moves.noticed},
+        figures=found.figures | {"first": first, "moved": moved, "left": found.left, "noticed": moves.noticed},
     )
     target = f"tiering_run:{run.run_id}"
     audit.record(session, tenant_id, SYSTEM, "tiering_run_done", target, now_ms=now_ms, after=told)

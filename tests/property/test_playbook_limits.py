@@ -52,3 +52,14 @@ def test_what_fires_is_started_where_there_is_room_and_it_was_not_started_before
     wide = Shelf(10**6, shelf.playbooks)
     found = due(wide, tier, facts, open_tasks=0, started={}, today=0)
     assert found == [playbook for playbook in shelf.playbooks if playbook.fires(tier, facts)]
+
+
+@given(st.integers(0, 400), st.floats(-30, 400), st.sampled_from(Trigger))
+def test_a_task_is_due_before_what_it_prepares_and_never_in_the_past(
+    due_days: int, figure: float, trigger: Trigger
+) -> None:
+    step = Step("call", OwnerRole.SALES, due_days)
+    due_day = Playbook("renewal", trigger, 90, (Tier.VALUE,), 180, (step,)).due_day(step, figure, today=1_000)
+    assert 1_000 <= due_day <= 1_000 + due_days
+    if trigger == Trigger.RENEWAL_NEAR and figure >= 0:
+        assert due_day <= 1_000 + figure
