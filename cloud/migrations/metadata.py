@@ -16,6 +16,7 @@ import cloud.maintenance.tables
 import cloud.production.tables
 import cloud.rollouts.tables
 import cloud.self_service.tables
+import cloud.serving.tables
 import cloud.tiering.manager_tables
 import cloud.tiering.plan_tables
 import cloud.tiering.playbook_tables
