@@ -328,6 +328,13 @@ async def update_run(session: AsyncSession, run_id: UUID, **values: Any) -> None
     await session.execute(update(RunRow).where(RunRow.run_id == run_id).values(**values))
 
 
+async def claim_run(session: AsyncSession, run_id: UUID) -> bool:
+    """Begin a run that waits; whether it was still waiting."""
+    statement = update(RunRow).where(RunRow.run_id == run_id, RunRow.state == "waiting")
+    found: Any = await session.execute(statement.values(state="running"))
+    return int(found.rowcount) == 1
+
+
 async def drop_scores(session: AsyncSession, tenant_id: TenantId, run_id: UUID) -> None:
     """Forget the scores of a run that was not done."""
     await session.execute(delete(ScoreRow).where(ScoreRow.tenant_id == tenant_id, ScoreRow.run_id == run_id))

@@ -65,6 +65,9 @@ class Runner:
         return len(waiting)
 
     async def _do(self, tenant_id: TenantId, run_id: UUID) -> None:
+        async with self._database.transaction() as session:
+            if not await repository.claim_run(session, run_id):
+                return  # somebody else does it
         try:
             await self._score(tenant_id, run_id)
         except (WeightsError, RulesError) as error:

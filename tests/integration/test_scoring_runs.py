@@ -106,3 +106,11 @@ async def test_a_row_that_is_changed_is_packed_anew(desk: Desk) -> None:
             table = await packs.table_of(session, DEFAULT_TENANT, ids)
             assert table.amount.sum() == await session.scalar(select(func.sum(EvidenceRow.amount_minor)))
         await packer.pack_new(DEFAULT_TENANT)
+
+
+async def test_a_run_is_done_once_whoever_finds_it_waiting(desk: Desk) -> None:
+    asked = await desk.send("POST", "/runs", 202)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(desk.cloud.tiering_job._runner.do_waiting)
+    assert (await desk.get(f"/runs/{asked['run_id']}"))["state"] == "done"
