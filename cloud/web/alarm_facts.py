@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from cloud.alarms import reading, repository
 from cloud.alarms.analysis import Analysis, analyse
 from cloud.alarms.deeds import BULK_MAX, Deed, Deeds, Outcome
@@ -12,6 +14,8 @@ from cloud.alarms.flood import Band, band_of
 from cloud.alarms.floods import rate_now
 from cloud.alarms.reading import HistoryEntry, WithheldPoint
 from cloud.alarms.repository import AlarmFilter
+from cloud.alarms.rules import repository as rules
+from cloud.alarms.rules.stored import RULE_UNREADABLE, Unreadable, read
 from cloud.alarms.service import AlarmService
 from cloud.core.audit import Actor
 from cloud.core.database import Database
@@ -47,6 +51,8 @@ class AlarmLife:
     alarm: Alarm
     withheld: WithheldPoint | None
     entries: Sequence[HistoryEntry]
+    is_stuck: bool
+    """Its rule cannot be read any more: nothing looks whether its cause is still there."""
 
 
 class AlarmFacts:
@@ -103,7 +109,14 @@ class AlarmFacts:
                 return None
             withheld = await reading.withheld_point(session, alarm)
             entries = await reading.history(session, tenant, alarm_id=alarm_id, limit=ENTRIES_SHOWN_MAX)
-        return AlarmLife(alarm, withheld, entries.items)
+            is_stuck = await self._is_stuck(session, tenant, alarm)
+        return AlarmLife(alarm, withheld, entries.items, is_stuck)
+
+    async def _is_stuck(self, session: AsyncSession, tenant: TenantId, alarm: Alarm) -> bool:
+        if not alarm.is_active or not alarm.rule_id or alarm.kind == RULE_UNREADABLE:
+            return False
+        row = await rules.rule(session, tenant, alarm.rule_id)
+        return row is not None and row.deleted_ms is None and isinstance(read(row.definition), Unreadable)
 
     async def people(self, tenant: TenantId) -> list[tuple[str, str]]:
         """Id and name of the people to whom an alarm can be given, by login."""

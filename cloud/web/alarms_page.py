@@ -100,6 +100,7 @@ class AlarmPages:
             page_name="alarms",
             alarm=life.alarm,
             withheld=life.withheld,
+            is_stuck=life.is_stuck,
             entries=life.entries,
             told=_told(request.query_params),
             **await self._for_acting(request, tenant),

@@ -35,6 +35,7 @@ from cloud.migrations.upgrade import upgrade
 from cloud.rollouts.labels import add_repair, drop_repair, put_label
 from cloud.telemetry.memory_store import MemoryStore
 from cloud.telemetry.store import GatewayKey, IncomingShot
+from cloud.web.alarm_facts import AlarmFacts
 from contract.alarming import AlarmRules
 from contract.shot import ScoredShot, Scores, Shot
 from kit.clock import ManualClock
@@ -308,6 +309,27 @@ async def test_a_rule_that_cannot_be_read_is_told_of_by_an_alarm_until_somebody_
     about, *_ = await world.found()
     assert (about.state, await world.why_cleared(about)) == ("cleared_unacknowledged", "rule_readable")
     assert await world.look() == 0
+
+
+async def test_an_alarm_of_a_rule_that_cannot_be_read_says_so_until_the_rule_is_saved_or_deleted(
+    database: Database,
+) -> None:
+    world = World(database)
+    saved, other = await world.create(written(CUSHION)), await world.create(written({**CUSHION, "below": 3.0}))
+    await world.shoot(1.0)
+    facts = AlarmFacts(database, world.alarms, world.clock)
+
+    async def stuck() -> set[str]:
+        lives = [await facts.life(DEFAULT_TENANT, alarm.alarm_id) for alarm in await world.found()]
+        return {life.alarm.rule_id for life in lives if life is not None and life.is_stuck}
+
+    assert await stuck() == set()
+    await world.spoil(saved.rule_id)
+    await world.look()
+    assert await stuck() == {saved.rule_id}, "not of the other rule, nor the alarm that tells of this one"
+    await world.delete(SavedRule(saved.rule_id, 2, saved.rule, None, "", 0))
+    assert await stuck() == set()
+    assert {alarm.rule_id for alarm in await world.found() if alarm.is_active} == {other.rule_id}
 
 
 async def test_a_rule_that_cannot_be_read_can_be_deleted_and_an_unreadable_version_not_taken_back(
