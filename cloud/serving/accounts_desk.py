@@ -173,8 +173,7 @@ class AccountsDesk:
     async def promise(self) -> Promise:
         """How answers were, of all companies."""
         async with self.database.reading() as session:
-            since_ms = self.clock.utc_ms() - MEASURED_DAYS * DAY_MS
-            return promise_of(await repository.answers_since(session, since_ms, limit=ANSWERS_MAX))
+            return await promise_at(session, self.clock.utc_ms())
 
     async def _do(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
         async with self.database.transaction() as session:
@@ -197,6 +196,12 @@ class AccountsDesk:
             )
             for row in rows
         ]
+
+
+async def promise_at(session: AsyncSession, now_ms: int) -> Promise:
+    """How answers of the MEASURED_DAYS before a moment were, of all companies."""
+    since_ms = now_ms - MEASURED_DAYS * DAY_MS
+    return promise_of(await repository.answers_since(session, since_ms, limit=ANSWERS_MAX))
 
 
 def promise_of(answers: Sequence[SupportMessageRow]) -> Promise:

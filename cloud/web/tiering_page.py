@@ -13,6 +13,7 @@ from cloud.core.audit import actor_of
 from cloud.core.problems import InvalidFieldError
 from cloud.core.tenants import TenantId
 from cloud.entitlements.domain import Tier
+from cloud.serving.accounts_desk import promise_at
 from cloud.tiering import book, manager_repository, playbook_repository, repository, runs, views
 from cloud.tiering.api import Staff, tried_rules
 from cloud.tiering.bands import RulesError
@@ -153,9 +154,11 @@ class TieringPages:
         months = await views.tier_economics(self._desk.database, tenant_id, now_ms=now_ms, months=MONTHS_SHOWN)
         async with self._desk.database.reading() as session:
             _, policy = await runs.policy_of(session, tenant_id)
+            promise = await promise_at(session, now_ms)
         return self.shell.page(
             request,
             "tiering_economics.html",
+            promise=promise,
             page_name="tiering",
             tab="economics",
             months=[each for each in reversed(months) if each.customers or each.gone],

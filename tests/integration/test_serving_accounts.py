@@ -175,6 +175,8 @@ async def test_what_is_due_first_is_answered_first_and_its_time_is_cost(desk: De
         ("support.tickets", None, 1.0),
         ("cost.hours", 6_000, 0.2),
     }
+    page = (await desk.client.get("/tiering/economics?lang=en")).text
+    assert "The last 90 days: 2 answers, 42 minutes" in page
     await ask(desk, "POST", f"/support/{fast}/reopen", 409)
     await ask(desk, "POST", f"/support/{fast}/close", 200)
     await ask(desk, "POST", f"/support/{fast}/answers", 409, text="x", minutes=1)
