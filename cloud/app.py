@@ -86,6 +86,7 @@ from cloud.telemetry.store import GatewayKey, TelemetryStore
 from cloud.tiering import api as tiering_api
 from cloud.tiering import manager_api, playbook_api, success_api
 from cloud.tiering.desk import TieringDesk
+from cloud.tiering.feeds import FeedDesk
 from cloud.tiering.jobs import TieringJob
 from cloud.tiering.managers import ManagerDesk
 from cloud.tiering.success import SuccessDesk
@@ -95,6 +96,7 @@ from cloud.web import refusals
 from cloud.web.account_pages import include as include_account_pages
 from cloud.web.accounts_pages import include as include_accounts_pages
 from cloud.web.audit_page import include as include_audit_page
+from cloud.web.calendars_page import include as include_calendars_page
 from cloud.web.claim_page import include as include_claim_page
 from cloud.web.customers_page import include as include_customers_page
 from cloud.web.duplicates_page import include as include_duplicates_page
@@ -481,6 +483,7 @@ def create_app(
     include_success_page(app, tiering_pages, cloud.success)
     include_tasks_page(app, tiering_pages, cloud.playbooks)
     include_customers_page(app, tiering_pages, cloud.tiering)
+    include_calendars_page(app, tiering_pages, FeedDesk(cloud.database, cloud.clock, cloud.success))
     include_playbooks_page(app, tiering_pages, cloud.playbooks)
     include_managers_page(app, tiering_pages, cloud.managers)
     include_policy_page(app, tiering_pages, cloud.tiering)

@@ -17,6 +17,7 @@ import cloud.production.tables
 import cloud.rollouts.tables
 import cloud.self_service.tables
 import cloud.serving.tables
+import cloud.tiering.feed_tables
 import cloud.tiering.manager_tables
 import cloud.tiering.plan_tables
 import cloud.tiering.playbook_tables

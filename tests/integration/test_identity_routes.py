@@ -44,7 +44,7 @@ from deploy.local.processes import free_port
 from kit.clock import ManualClock
 from tests.access import key_headers, session_headers
 from tests.integration.test_cloud_api import scored, settings
-from tests.integration.tiered_company import GOAL, OVERRIDE, SERVING_BODIES, request_for_help, tiered
+from tests.integration.tiered_company import GOAL, OVERRIDE, SERVING_BODIES, calendar_address, request_for_help, tiered
 
 pytestmark = pytest.mark.anyio
 PAGE = {"Accept": "text/html"}
@@ -52,6 +52,7 @@ PUBLIC = {
     "GET /healthz",
     "GET /readyz",
     "GET /login",
+    "GET /calendars/{secret}.ics",
     "POST /login",
     "POST /logout",
     "GET /setup",
@@ -197,7 +198,10 @@ class Walk:
                 continue
             declared = route.path + QUERIES.get(route.path, "")
             filled = (
-                declared.replace("{name}", "access").replace("{deed}", "close").replace("{table}.{form}", "plans.json")
+                declared.replace("{name}", "access")
+                .replace("{deed}", "close")
+                .replace("{table}.{form}", "plans.json")
+                .replace("{secret}", "none")
             )
             for name, value in self.ids.items():
                 filled = filled.replace(f"{{{name}}}", value)
@@ -312,6 +316,7 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
     )
     return {
         **await tiered(client, admin, now_ms),
+        "feed_id": await calendar_address(cloud),
         "tenant_id": DEFAULT_TENANT,
         "invoice_id": await invoice(cloud, now_ms),
         "request_id": await request_for_help(cloud, now_ms),

@@ -1,5 +1,6 @@
 """Success plans through API and page: for strategic customers, with goals, reviews and their calendar."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -93,4 +94,29 @@ async def test_a_plan_is_begun_and_kept_on_the_customer_s_page(desk: Desk) -> No
     assert "期间他人已保存该计划" in late.text
     calendar = await desk.client.get(f"{page}/reviews.ics?lang=zh-CN")
     assert "第 1 次季度回顾：One" in calendar.text.replace("\r\n ", "")
+    desk.client.headers["Authorization"] = key
+
+
+async def test_a_secret_address_is_read_without_a_session_until_it_is_revoked_and_not_too_often(desk: Desk) -> None:
+    one, today = await _customer(desk, "C1"), _now(desk) // 86_400_000
+    if (await desk.client.get(f"{API}/customers/{one}/plan")).status_code == 404:
+        plan = {"summary": "Half the scrap", "owner": "Anna", "start_day": today - 100, "version": 0}
+        await desk.send("PUT", f"/customers/{one}/plan", 200, **plan)
+    headers = await session_headers(desk.cloud, "lead", Role.CUSTOMER_SUCCESS)
+    key = desk.client.headers.pop("Authorization")
+    assert (await desk.client.post("/tiering/calendars", data={"label": " "}, headers=headers)).status_code == 422
+    made = await desk.client.post("/tiering/calendars?lang=en", data={"label": "Anna"}, headers=headers)
+    address = re.findall(r"<code>http://cloud(/calendars/[^<]+)</code>", made.text)[0]
+    read = await desk.client.get(address, headers={"Cookie": ""})
+    assert read.status_code == 200
+    assert Calendar.from_ical(read.content).walk("VEVENT")
+    assert (await desk.client.get("/calendars/guessed.ics", headers={"Cookie": ""})).status_code == 404
+    shown = (await desk.client.get("/tiering/calendars?lang=zh-CN", headers=headers)).text
+    assert address.split("/")[2].split(".")[0] not in shown
+    assert "最近读取" in shown
+    revoke = re.findall(r'action="(/tiering/calendars/[^"]+/revoke)"', shown)[0]
+    assert (await desk.client.post(revoke, headers=headers)).status_code == 303
+    assert (await desk.client.get(address, headers={"Cookie": ""})).status_code == 404
+    answers = [(await desk.client.get(address, headers={"Cookie": ""})).status_code for _ in range(12)]
+    assert answers[-1] == 429
     desk.client.headers["Authorization"] = key

@@ -10,6 +10,7 @@ from cloud.core.access import Principal
 from cloud.core.audit import SYSTEM
 from cloud.core.tenants import DEFAULT_TENANT
 from cloud.self_service.support import ask_for_help
+from cloud.tiering.feeds import FeedDesk
 
 GOAL = {"title": "theft", "measure": "theft", "target": 1, "due_day": 20_500}
 OPTION: dict[str, object] = {
@@ -91,3 +92,10 @@ async def request_for_help(cloud: Cloud, now_ms: int) -> str:
     async with cloud.database.transaction() as session:
         row = await ask_for_help(session, asks, "reason-of-hall-7", diagnosis="", actor=SYSTEM, now_ms=now_ms)
     return str(row.request_id)
+
+
+async def calendar_address(cloud: Cloud) -> str:
+    """The first company has a calendar address."""
+    desk = FeedDesk(cloud.database, cloud.clock, cloud.success)
+    await desk.make(DEFAULT_TENANT, SYSTEM, label="person-of-hall-7")
+    return str((await desk.feeds(DEFAULT_TENANT))[0].feed_id)
