@@ -233,6 +233,39 @@ async def test_a_bug_tells_the_caller_nothing(
     assert response.json() == {**told, "request_id": response.headers["x-request-id"]}
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", ("No such page", "search", "tell who runs")), ("zh-CN", ("没有这个页面", "search", "系统管理员"))],
+)
+async def test_who_opens_a_page_is_told_on_a_page_and_a_program_in_a_document(
+    app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, language: str, words: tuple[str, str, str]
+) -> None:
+    browser = {"Accept": "text/html,*/*", "Accept-Language": language}
+
+    def broken(*_arguments: object, **_options: object) -> None:
+        raise RuntimeError("the password is 1234")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(app.state.cloud.store, "gaps", broken)
+        answers = [
+            await client.get(path, headers=browser)
+            for path in ("/no/such/page", "/tiering/customers?search=" + "x" * 101, "/gaps")
+        ]
+    assert [answer.status_code for answer in answers] == [404, 422, 500]
+    for answer, word in zip(answers, words, strict=True):
+        assert answer.headers["content-type"].startswith("text/html")
+        assert word in answer.text
+        assert "1234" not in answer.text
+        assert DEFAULTS["X-Content-Type-Options"] == answer.headers["X-Content-Type-Options"]
+    assert answers[2].headers["x-request-id"] in answers[2].text
+    for accepted in ({}, {"Accept": "text/html", "HX-Request": "true"}):
+        assert (await client.get("/no/such/page", headers=accepted)).headers[
+            "content-type"
+        ] == "application/problem+json"
+    api = await client.get("/api/v1/alarms/00000000-0000-7000-8000-000000000000", headers=browser)
+    assert api.headers["content-type"] == "application/problem+json"
+
+
 async def test_readiness_names_the_part_that_is_not_ready(client: httpx.AsyncClient) -> None:
     response = await client.get("/readyz")
     assert response.status_code == 503
