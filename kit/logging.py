@@ -9,9 +9,7 @@ import structlog
 
 def configure(style: Literal["json", "console"] = "console", level: str = "INFO") -> None:
     """Send structlog's events and the standard library's warnings to standard error in one form."""
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if style == "json" else structlog.dev.ConsoleRenderer(colors=False)
-    )
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer() if style == "json" else _console()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -27,3 +25,8 @@ def configure(style: Literal["json", "console"] = "console", level: str = "INFO"
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", force=True
     )
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    """Tracebacks without the values of variables, which may be secrets: rich, where it is there, prints them."""
+    return structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)

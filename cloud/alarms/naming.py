@@ -9,6 +9,10 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 class Texts(Protocol):
     """The texts of one language."""
 
+    @property
+    def language(self) -> str:
+        """Its RFC 5646 tag."""
+
     def __call__(self, key: str, **values: object) -> str:
         """The text of `key`, filled in."""
 

@@ -15,10 +15,10 @@ from cloud.core.database import Database
 from cloud.core.events import EventLog
 from cloud.core.tenants import DEFAULT_TENANT, TenantId
 from cloud.entitlements.domain import Tier
-from cloud.tiering import manager_repository, packs, playbook_repository, repository, signals
+from cloud.tiering import manager_repository, message_repository, packs, playbook_repository, repository, signals
 from cloud.tiering.evidence import EvidenceTable
 from cloud.tiering.playbook_repository import Served
-from cloud.tiering.playbook_tables import EvaluationRow, TaskRow
+from cloud.tiering.playbook_tables import EvaluationRow, MessageRow, TaskRow
 from cloud.tiering.playbooks import DAYS_MAX, Playbook, Shelf, Trigger, due
 from cloud.tiering.review import has_left
 from cloud.tiering.runs import DAY_MS
@@ -27,6 +27,8 @@ from kit.clock import Clock
 from kit.ids import uuid7
 
 TASK_OPENED: Final = "tiering.task_opened"
+MESSAGE: Final = "provider.message"
+"""An event of the company that is told something, for its own webhooks and mails."""
 TASKS_MAX: Final = 2_000
 """An evaluation that has opened so many opens no more; the customers that rank last wait for the next."""
 FLUSHED_TASKS: Final = 200
@@ -38,12 +40,13 @@ MoreFacts = Callable[[AsyncSession, TenantId, int], Awaitable[Facts]]
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The playbooks that hold, open tasks and manager by customer, and when each playbook was last started for it."""
+    """The playbooks that hold; by customer open tasks, manager, unread messages, when each was last started."""
 
     shelf: Shelf
     open_tasks: Mapping[UUID, int]
     started: Mapping[UUID, Mapping[str, int]]
     managers: Mapping[UUID, UUID]
+    unread: Mapping[UUID, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Start:
     playbook: Playbook
     figure: float
     manager_id: UUID | None
+    to_tenant_id: str | None
 
 
 class Evaluator:
@@ -89,6 +93,9 @@ class Evaluator:
                 self._events.record(session, tenant_id, TASK_OPENED, told_of(row), now_ms)
                 if at % FLUSHED_TASKS == 0:
                     await session.flush()
+            for message in _messages(tenant_id, starts, now_ms):
+                session.add(message)
+                self._events.record(session, TenantId(message.to_tenant_id), MESSAGE, _told_of(message), now_ms)
             await self._keep(session, tenant_id, run.run_id, len(rows), now_ms)
         return len(rows)
 
@@ -96,10 +103,13 @@ class Evaluator:
         _, shelf = await shelf_of(session, tenant_id)
         started: dict[UUID, dict[str, int]] = {}
         found = await playbook_repository.started(session, tenant_id, today - DAYS_MAX)
-        for (customer_id, code), day in found.items():
-            started.setdefault(customer_id, {})[code] = day
+        told = await message_repository.started(session, tenant_id, today - DAYS_MAX)
+        for (customer_id, code), day in (*found.items(), *told.items()):
+            mine = started.setdefault(customer_id, {})
+            mine[code] = max(day, mine.get(code, day))
         managers = await manager_repository.manager_by_customer(session, tenant_id)
-        return Begun(shelf, await playbook_repository.open_counts(session, tenant_id), started, managers)
+        unread = await message_repository.unread_counts(session, tenant_id)
+        return Begun(shelf, await playbook_repository.open_counts(session, tenant_id), started, managers, unread)
 
     async def _keep(self, session: AsyncSession, tenant_id: TenantId, run_id: UUID, opened: int, now_ms: int) -> None:
         row = await playbook_repository.evaluation(session, tenant_id)
@@ -135,9 +145,11 @@ def _starts(
             open_tasks=begun.open_tasks.get(each, 0),
             started=begun.started.get(each, {}),
             today=today,
+            unread=begun.unread.get(each, 0) if customer.linked_tenant_id else None,
         )
-        found += [Start(each, playbook, told[playbook.trigger], begun.managers.get(each)) for playbook in playbooks]
-        tasks += sum(len(playbook.steps) for playbook in playbooks)
+        manager, company = begun.managers.get(each), customer.linked_tenant_id
+        found += [Start(each, playbook, told[playbook.trigger], manager, company) for playbook in playbooks]
+        tasks += sum(max(1, len(playbook.steps)) for playbook in playbooks)
         if tasks >= TASKS_MAX:
             break
     return found
@@ -218,3 +230,29 @@ def _tasks(tenant_id: TenantId, start: Start, now_ms: int) -> Iterator[TaskRow]:
             manager_id=start.manager_id,
             merge_id=None,
         )
+
+
+def _messages(tenant_id: TenantId, starts: Sequence[Start], now_ms: int) -> Iterator[MessageRow]:
+    """What the companies are told that are on the platform."""
+    for start in starts:
+        message = start.playbook.message
+        if message is None or start.to_tenant_id is None:
+            continue
+        yield MessageRow(
+            message_id=uuid7(now_ms),
+            tenant_id=tenant_id,
+            customer_id=start.customer_id,
+            to_tenant_id=start.to_tenant_id,
+            playbook=start.playbook.code,
+            text_zh=message.zh,
+            text_en=message.en,
+            sent_day=now_ms // DAY_MS,
+            sent_ms=now_ms,
+            read_ms=None,
+            read_by="",
+        )
+
+
+def _told_of(row: MessageRow) -> dict[str, str]:
+    """Nothing of why: a company does not learn how it is measured."""
+    return {"message_id": str(row.message_id), "text_zh": row.text_zh, "text_en": row.text_en}

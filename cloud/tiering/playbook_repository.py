@@ -23,12 +23,13 @@ class Served:
     customer_id: UUID
     code: str
     served_as: str
+    linked_tenant_id: str | None = None
 
 
 async def served(session: AsyncSession, tenant_id: TenantId) -> list[Served]:
     """All customers, without merged ones, by id."""
     row, found = CustomerRow, list[Served]()
-    statement = select(row.customer_id, row.code, row.served_as)
+    statement = select(row.customer_id, row.code, row.served_as, row.linked_tenant_id)
     statement = statement.where(row.tenant_id == tenant_id, row.merged_into.is_(None)).limit(CUSTOMERS_MAX)
     async for rows in in_parts(session, statement.order_by(row.customer_id)):
         found += [Served(*each) for each in rows]

@@ -9,6 +9,7 @@ from cloud.entitlements.domain import Tier
 from cloud.tiering.playbooks import (
     CODE_CHARACTERS_MAX,
     DAYS_MAX,
+    MESSAGE_CHARACTERS_MAX,
     OPEN_TASKS_MAX,
     PLAYBOOKS_MAX,
     STEPS_MAX,
@@ -33,6 +34,13 @@ class StepShape(_In):
     due_days: int = Field(ge=0, le=DAYS_MAX, description="After the day on which it is opened.")
 
 
+class MessageShape(_In):
+    """What the company is told, where it is on the platform."""
+
+    zh: str = Field(min_length=1, max_length=MESSAGE_CHARACTERS_MAX)
+    en: str = Field(min_length=1, max_length=MESSAGE_CHARACTERS_MAX)
+
+
 class PlaybookShape(_In):
     """What follows on a trigger."""
 
@@ -46,8 +54,9 @@ class PlaybookShape(_In):
     )
     tiers: list[Tier] = Field(max_length=len(Tier))
     again_days: int = Field(ge=1, le=DAYS_MAX, description="For one customer not again within so many days.")
-    steps: list[StepShape] = Field(min_length=1, max_length=STEPS_MAX)
+    steps: list[StepShape] = Field(max_length=STEPS_MAX, description="None at all only where there is a message.")
     is_on: bool = True
+    message: MessageShape | None = None
 
 
 class ShelfShape(_In):

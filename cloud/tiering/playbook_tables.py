@@ -51,6 +51,28 @@ class TaskRow(Base):
     merge_id: Mapped[UUID | None] = mapped_column(Uuid())
 
 
+class MessageRow(Base):
+    """What a playbook has told a customer's company; `to_tenant_id` is that company, who reads it on its own pages."""
+
+    __tablename__ = "tiering_messages"
+    __table_args__ = (
+        Index(None, "to_tenant_id", "message_id"),
+        Index(None, "tenant_id", "customer_id", "message_id"),
+    )
+
+    message_id: Mapped[UUID] = mapped_column(Uuid(), primary_key=True)
+    tenant_id: Mapped[str]
+    customer_id: Mapped[UUID] = mapped_column(Uuid())
+    to_tenant_id: Mapped[str]
+    playbook: Mapped[str]
+    text_zh: Mapped[str] = mapped_column(Text)
+    text_en: Mapped[str] = mapped_column(Text)
+    sent_day: Mapped[int]
+    sent_ms: Mapped[int]
+    read_ms: Mapped[int | None]
+    read_by: Mapped[str]
+
+
 class EvaluationRow(Base):
     """When a company's playbooks were last looked at, and after which scoring run."""
 

@@ -14,6 +14,9 @@ OPEN_TASKS_MAX: Final = 20
 DAYS_MAX: Final = 365
 CODE_CHARACTERS_MAX: Final = 64
 TITLE_CHARACTERS_MAX: Final = 128
+MESSAGE_CHARACTERS_MAX: Final = 500
+UNREAD_MAX: Final = 3
+"""A company that has so many unread messages gets no more."""
 
 
 class Trigger(StrEnum):
@@ -59,8 +62,16 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """What a company is told, in its readers' language."""
+
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
 class Playbook:
-    """What follows on a trigger, for customers of these tiers, and not again within `again_days`."""
+    """What follows on a trigger, for customers of these tiers, and not again within `again_days`: tasks, a message."""
 
     code: str
     trigger: Trigger
@@ -69,6 +80,7 @@ class Playbook:
     again_days: int
     steps: tuple[Step, ...]
     is_on: bool = True
+    message: Message | None = None
 
     def fires(self, tier: Tier, facts: Mapping[Trigger, float]) -> bool:
         """Whether the facts start it; a figure that is not known starts nothing."""
@@ -106,7 +118,11 @@ class Shelf:
             _within(f"{where}.code", len(each.code.strip()), 1, CODE_CHARACTERS_MAX)
             _within(f"{where}.threshold", each.threshold, 0, 10_000)
             _within(f"{where}.again_days", each.again_days, 1, DAYS_MAX)
-            _within(f"{where}.steps", len(each.steps), 1, min(STEPS_MAX, self.open_tasks_max))
+            least = 0 if each.message else 1
+            _within(f"{where}.steps", len(each.steps), least, min(STEPS_MAX, self.open_tasks_max))
+            if each.message is not None:
+                for words in (each.message.zh, each.message.en):
+                    _within(f"{where}.message", len(words.strip()), 1, MESSAGE_CHARACTERS_MAX)
             for step in each.steps:
                 _within(f"{where}.title", len(step.title.strip()), 1, TITLE_CHARACTERS_MAX)
                 _within(f"{where}.due_days", step.due_days, 0, DAYS_MAX)
@@ -120,22 +136,29 @@ def due(
     open_tasks: int,
     started: Mapping[str, int],
     today: int,
+    unread: int | None = 0,
 ) -> list[Playbook]:
     """The playbooks to start for a customer, each whole or not at all.
 
     `started` has the day on which each was last started for it. One that does not fit under `open_tasks_max` waits
-    until tasks are closed; a smaller one behind it may go first.
+    until tasks are closed, one with a message until some of `unread` are read; a smaller one behind it may go first.
+    Where `unread` is None the company is not on the platform: what is only a message does not reach it.
     """
     found: list[Playbook] = []
     room = shelf.open_tasks_max - open_tasks
+    messages = 0 if unread is None else UNREAD_MAX - unread
     for playbook in shelf.playbooks:
         last = started.get(playbook.code)
         if last is not None and today - last < playbook.again_days:
             continue
         if len(playbook.steps) > room or not playbook.fires(tier, facts):
             continue
+        says = playbook.message is not None and (unread is not None or not playbook.steps)
+        if says and messages <= 0:
+            continue
         found.append(playbook)
         room -= len(playbook.steps)
+        messages -= says
     return found
 
 
@@ -184,6 +207,7 @@ def to_json(shelf: Shelf) -> dict[str, Any]:
                     {"title": step.title, "owner_role": step.owner_role, "due_days": step.due_days}
                     for step in each.steps
                 ],
+                "message": {"zh": each.message.zh, "en": each.message.en} if each.message else None,
             }
             for each in shelf.playbooks
         ],
@@ -205,6 +229,7 @@ def _playbook(stored: Mapping[str, Any]) -> Playbook:
         stored["again_days"],
         tuple(Step(each["title"], OwnerRole(each["owner_role"]), each["due_days"]) for each in steps),
         stored.get("is_on", True),
+        Message(**stored["message"]) if stored.get("message") else None,
     )
 
 

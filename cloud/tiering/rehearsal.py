@@ -47,7 +47,8 @@ def rehearse(
         for customer in customers:
             mine = started.setdefault(customer.customer_id, {})
             told = facts.get(customer.customer_id, {})
-            for playbook in due(shelf, Tier(customer.served_as), told, open_tasks=0, started=mine, today=day):
+            tier, unread = Tier(customer.served_as), 0 if customer.linked_tenant_id else None
+            for playbook in due(shelf, tier, told, open_tasks=0, started=mine, today=day, unread=unread):
                 mine[playbook.code] = day
                 tasks[playbook.code] += len(playbook.steps)
     return {code: Rehearsed(sum(code in mine for mine in started.values()), count) for code, count in tasks.items()}

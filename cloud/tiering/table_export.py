@@ -13,7 +13,7 @@ from cloud.core.tables import Base
 from cloud.core.tenants import TenantId
 from cloud.tiering.manager_tables import CareRow, ManagerRow
 from cloud.tiering.plan_tables import GoalRow, HeldReviewRow, PlanRow
-from cloud.tiering.playbook_tables import PlaybooksRow, TaskRow
+from cloud.tiering.playbook_tables import MessageRow, PlaybooksRow, TaskRow
 from cloud.tiering.tables import (
     CustomerRow,
     EvidenceRow,
@@ -38,6 +38,7 @@ Name = Literal[
     "overrides",
     "playbooks",
     "tasks",
+    "messages",
     "plans",
     "goals",
     "reviews",
@@ -57,6 +58,7 @@ TABLES: Final[Mapping[Name, type[Base]]] = {
     "overrides": TierOverrideRow,
     "playbooks": PlaybooksRow,
     "tasks": TaskRow,
+    "messages": MessageRow,
     "plans": PlanRow,
     "goals": GoalRow,
     "reviews": HeldReviewRow,

@@ -2,17 +2,21 @@
 
 from dataclasses import dataclass
 from typing import Annotated, Final
+from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from cloud.core.access import Principal, Right, requires
+from cloud.core.audit import actor_of
 from cloud.core.database import Database
+from cloud.core.problems import NotFoundError
 from cloud.core.tenants import TenantId
 from cloud.entitlements import repository, service
 from cloud.entitlements.domain import NAMES, Effective
 from cloud.entitlements.gates import PLAN
 from cloud.plan_api import UsageOut, usage
+from cloud.tiering import message_repository
 from cloud.web.shell import Shell
 from cloud.web.translation import Catalogue
 from cloud.web.wording import plan_value
@@ -23,6 +27,8 @@ USED_OF: Final = {"presses_max": "presses", "webhook_endpoints_max": "webhook_en
 NEAR_SHARE: Final = 0.8
 """From here on a limit is near: there is time to ask for more."""
 Reader = Annotated[Principal, requires(Right.READ)]
+Answerer = Annotated[Principal, requires(Right.ACKNOWLEDGE)]
+"""Who may say for the company that a message was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +55,12 @@ def include(app: FastAPI, shell: Shell, database: Database, clock: Clock) -> Non
     page = PlanPage(shell, database, clock)
     routes = APIRouter(include_in_schema=False)
     routes.add_api_route(PLAN, page.show, methods=["GET"])
+    routes.add_api_route(f"{PLAN}/messages/{{message_id}}/read", page.read, methods=["POST"])
     app.include_router(routes)
 
 
 class PlanPage:
-    """The handler."""
+    """The handlers."""
 
     def __init__(self, shell: Shell, database: Database, clock: Clock) -> None:
         self._shell = shell
@@ -67,6 +74,7 @@ class PlanPage:
             found = await service.in_force(session, tenant_id, self._clock.utc_ms())
             used = await usage(session, tenant_id, found.entitlements.presses_max)
             tiers = await repository.assignments(session, tenant_id, before=None, limit=HISTORY_SHOWN)
+            messages = await message_repository.of_company(session, tenant_id, limit=HISTORY_SHOWN)
         return self._shell.page(
             request,
             "plan.html",
@@ -75,7 +83,19 @@ class PlanPage:
             lines=plan_lines(t, found, used),
             locked=used.presses_locked,
             tiers=tiers,
+            messages=messages,
+            csrf_token=principal.form_token(),
         )
+
+    async def read(self, request: Request, principal: Answerer, message_id: UUID) -> Response:
+        """Somebody of the company has read a message; who was first stays."""
+        async with self._database.transaction() as session:
+            row = await message_repository.message(session, TenantId(principal.tenant_id), message_id)
+            if row is None:
+                raise NotFoundError("message", str(message_id))
+            if row.read_ms is None:
+                row.read_ms, row.read_by = self._clock.utc_ms(), actor_of(request).name
+        return RedirectResponse(f"{PLAN}#messages", status_code=303)
 
 
 def plan_lines(t: Catalogue, found: Effective, used: UsageOut) -> list[PlanLine]:

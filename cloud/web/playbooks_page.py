@@ -12,13 +12,15 @@ from cloud.core.audit import actor_of
 from cloud.core.problems import InvalidFieldError
 from cloud.core.tenants import TenantId
 from cloud.entitlements.domain import DAY_MS, Tier
-from cloud.tiering import packs, playbook_repository, repository
+from cloud.tiering import message_repository, packs, playbook_repository, repository
 from cloud.tiering.api import Staff
 from cloud.tiering.playbooks import (
     DAYS_MAX,
+    MESSAGE_CHARACTERS_MAX,
     OPEN_TASKS_MAX,
     PLAYBOOKS_MAX,
     STEPS_MAX,
+    Message,
     OwnerRole,
     Playbook,
     PlaybookError,
@@ -109,6 +111,7 @@ class PlaybooksPage:
     ) -> Response:
         async with self._desk.database.reading() as session:
             done = await playbook_repository.task_counts(session, tenant_id, self._today() - LOG_DAYS)
+            sent = await message_repository.sent_counts(session, tenant_id, self._today() - LOG_DAYS)
         blank = Playbook("", Trigger.RENEWAL_NEAR, 90, (Tier.STRATEGIC, Tier.VALUE), 180, ())
         rows: Sequence[Playbook] = [*shelf.playbooks, *([blank] if len(shelf.playbooks) < PLAYBOOKS_MAX else [])]
         return self._pages.shell.page(
@@ -129,7 +132,9 @@ class PlaybooksPage:
             threshold_max=THRESHOLD_MAX,
             found=found,
             days=DAYS,
-            done=done,
+            done={code: done.get(code, {}) for code in (*done, *(each for each in sent if each not in done))},
+            sent=sent,
+            message_max=MESSAGE_CHARACTERS_MAX,
             log_days=LOG_DAYS,
             fault=fault,
             csrf_token=form_token(request),
@@ -157,7 +162,12 @@ def _playbook(form: FormData, at: int) -> Playbook:
             _step(form, f"{start}_s{step}") for step in range(STEPS_MAX) if text(form, f"{start}_s{step}_title")
         ),
         is_on=text(form, f"{start}_is_on") == "on",
+        message=_message(text(form, f"{start}_message_zh"), text(form, f"{start}_message_en")),
     )
+
+
+def _message(zh: str, en: str) -> Message | None:
+    return Message(zh, en) if zh or en else None
 
 
 def _step(form: FormData, start: str) -> Step:

@@ -14,7 +14,7 @@ from cloud.core.problems import InvalidFieldError
 from cloud.core.tenants import TenantId
 from cloud.entitlements.domain import Tier
 from cloud.serving.accounts_desk import promise_at
-from cloud.tiering import book, manager_repository, playbook_repository, repository, runs, views
+from cloud.tiering import book, manager_repository, message_repository, playbook_repository, repository, runs, views
 from cloud.tiering.api import Staff, tried_rules
 from cloud.tiering.bands import RulesError
 from cloud.tiering.desk import Looked, TieringDesk, What
@@ -256,6 +256,7 @@ class TieringPages:
             manager = await manager_repository.manager(session, tenant_id, cared_by) if cared_by else None
             managers = await manager_repository.managers(session, tenant_id)
             tasks = await playbook_repository.tasks_of(session, tenant_id, customer_id, limit=HISTORY_SHOWN)
+            messages = await message_repository.of_customer(session, tenant_id, customer_id, limit=HISTORY_SHOWN)
             held = (await repository.overrides(session, tenant_id, limit=repository.CUSTOMERS_MAX)).get(customer_id)
             _, policy = await runs.policy_of(session, tenant_id)
         success = await self._success.find(tenant_id, customer_id)
@@ -278,6 +279,7 @@ class TieringPages:
             choices=SERVED,
             day_text=day_text,
             tasks=tasks,
+            messages=messages,
             manager=manager,
             managers=managers,
             currency=policy.currency,

@@ -12,6 +12,7 @@ DEFAULT_KINDS: Final = ("alarm.raised", "alarm.acknowledged", "alarm.cleared", "
 ALL_ALARMS: Final = "alarm.*"
 ALL_MAINTENANCE: Final = "maintenance.*"
 ALL_ENTITLEMENTS: Final = "entitlements.*"
+ALL_PROVIDER: Final = "provider.*"
 KNOWN_KINDS: Final = (
     *DEFAULT_KINDS,
     *(
@@ -33,6 +34,7 @@ KNOWN_KINDS: Final = (
     ),
     *(f"maintenance.{name}" for name in ("planned", "changed", "done", "reopened", "cancelled")),
     *(f"entitlements.{name}" for name in ("tier_changed", "override_set", "override_ended")),
+    "provider.message",
 )
 """What a form offers; `alarm.*` and `maintenance.*` take also those that are not known here."""
 ALL_SERVING: Final = "serving.*"

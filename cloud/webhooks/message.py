@@ -166,6 +166,7 @@ def lines_of(message: Message, t: Texts, zone: tzinfo) -> list[tuple[str, str]]:
         (t("message.who"), message.word("who")),
         (t("message.reasons"), _reasons(message, t)),
         (t("message.by"), message.word("by") or message.word("acknowledged_by")),
+        (t("message.text"), message.word("text_zh" if t.language.startswith("zh") else "text_en")),
         (t("message.comment"), _comment(message)),
         (t("message.at"), moment_of(message.occurred_ms, zone)),
     ]
@@ -185,6 +186,8 @@ def mode_of(message: Message, t: Texts) -> str:
             return t("message.some_customer")
         if message.kind.startswith("entitlements."):
             return t("message.some_plan")
+        if message.kind.startswith("provider."):
+            return t("message.some_word")
         return t("message.some_job" if message.kind.startswith("maintenance.") else "message.some_alarm")
     return alarm_name(t, message.word("kind"), mode)
 

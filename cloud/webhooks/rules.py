@@ -15,7 +15,7 @@ from cloud.webhooks.filters import EventFilter
 from cloud.webhooks.templates.services import SERVICES
 
 NAME_PATTERN: Final = r"^[A-Za-z0-9_.-]{1,64}$"
-KIND_PATTERN: Final = r"^(alarm|maintenance|serving|tiering|entitlements)\.(\*|[a-z_]{1,40})$"
+KIND_PATTERN: Final = r"^(alarm|maintenance|serving|tiering|entitlements|provider)\.(\*|[a-z_]{1,40})$"
 RECIPIENT: Final = re.compile(r"^[^\s@<>,;:\"\\()\[\]]{1,64}@[A-Za-z0-9.-]{1,190}$")
 URL_CHARACTERS_MAX: Final = 2_048
 SECRET_CHARACTERS_MAX: Final = 256

@@ -33,7 +33,15 @@ from cloud.webhooks.domain import (
     body_of,
     next_attempt_ms,
 )
-from cloud.webhooks.filters import ALL_ALARMS, ALL_ENTITLEMENTS, ALL_MAINTENANCE, ALL_SERVING, ALL_TIERING, told_to
+from cloud.webhooks.filters import (
+    ALL_ALARMS,
+    ALL_ENTITLEMENTS,
+    ALL_MAINTENANCE,
+    ALL_PROVIDER,
+    ALL_SERVING,
+    ALL_TIERING,
+    told_to,
+)
 from cloud.webhooks.message import incident_of, plant_of
 from cloud.webhooks.tables import AttemptRow, DeliveryRow, EndpointRow
 from cloud.webhooks.views import circuit_of, filter_of, template_of
@@ -43,7 +51,7 @@ from kit.ids import uuid7
 KEPT_MS = 30 * 24 * 3600 * 1000
 REPLAYED_AT_ONCE_MAX = 1_000
 SUBSCRIBER = "webhooks"
-KINDS = frozenset({ALL_ALARMS, ALL_MAINTENANCE, ALL_SERVING, ALL_TIERING, ALL_ENTITLEMENTS})
+KINDS = frozenset({ALL_ALARMS, ALL_MAINTENANCE, ALL_SERVING, ALL_TIERING, ALL_ENTITLEMENTS, ALL_PROVIDER})
 EXPIRED = "not delivered within 24 h"
 GIVEN_UP: Mapping[DisabledReason, str] = {
     "gone": "the endpoint was disabled: it had answered 410 Gone",

@@ -32,9 +32,6 @@ from cloud.identity.cookies import COOKIE
 from cloud.identity.oidc_settings import OidcSettings
 from cloud.identity.passwords import Passwords
 from cloud.rollouts.tables import BundleRow
-from cloud.self_service.billing import issue_due
-from cloud.self_service.repository import invoices
-from cloud.self_service.tables import SubscriptionRow
 from cloud.settings import GatewaySettings
 from cloud.telemetry.store import GatewayKey, IncomingGap, IncomingShot
 from cloud.tiering.policy import Policy, to_json
@@ -44,7 +41,16 @@ from deploy.local.processes import free_port
 from kit.clock import ManualClock
 from tests.access import key_headers, session_headers
 from tests.integration.test_cloud_api import scored, settings
-from tests.integration.tiered_company import GOAL, OVERRIDE, SERVING_BODIES, calendar_address, request_for_help, tiered
+from tests.integration.tiered_company import (
+    GOAL,
+    OVERRIDE,
+    SERVING_BODIES,
+    calendar_address,
+    invoice,
+    message,
+    request_for_help,
+    tiered,
+)
 
 pytestmark = pytest.mark.anyio
 PAGE = {"Accept": "text/html"}
@@ -320,6 +326,7 @@ async def furnished(cloud: Cloud, client: httpx.AsyncClient) -> dict[str, str]:
         "tenant_id": DEFAULT_TENANT,
         "invoice_id": await invoice(cloud, now_ms),
         "request_id": await request_for_help(cloud, now_ms),
+        "message_id": await message(cloud, now_ms),
         "override_id": agreed.json()["override_id"],
         "endpoint_id": hook,
         "delivery_id": deliveries[0]["delivery_id"],
@@ -373,25 +380,6 @@ async def trial(cloud: Cloud, press: str, now_ms: int) -> tuple[str, str]:
             now_ms=now_ms,
         )
     return str(begun.rollout_id), row.bundle_id
-
-
-async def invoice(cloud: Cloud, now_ms: int) -> str:
-    """An invoice of the first company."""
-    row = SubscriptionRow(
-        tenant_id=DEFAULT_TENANT,
-        pack_id="reason-of-hall-7",
-        price_minor=100,
-        currency="EUR",
-        began_ms=now_ms,
-        next_invoice_ms=now_ms,
-        next_pack_id="",
-    )
-    async with cloud.database.transaction() as session:
-        session.add(row)
-        await session.flush()
-        await issue_due(session, now_ms)
-        [made] = await invoices(session, DEFAULT_TENANT, limit=1)
-    return str(made.invoice_id)
 
 
 async def session_of(cloud: Cloud, client: httpx.AsyncClient, login: str) -> str:

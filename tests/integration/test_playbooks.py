@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from cloud.core.access import Role
 from cloud.core.tables import EventRow
+from cloud.identity.tables import TenantRow
 from tests.access import session_headers
 from tests.integration.tiering_world import API, HEADER, Desk, tiering_desk
 
@@ -106,6 +107,53 @@ async def test_playbooks_are_data_and_what_cannot_hold_is_named(desk: Desk) -> N
     await desk.send("PUT", "/playbooks", 422, **only)
     await desk.score()
     assert [each["playbook"] for each in await open_tasks(desk)] == ["renewal"]
+
+
+async def test_a_message_reaches_the_company_that_is_on_the_platform_and_nobody_else(desk: Desk) -> None:
+    async with desk.cloud.database.transaction() as session:
+        session.add_all([TenantRow(tenant_id=each, name=each, created_ms=0) for each in ("acme", "rival")])
+    await desk.file("customers", "customer,name,tenant\nC2,Two,acme\n")
+    held = await desk.get("/playbooks")
+    only = {
+        "code": "pay",
+        "trigger": "unpaid_invoice",
+        "threshold": 45,
+        "tiers": ["value"],
+        "again_days": 1,
+        "steps": [],
+        "message": {"zh": "请付款", "en": "Please pay"},
+    }
+    refused = await desk.send("PUT", "/playbooks", 422, **held | {"playbooks": [only | {"message": None}]})
+    assert refused["errors"][0]["field"] == "body.playbooks.pay.steps"
+    nearly = only | {"code": "near", "trigger": "renewal_near", "threshold": 90}
+    saved = await desk.send("PUT", "/playbooks", 200, **held | {"playbooks": [only, nearly]})
+    assert [each["message"] for each in saved["playbooks"]] == [only["message"]] * 2
+    await desk.score()
+    for _ in range(5):
+        await desk.wait_days(2)
+        await desk.cloud.tiering_job.work()
+
+    async with desk.cloud.database.reading() as session:
+        told = (await session.scalars(select(EventRow).where(EventRow.kind == "provider.message"))).all()
+    assert [(each.tenant_id, each.payload["text_en"]) for each in told] == [("acme", "Please pay")] * 3, "no nagging"
+    assert all(each.payload.keys() == {"message_id", "text_zh", "text_en"} for each in told)
+    assert await open_tasks(desk) == []
+
+    own = {"Authorization": ""}
+    theirs = own | await session_headers(desk.cloud, "worker", Role.OPERATOR, tenant_id="acme")
+    rivals = own | await session_headers(desk.cloud, "spy", Role.OPERATOR, tenant_id="rival")
+    plan = (await desk.client.get("/plan?lang=zh-CN", headers=theirs)).text
+    assert plan.count("请付款") == plan.count("标为已读") == 3
+    assert "Please pay" not in (await desk.client.get("/plan?lang=en", headers=rivals)).text
+    read = f"/plan/messages/{told[0].payload['message_id']}/read"
+    assert (await desk.client.post(read, headers=rivals)).status_code == 404
+    assert (await desk.client.post(read, headers=theirs)).status_code == 303
+    plan = (await desk.client.get("/plan?lang=en", headers=theirs)).text
+    assert (plan.count("Mark as read"), plan.count("read by worker")) == (2, 1)
+    await desk.wait_days(2)
+    await desk.cloud.tiering_job.work()
+    table = await desk.get("/export/tables/messages.json")
+    assert len(table["rows"] if isinstance(table, dict) else table) == 4, "one was read, so there is room for one"
 
 
 async def test_the_pages_show_tasks_in_both_languages_and_close_them(desk: Desk) -> None:

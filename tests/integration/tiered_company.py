@@ -1,4 +1,4 @@
-"""What the walk over all routes finds of tiering in the first company: customers, a tier by hand, a plan, an option."""
+"""What the walk over all routes finds of tiering in the first company: customers, a tier by hand, a plan, a message."""
 
 from datetime import UTC, datetime
 
@@ -9,8 +9,13 @@ from cloud.app import Cloud
 from cloud.core.access import Principal
 from cloud.core.audit import SYSTEM
 from cloud.core.tenants import DEFAULT_TENANT
+from cloud.self_service.billing import issue_due
+from cloud.self_service.repository import invoices
 from cloud.self_service.support import ask_for_help
+from cloud.self_service.tables import SubscriptionRow
 from cloud.tiering.feeds import FeedDesk
+from cloud.tiering.playbook_tables import MessageRow
+from kit.ids import uuid7
 
 GOAL = {"title": "theft", "measure": "theft", "target": 1, "due_day": 20_500}
 OPTION: dict[str, object] = {
@@ -99,3 +104,42 @@ async def calendar_address(cloud: Cloud) -> str:
     desk = FeedDesk(cloud.database, cloud.clock, cloud.success)
     await desk.make(DEFAULT_TENANT, SYSTEM, label="person-of-hall-7")
     return str((await desk.feeds(DEFAULT_TENANT))[0].feed_id)
+
+
+async def invoice(cloud: Cloud, now_ms: int) -> str:
+    """An invoice of the first company."""
+    row = SubscriptionRow(
+        tenant_id=DEFAULT_TENANT,
+        pack_id="reason-of-hall-7",
+        price_minor=100,
+        currency="EUR",
+        began_ms=now_ms,
+        next_invoice_ms=now_ms,
+        next_pack_id="",
+    )
+    async with cloud.database.transaction() as session:
+        session.add(row)
+        await session.flush()
+        await issue_due(session, now_ms)
+        [made] = await invoices(session, DEFAULT_TENANT, limit=1)
+    return str(made.invoice_id)
+
+
+async def message(cloud: Cloud, now_ms: int) -> str:
+    """What a playbook has told the first company."""
+    row = MessageRow(
+        message_id=uuid7(now_ms),
+        tenant_id=DEFAULT_TENANT,
+        customer_id=uuid7(now_ms),
+        to_tenant_id=DEFAULT_TENANT,
+        playbook="reason-of-hall-7",
+        text_zh="reason-of-hall-7",
+        text_en="reason-of-hall-7",
+        sent_day=0,
+        sent_ms=now_ms,
+        read_ms=None,
+        read_by="",
+    )
+    async with cloud.database.transaction() as session:
+        session.add(row)
+    return str(row.message_id)
