@@ -170,13 +170,16 @@ def test_a_token_is_taken_back_on_the_page(browser: Browser, house: House, langu
     context.close()
 
 
-@pytest.mark.parametrize(("language", "width"), [("en", 390), ("zh-CN", 1440)])
-def test_settings_are_changed_by_their_forms(browser: Browser, house: House, language: str, width: int) -> None:
+@pytest.mark.parametrize(
+    ("language", "width", "role"), [("en", 390, Role.TENANT_ADMIN), ("zh-CN", 1440, Role.PLATFORM_ADMIN)]
+)
+def test_settings_are_changed_by_their_forms(
+    browser: Browser, house: House, language: str, width: int, role: Role
+) -> None:
+    """By two people, since looks are kept with the account."""
     is_english = language == "en"
     size = {"width": width, "height": 900}
-    context = signed_in(
-        browser, house, "default", Role.TENANT_ADMIN, locale=language, viewport=size, color_scheme="light"
-    )
+    context = signed_in(browser, house, "default", role, locale=language, viewport=size, color_scheme="light")
     page = context.new_page()
     page.goto(house.url + "/settings")
     assert not scrolls_sideways(page)
