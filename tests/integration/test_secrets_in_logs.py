@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -167,7 +167,8 @@ def ask_with_secrets(url: str, found: Secrets) -> None:
         form = {"name": "anna", "login": "anna", "password": found.password}
         client.post("/login", data=form)
         client.post("/login", json=form, headers=bearer)
-        client.post("/login", data={**form, "more": "x" * 100_000})
+        with suppress(httpx.NetworkError):  # the rest of it is not read: its connection ends with the answer, or before
+            client.post("/login", data={**form, "more": "x" * 100_000})
         client.post("/api/v1/alarms/none/acknowledge", json={"by": found.password * 100}, headers=bearer)
         client.post("/api/v1/gateways/claim", json={"token": found.api_key, "csr": found.password})
 
