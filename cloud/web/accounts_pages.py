@@ -17,7 +17,7 @@ from cloud.serving.accounts_desk import AccountsDesk
 from cloud.tiering.api import Staff
 from cloud.tiering.money import shown
 from cloud.tiering.runs import DAY_MS
-from cloud.web import serving_forms as forms
+from cloud.web import forms, serving_forms
 from cloud.web.shell import Shell
 from cloud.web.tiering_page import PAGE, day_text, form_token
 
@@ -77,7 +77,7 @@ class AccountsPages:
         currency = (await self._desk.invoice(invoice_id)).invoice.currency
 
         async def pay() -> str:
-            amount_minor = forms.money(form, "amount", currency)
+            amount_minor = serving_forms.money(form, "amount", currency)
             payment = Payment(forms.day(form, "day"), amount_minor, forms.text(form, "reference"))
             await self._desk.pay(invoice_id, payment, actor_of(request))
             return f"{INVOICES}/{invoice_id}"

@@ -1,7 +1,4 @@
-"""Reads forms of serving: amounts in whole units, days, numbers; what cannot be read names its field."""
-
-import math
-from datetime import date
+"""Reads forms of serving: amounts in whole units, options, rules; what cannot be read names its field."""
 
 from starlette.datastructures import FormData
 
@@ -10,54 +7,8 @@ from cloud.entitlements.domain import KINDS, Tier
 from cloud.serving.options import BUYERS, Billing, Need, Option
 from cloud.serving.rules import ServingRules
 from cloud.serving.sales_desk import Estimate
-from cloud.tiering.evidence import day_number
 from cloud.tiering.money import MoneyError, amount_of
-
-FIGURE_MAX = 1e12
-
-
-def text(form: FormData, name: str) -> str:
-    """What stands in a field."""
-    return str(form.get(name, "")).strip()
-
-
-def figure(form: FormData, name: str) -> float:
-    """A number.
-
-    Raises:
-        InvalidFieldError: it is none.
-    """
-    try:
-        found = float(text(form, name))
-    except ValueError as error:
-        raise InvalidFieldError(f"body.{name}", "must be a number") from error
-    if not math.isfinite(found) or abs(found) > FIGURE_MAX:
-        raise InvalidFieldError(f"body.{name}", f"must be at most {FIGURE_MAX:g} in size")
-    return found
-
-
-def whole(form: FormData, name: str) -> int:
-    """A whole number.
-
-    Raises:
-        InvalidFieldError: it is none.
-    """
-    found = figure(form, name)
-    if found != int(found):
-        raise InvalidFieldError(f"body.{name}", "must be a whole number")
-    return int(found)
-
-
-def day(form: FormData, name: str) -> int:
-    """A day, as days since 1970.
-
-    Raises:
-        InvalidFieldError: it is none.
-    """
-    try:
-        return day_number(date.fromisoformat(text(form, name)))
-    except ValueError as error:
-        raise InvalidFieldError(f"body.{name}", "must be a day") from error
+from cloud.web.forms import day, figure, text, whole
 
 
 def money(form: FormData, name: str, currency: str) -> int:

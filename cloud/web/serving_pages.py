@@ -22,7 +22,7 @@ from cloud.serving.tables import SoldRow
 from cloud.tiering.api import Staff
 from cloud.tiering.money import shown
 from cloud.tiering.runs import DAY_MS, policy_of
-from cloud.web import serving_forms as forms
+from cloud.web import forms, serving_forms
 from cloud.web.shell import Shell
 from cloud.web.tiering_page import PAGE, day_text, form_token
 
@@ -74,7 +74,7 @@ class ServingPages:
         tenant, form = TenantId(principal.tenant_id), await request.form(max_files=0, max_fields=FIELDS_MAX)
 
         async def save() -> None:
-            told = forms.option(form)
+            told = serving_forms.option(form)
             await self._parts.catalogue.save(tenant, told, actor_of(request), version=forms.whole(form, "version"))
 
         return await self._tried(
@@ -88,7 +88,7 @@ class ServingPages:
             _, policy = await policy_of(session, tenant)
 
         async def save() -> None:
-            told = forms.rules(form, policy.currency)
+            told = serving_forms.rules(form, policy.currency)
             version = forms.whole(form, "version")
             await self._parts.catalogue.save_rules(tenant, told, actor_of(request), version=version)
 
@@ -174,7 +174,7 @@ class ServingPages:
         async def offer() -> None:
             async with self._database.reading() as session:
                 _, option = (await options_of(session, tenant)).get(code, (0, None))
-            told = forms.estimate(form, option.currency) if option is not None and option.is_custom else None
+            told = serving_forms.estimate(form, option.currency) if option is not None and option.is_custom else None
             await self._parts.sales.offer(tenant, customer_id, code, actor_of(request), estimate=told)
 
         path = OF_CUSTOMER.format(customer_id=customer_id)

@@ -1,8 +1,6 @@
 """The forms of a success plan on a customer's page, and its reviews as a calendar in the reader's language."""
 
-import math
 from collections.abc import Awaitable, Callable
-from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,15 +12,14 @@ from cloud.core.audit import Actor, actor_of
 from cloud.core.problems import InvalidFieldError
 from cloud.core.tenants import TenantId
 from cloud.tiering.api import Staff
-from cloud.tiering.evidence import day_number
 from cloud.tiering.plans import GoalState
 from cloud.tiering.success import Goal, PlanConflictError, SuccessDesk
 from cloud.tiering.success_api import calendar_file
+from cloud.web.forms import day, figure, text
 from cloud.web.tiering_page import PAGE, TieringPages
 
 CUSTOMER: Final = f"{PAGE}/customers/{{customer_id}}"
 FIELDS_MAX: Final = 10
-FIGURE_MAX: Final = 1e12
 
 
 def include(app: FastAPI, pages: TieringPages, desk: SuccessDesk) -> None:
@@ -58,7 +55,7 @@ class SuccessPages:
         """Begin or change the plan."""
 
         async def act(tenant_id: TenantId, form: FormData, actor: Actor) -> None:
-            summary, owner, start_day = _text(form, "summary"), _text(form, "owner"), _day(form, "start_day")
+            summary, owner, start_day = text(form, "summary"), text(form, "owner"), day(form, "start_day")
             told: Any = {"summary": summary, "owner": owner, "start_day": start_day, "version": _version(form)}
             await self._desk.save(tenant_id, customer_id, actor, **told)
 
@@ -78,7 +75,7 @@ class SuccessPages:
         """Keep what came of a review."""
 
         async def act(tenant_id: TenantId, form: FormData, actor: Actor) -> None:
-            number, note = int(_figure(form, "number")), _text(form, "note")
+            number, note = int(figure(form, "number")), text(form, "note")
             version = _version(form)
             await self._desk.hold_review(tenant_id, customer_id, number, actor, note=note, version=version)
 
@@ -106,48 +103,27 @@ class SuccessPages:
 
 
 def _goal(form: FormData) -> Goal:
-    state = _text(form, "state") or GoalState.OPEN
+    state = text(form, "state") or GoalState.OPEN
     if state not in set(GoalState):
         raise InvalidFieldError("body.state", "must be one of them")
     return Goal(
-        title=_text(form, "title"),
-        measure=_text(form, "measure"),
-        target=_figure(form, "target"),
-        actual=_figure(form, "actual") if _text(form, "actual") else None,
-        due_day=_day(form, "due_day"),
+        title=text(form, "title"),
+        measure=text(form, "measure"),
+        target=figure(form, "target"),
+        actual=figure(form, "actual") if text(form, "actual") else None,
+        due_day=day(form, "due_day"),
         state=GoalState(state),
     )
 
 
 def _version(form: FormData) -> int:
     """Of the plan that the form was made from."""
-    return int(_figure(form, "version"))
+    return int(figure(form, "version"))
 
 
 def _goal_id(form: FormData) -> UUID | None:
-    told = _text(form, "goal_id")
+    told = text(form, "goal_id")
     try:
         return UUID(told) if told else None
     except ValueError as error:
         raise InvalidFieldError("body.goal_id", "is no id of a goal") from error
-
-
-def _text(form: FormData, name: str) -> str:
-    return str(form.get(name, "")).strip()
-
-
-def _figure(form: FormData, name: str) -> float:
-    try:
-        figure = float(_text(form, name))
-    except ValueError as error:
-        raise InvalidFieldError(f"body.{name}", "must be a number") from error
-    if not math.isfinite(figure) or abs(figure) > FIGURE_MAX:
-        raise InvalidFieldError(f"body.{name}", f"must be at most {FIGURE_MAX:g} in size")
-    return figure
-
-
-def _day(form: FormData, name: str) -> int:
-    try:
-        return day_number(date.fromisoformat(_text(form, name)))
-    except ValueError as error:
-        raise InvalidFieldError(f"body.{name}", "must be a day") from error
