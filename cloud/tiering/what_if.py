@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from cloud.tiering.bands import Rules
-from cloud.tiering.evidence import Floats
+from cloud.tiering.evidence import Floats, Ints
 from cloud.tiering.ranking import rank_correlation, ranks, score
 from cloud.tiering.scoring import Method
 from cloud.tiering.sensitivity import bands
@@ -39,6 +39,9 @@ class WhatIf:
     movers: tuple[Mover, ...]
 
 
+NOBODY: Final = WhatIf(0, None, {}, {}, 0, ())
+
+
 def what_if(
     ids: Sequence[str],
     scaled: Floats,
@@ -50,20 +53,30 @@ def what_if(
 ) -> WhatIf:
     """Rank the last run's values anew; `rank_now` are its ranks, from 1."""
     if not ids:
-        return WhatIf(0, None, {}, {}, 0, ())
+        return NOBODY
     scores = score(scaled, weights)
     ranked = ranks(scores.weighted if method == "weighted" else scores.topsis, tuple(ids))
     before = np.asarray(rank_now, np.int64) - 1
     old, new = bands(before, _shares(now)), bands(ranked, _shares(then))
-    moved = np.flatnonzero(old != new)
-    order = moved[np.lexsort((before[moved], np.minimum(old, new)[moved]))][:MOVERS_TOLD]
+    return changes_of(ids, before, ranked, old, new)
+
+
+def changes_of(ids: Sequence[str], rank: Ints, rank_then: Ints, tier: Ints, tier_then: Ints) -> WhatIf:
+    """What is different between two reviews of the same customers; ranks from 0, tiers as bands."""
+    moved = np.flatnonzero(tier != tier_then)
+    order = moved[np.lexsort((rank[moved], np.minimum(tier, tier_then)[moved]))][:MOVERS_TOLD]
     movers = tuple(
-        Mover(ids[at], int(before[at]) + 1, int(ranked[at]) + 1, BY_BAND[int(old[at])], BY_BAND[int(new[at])])
+        Mover(ids[at], int(rank[at]) + 1, int(rank_then[at]) + 1, BY_BAND[int(tier[at])], BY_BAND[int(tier_then[at])])
         for at in order
     )
-    agree = rank_correlation(before, ranked)
+    agree = rank_correlation(rank, rank_then)
     return WhatIf(
-        len(ids), None if np.isnan(agree) else round(agree, 4), _counts(old), _counts(new), len(moved), movers
+        len(ids),
+        None if np.isnan(agree) else round(agree, 4),
+        _counts(tier),
+        _counts(tier_then),
+        len(moved),
+        movers,
     )
 
 
@@ -71,5 +84,5 @@ def _shares(rules: Rules) -> tuple[float, float]:
     return rules.strategic.quota, rules.value.quota - rules.strategic.quota
 
 
-def _counts(banded: np.ndarray) -> dict[str, int]:
+def _counts(banded: Ints) -> dict[str, int]:
     return {str(BY_BAND[band]): int((banded == band).sum()) for band in range(3)}

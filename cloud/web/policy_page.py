@@ -94,7 +94,9 @@ class PolicyPage:
     ) -> Response:
         async with self._desk.database.reading() as session:
             rows = await repository.policies(session, tenant_id, limit=VERSIONS_SHOWN + 1)
-            names = await repository.names(session, [UUID(each.customer_id) for each in found.movers] if found else [])
+            names = await repository.names(
+                session, [UUID(each.customer_id) for each in found.changes.movers] if found else []
+            )
         return self._pages.shell.page(
             request,
             "tiering_policy.html",
