@@ -246,7 +246,6 @@ def _messages(tenant_id: TenantId, starts: Sequence[Start], now_ms: int) -> Iter
             playbook=start.playbook.code,
             text_zh=message.zh,
             text_en=message.en,
-            sent_day=now_ms // DAY_MS,
             sent_ms=now_ms,
             read_ms=None,
             read_by="",

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cloud.core.tenants import TenantId
 from cloud.tiering.playbook_tables import MessageRow
+from cloud.tiering.runs import DAY_MS
 
 
 async def unread_counts(session: AsyncSession, tenant_id: TenantId) -> dict[UUID, int]:
@@ -20,17 +21,17 @@ async def unread_counts(session: AsyncSession, tenant_id: TenantId) -> dict[UUID
 async def started(session: AsyncSession, tenant_id: TenantId, since_day: int) -> dict[tuple[UUID, str], int]:
     """The last day since `since_day` on which a playbook has told a customer something, by customer and playbook."""
     row = MessageRow
-    statement = select(row.customer_id, row.playbook, func.max(row.sent_day))
-    statement = statement.where(row.tenant_id == tenant_id, row.sent_day >= since_day)
+    statement = select(row.customer_id, row.playbook, func.max(row.sent_ms))
+    statement = statement.where(row.tenant_id == tenant_id, row.sent_ms >= since_day * DAY_MS)
     found = await session.execute(statement.group_by(row.customer_id, row.playbook))
-    return {(customer_id, str(playbook)): int(day) for customer_id, playbook, day in found}
+    return {(customer_id, str(playbook)): int(at_ms) // DAY_MS for customer_id, playbook, at_ms in found}
 
 
 async def sent_counts(session: AsyncSession, tenant_id: TenantId, since_day: int) -> dict[str, tuple[int, int]]:
     """Messages sent since a day and how many of them were read, by playbook."""
     row = MessageRow
     statement = select(row.playbook, func.count(), func.count(row.read_ms))
-    statement = statement.where(row.tenant_id == tenant_id, row.sent_day >= since_day).group_by(row.playbook)
+    statement = statement.where(row.tenant_id == tenant_id, row.sent_ms >= since_day * DAY_MS).group_by(row.playbook)
     return {str(code): (int(sent), int(read)) for code, sent, read in await session.execute(statement)}
 
 

@@ -67,7 +67,6 @@ class MessageRow(Base):
     playbook: Mapped[str]
     text_zh: Mapped[str] = mapped_column(Text)
     text_en: Mapped[str] = mapped_column(Text)
-    sent_day: Mapped[int]
     sent_ms: Mapped[int]
     read_ms: Mapped[int | None]
     read_by: Mapped[str]

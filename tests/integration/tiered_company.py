@@ -135,7 +135,6 @@ async def message(cloud: Cloud, now_ms: int) -> str:
         playbook="reason-of-hall-7",
         text_zh="reason-of-hall-7",
         text_en="reason-of-hall-7",
-        sent_day=0,
         sent_ms=now_ms,
         read_ms=None,
         read_by="",

@@ -19,7 +19,7 @@ def upgrade() -> None:
         *(sa.Column(column, sa.Uuid(), nullable=False) for column in ("message_id", "customer_id")),
         *(_name(column) for column in ("tenant_id", "to_tenant_id", "playbook", "read_by")),
         *(sa.Column(column, sa.Text(), nullable=False) for column in ("text_zh", "text_en")),
-        *(sa.Column(column, sa.BigInteger(), nullable=False) for column in ("sent_day", "sent_ms")),
+        sa.Column("sent_ms", sa.BigInteger(), nullable=False),
         sa.Column("read_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("message_id", name=op.f("pk_tiering_messages")),
     )
